@@ -1,0 +1,164 @@
+"""Every option of a run, typed and validated once. Knows nothing of Hydra: it is given a plain dict.
+
+The defaults live in conf/ alone, so a field without a value there is refused by name.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Natural = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+
+Task = Literal[
+    "night",
+    "forecast",
+    "routes",
+    "maintenance",
+    "slotting",
+    "train",
+    "world",
+    "explain",
+]
+Trainable = Literal["forecast", "maintenance"]
+
+
+class ConfigError(ValueError):
+    """An option that is missing, unknown or out of range; one line per fault."""
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class WorldConfig:
+    """The size of a made company; see conf/world/."""
+
+    name: str
+    num_dcs: Natural
+    skus_per_dc: Natural
+    history_days: Natural
+    num_depots: Natural
+    orders_per_depot: Natural
+    vehicles_per_depot: Natural
+    num_assets: Natural
+    telemetry_days: Natural
+    num_warehouses: Natural
+    slots_per_warehouse: Natural
+    order_lines_per_day: Natural  # of one warehouse
+    order_lines_days: Natural
+    dirty_share: Share
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class ClusterConfig:
+    """Where Ray runs: address null starts it here, anything else joins that cluster."""
+
+    address: str | None
+    num_cpus: Natural | None  # of a local Ray; null: all
+    object_store_mb: Natural  # of a local Ray
+    dashboard: bool
+    max_bucket_rows: Natural  # a site with more rows than this is split into buckets
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class ForecastConfig:
+    """Demand forecasting; days unless named otherwise."""
+
+    horizon_days: Natural
+    context_days: Natural  # history the model sees
+    service_level: Share  # of the safety stock
+    max_train_series: Natural
+    train_steps: Natural
+    batch_series: Natural
+    learning_rate: Positive
+    hidden: Natural
+    actors: Natural
+    num_gpus: Annotated[float, Field(ge=0)]  # per actor
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class RoutesConfig:
+    """Routing: travel times, the solver's budget, and what leaving an order out costs."""
+
+    engine: Literal["auto", "pyvrp", "ortools"]
+    speed_kmh: Positive  # free flow, before the traffic table's factor
+    circuity: Annotated[float, Field(ge=1)]  # road distance over great-circle distance
+    seconds_per_depot: Positive
+    iterations_per_depot: Natural  # instead of seconds when deterministic=true
+    drop_penalty: Positive  # of an order of priority 0, in cost units
+    drop_penalty_per_priority: Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class MaintenanceConfig:
+    """Risk of failure from telemetry, and the workshop's schedule."""
+
+    window_days: Natural  # telemetry the model sees
+    max_train_windows: Natural
+    train_steps: Natural
+    batch_windows: Natural
+    learning_rate: Positive
+    hidden: Natural
+    at_risk_p7: Share  # from this probability of failing within 7 days an asset is at risk
+    schedule_days: Natural
+    job_hours: Natural
+    solve_seconds: Positive
+    solve_deterministic_time: Positive  # instead of seconds when deterministic=true
+    max_away_share: Share  # of a site's assets in the workshop on one day
+    cost_of_failure: Positive  # where the assets table gives none
+    cost_of_service: Positive
+    actors: Natural
+    num_gpus: Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class SlottingConfig:
+    """Slot assignment and tonight's moves."""
+
+    max_moves: Whole
+    demand_days: Natural  # forecast days that drive the picks
+    history_days: Natural  # order lines read for lines per order
+    min_saving_m_per_day: Annotated[float, Field(ge=0)]  # a move below this is not worth making
+    replenish_days: Natural  # a slot must hold this many days of demand
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Config:
+    """One run, whole."""
+
+    task: Task
+    workload: Trainable | None  # of task=train
+    date: date  # the day that is planned; everything before it is history
+    lake: str
+    plan: str
+    models: str
+    seed: Whole
+    deterministic: bool
+    verbose: bool
+    order: str | None  # of task=explain
+    sku: str | None
+    asset: str | None
+    world: WorldConfig
+    cluster: ClusterConfig
+    forecast: ForecastConfig
+    routes: RoutesConfig
+    maintenance: MaintenanceConfig
+    slotting: SlottingConfig
+
+
+def parse(raw: Mapping[str, object]) -> Config:
+    """The validated config. Raises ConfigError naming every faulty key, its value and the rule."""
+    try:
+        return pydantic.TypeAdapter(Config).validate_python(raw)
+    except pydantic.ValidationError as faults:
+        lines = []
+        for fault in faults.errors():
+            key = ".".join(str(part) for part in fault["loc"])
+            got = "" if fault["type"] == "missing" else f" (got {fault['input']!r})"
+            lines.append(f"{key}: {fault['msg'].lower()}{got}")
+        raise ConfigError("\n".join(lines)) from None

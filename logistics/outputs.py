@@ -1,0 +1,196 @@
+"""The shape of every table of the plan: columns, partitions, and the workload that writes it.
+
+Every row carries run_date (the day that was planned) and its site first. Times named `_local` are
+wall-clock times at the site.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+QUANTILE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+QUANTILE_COLUMNS = tuple(f"q{round(level * 100)}" for level in QUANTILE_LEVELS)
+TOTAL_HORIZONS_DAYS = (30, 60, 90)
+
+_TEXT, _REAL, _WHOLE = pl.String(), pl.Float64(), pl.Int64()
+_SMALL = pl.Float32()
+_LOCAL = pl.Datetime("us")
+_QUANTILES = dict.fromkeys(QUANTILE_COLUMNS, _SMALL)
+
+
+@dataclass(frozen=True)
+class Output:
+    """columns in order, without the partition columns run_date and (where named) the site."""
+
+    name: str
+    site: str | None
+    columns: dict[str, pl.DataType]
+    key: tuple[str, ...]
+
+
+FORECASTS = Output(
+    "forecasts",
+    "dc_id",
+    {"sku_id": _TEXT, "date": pl.Date(), "mean": _SMALL, **_QUANTILES},
+    key=("sku_id", "date"),
+)
+FORECAST_TOTALS = Output(
+    "forecast_totals",
+    "dc_id",
+    {
+        "sku_id": _TEXT,
+        "horizon_days": _WHOLE,
+        "mean": _SMALL,
+        **_QUANTILES,
+        "safety_stock": _SMALL,  # units above the mean at the configured service level
+    },
+    key=("sku_id", "horizon_days"),
+)
+ROUTES = Output(
+    "routes",
+    "depot_id",
+    {
+        "route_id": _TEXT,
+        "vehicle_id": _TEXT,
+        "driver_id": _TEXT,
+        "departs_local": _LOCAL,
+        "returns_local": _LOCAL,
+        "num_stops": _WHOLE,
+        "distance_m": _REAL,
+        "drive_s": _REAL,
+        "wait_s": _REAL,
+        "service_s": _REAL,
+        "load_kg": _REAL,  # the most on board at any time
+        "load_m3": _REAL,
+        "cost": _REAL,
+    },
+    key=("route_id",),
+)
+STOPS = Output(
+    "stops",
+    "depot_id",
+    {
+        "route_id": _TEXT,
+        "vehicle_id": _TEXT,
+        "stop": _WHOLE,  # from 1
+        "order_id": _TEXT,
+        "kind": _TEXT,
+        "lat": _REAL,
+        "lon": _REAL,
+        "arrival_local": _LOCAL,
+        "wait_s": _REAL,
+        "service_start_local": _LOCAL,
+        "departure_local": _LOCAL,
+        "load_kg": _REAL,  # on board when leaving the stop
+        "load_m3": _REAL,
+        "slack_s": _REAL,  # how much later the vehicle could arrive and still be in the window
+    },
+    key=("route_id", "stop"),
+)
+UNSERVED = Output(
+    "unserved",
+    "depot_id",
+    {
+        "order_id": _TEXT,
+        "priority": _WHOLE,
+        "reason": _TEXT,  # a sentence for the dispatcher
+        "constraint": _TEXT,  # capacity, time_window, shift, skills, vehicles, cost, …
+        "relaxation": _TEXT,  # the smallest change seen that would serve it; may be null
+    },
+    key=("order_id",),
+)
+KEPT_BACK = Output(
+    "kept_back",  # vehicles not on a route because the workshop has them
+    "depot_id",
+    {"vehicle_id": _TEXT, "asset_id": _TEXT, "workshop_id": _TEXT, "component": _TEXT},
+    key=("vehicle_id",),
+)
+RISKS = Output(
+    "risks",
+    "site_id",
+    {
+        "asset_id": _TEXT,
+        "kind": _TEXT,
+        "workshop_id": _TEXT,
+        "p_fail_7d": _REAL,
+        "p_fail_30d": _REAL,
+        "rul_days_q10": _REAL,  # remaining useful life
+        "rul_days_q50": _REAL,
+        "rul_days_q90": _REAL,
+        "component": _TEXT,  # the likeliest to fail first
+        "leading_sensors": pl.List(_TEXT),
+        "last_seen": _LOCAL,  # the newest telemetry used, UTC; null: none
+    },
+    key=("asset_id",),
+)
+WORK_ORDERS = Output(
+    "work_orders",
+    "workshop_id",
+    {
+        "asset_id": _TEXT,
+        "component": _TEXT,
+        "status": _TEXT,  # booked or deferred
+        "bay": _WHOLE,
+        "technician_id": _TEXT,
+        "start_local": _LOCAL,
+        "end_local": _LOCAL,
+        "p_fail_7d": _REAL,
+        "p_fail_30d": _REAL,
+        "saving": _REAL,  # expected cost avoided by this booking
+        "reason": _TEXT,
+    },
+    key=("asset_id",),
+)
+SLOTS_PLAN = Output(
+    "slots_plan",
+    "warehouse_id",
+    {
+        "slot_id": _TEXT,
+        "sku_id": _TEXT,  # after tonight's moves; null: empty
+        "sku_before": _TEXT,
+        "sku_ideal": _TEXT,  # if everything could be moved at once
+    },
+    key=("slot_id",),
+)
+MOVES = Output(
+    "moves",
+    "warehouse_id",
+    {
+        "move": _WHOLE,  # in the order of execution, from 1
+        "sku_id": _TEXT,
+        "from_slot": _TEXT,  # null: newly placed
+        "to_slot": _TEXT,
+        "picks_per_day": _REAL,
+        "saving_m_per_day": _REAL,
+    },
+    key=("move",),
+)
+UNPLACED = Output(
+    "unplaced",
+    "warehouse_id",
+    {"sku_id": _TEXT, "picks_per_day": _REAL, "reason": _TEXT},
+    key=("sku_id",),
+)
+REJECTS = Output(
+    "rejects",
+    "table",
+    {"site_id": _TEXT, "key": _TEXT, "column": _TEXT, "rule": _TEXT, "value": _TEXT},
+    key=("site_id", "key", "column"),
+)
+OUTPUTS: dict[str, Output] = {
+    output.name: output
+    for output in (
+        FORECASTS,
+        FORECAST_TOTALS,
+        ROUTES,
+        STOPS,
+        UNSERVED,
+        KEPT_BACK,
+        RISKS,
+        WORK_ORDERS,
+        SLOTS_PLAN,
+        MOVES,
+        UNPLACED,
+        REJECTS,
+    )
+}

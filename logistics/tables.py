@@ -1,0 +1,324 @@
+"""The contract of every input table. Knows nothing of files: a table is its columns and rules.
+
+Ids are text. Times of day are seconds after local midnight (`_s`); `at` and other timestamps are
+naive UTC unless named `_local`. `optional` columns may be null, or absent altogether.
+"""
+
+from dataclasses import replace
+
+import polars as pl
+
+from logistics.contracts import Column, Contract
+
+ID = Column(pl.String())
+DAY = Column(pl.Date())
+AT = Column(pl.Datetime("us"))
+LAT = Column(pl.Float64(), at_least=-90, at_most=90)
+LON = Column(pl.Float64(), at_least=-180, at_most=180)
+SHARE = Column(pl.Float64(), at_least=0, at_most=1)
+AMOUNT = Column(pl.Float64(), at_least=0)
+POSITIVE = Column(pl.Float64(), above=0)
+SECONDS = Column(pl.Int64(), at_least=0)
+# A shift may end after midnight, so a time of day may reach into the next day.
+TIME_OF_DAY_S = Column(pl.Int64(), at_least=0, at_most=36 * 3600)
+COUNT = Column(pl.Int64(), at_least=0)
+FLAG = Column(pl.Boolean())
+SKILLS = Column(pl.List(pl.String()), required=False)
+WINDOWS = Column(
+    pl.List(pl.Struct({"opens_s": pl.Int64(), "closes_s": pl.Int64()})), required=False
+)
+STORAGE_CLASSES = ("ambient", "chilled", "frozen", "hazmat")
+
+
+def one_of(*choices: str) -> Column:
+    return Column(pl.String(), choices=choices)
+
+
+def optional(column: Column) -> Column:
+    return replace(column, required=False)
+
+
+SALES = Contract(
+    "sales",
+    key=("dc_id", "sku_id", "date"),
+    site="dc_id",
+    columns={
+        "dc_id": ID,
+        "sku_id": ID,
+        "date": DAY,
+        "units": AMOUNT,
+        "price": optional(POSITIVE),
+        "in_stock": optional(SHARE),  # share of opening hours; below 1 demand was censored
+    },
+)
+PROMOTIONS = Contract(
+    "promotions",
+    key=("promo_id",),
+    columns={
+        "promo_id": ID,
+        "sku_id": ID,
+        "dc_id": optional(ID),  # null: every DC
+        "start": DAY,
+        "end": DAY,  # inclusive
+        "kind": ID,
+        "discount": SHARE,
+    },
+    rules={"end is before start": pl.col("end") >= pl.col("start")},
+)
+PRICES = Contract(
+    "prices",  # list prices, planned ahead: each holds from its start to the next one's
+    key=("sku_id", "dc_id", "start"),
+    columns={"sku_id": ID, "dc_id": optional(ID), "start": DAY, "price": POSITIVE},
+)
+SIGNALS = Contract(
+    "signals",
+    key=("dc_id", "date", "name"),
+    site="dc_id",
+    columns={"dc_id": ID, "date": DAY, "name": ID, "value": Column(pl.Float64())},
+)
+ITEMS = Contract(
+    "items",
+    key=("sku_id",),
+    columns={
+        "sku_id": ID,
+        "category": optional(ID),
+        "department": optional(ID),
+        "launch": optional(DAY),
+        "end_of_life": optional(DAY),
+        "unit_m3": optional(POSITIVE),
+        "unit_kg": optional(POSITIVE),
+        "storage_class": optional(one_of(*STORAGE_CLASSES)),
+    },
+)
+DEPOTS = Contract(
+    "depots",
+    key=("depot_id",),
+    columns={
+        "depot_id": ID,
+        "lat": LAT,
+        "lon": LON,
+        "opens_s": TIME_OF_DAY_S,
+        "closes_s": TIME_OF_DAY_S,
+    },
+    rules={"closes before it opens": pl.col("closes_s") > pl.col("opens_s")},
+)
+ORDERS = Contract(
+    "orders",
+    key=("order_id",),
+    site="depot_id",
+    columns={
+        "order_id": ID,
+        "depot_id": ID,
+        "service_date": DAY,
+        "lat": LAT,
+        "lon": LON,
+        "kind": one_of("delivery", "pickup"),
+        "weight_kg": AMOUNT,
+        "volume_m3": AMOUNT,
+        "windows": WINDOWS,  # null or empty: any time the depot is open
+        "service_s": SECONDS,
+        "priority": optional(Column(pl.Int64(), at_least=0, at_most=9)),  # 9 = never drop lightly
+        "skills": SKILLS,
+        "locked_vehicle": optional(ID),
+    },
+    rules={
+        "window closes before it opens": pl.col("windows")
+        .list.eval(pl.element().struct["closes_s"] >= pl.element().struct["opens_s"])
+        .list.all(),
+        "window outside the day": pl.col("windows")
+        .list.eval(
+            (pl.element().struct["opens_s"] >= 0) & (pl.element().struct["closes_s"] <= 36 * 3600)
+        )
+        .list.all(),
+    },
+    refs={"depot_id": "depots"},
+)
+VEHICLES = Contract(
+    "vehicles",
+    key=("vehicle_id",),
+    columns={
+        "vehicle_id": ID,
+        "depot_id": ID,
+        "asset_id": optional(ID),
+        "capacity_kg": POSITIVE,
+        "capacity_m3": POSITIVE,
+        "skills": SKILLS,
+        "cost_fixed": AMOUNT,
+        "cost_per_km": AMOUNT,
+        "cost_per_h": AMOUNT,
+        "range_km": optional(POSITIVE),
+        "speed_factor": optional(POSITIVE),
+        "max_trips": optional(Column(pl.Int64(), at_least=1)),
+    },
+    refs={"depot_id": "depots"},
+)
+DRIVERS = Contract(
+    "drivers",
+    key=("driver_id",),
+    columns={
+        "driver_id": ID,
+        "depot_id": ID,
+        "shift_start_s": TIME_OF_DAY_S,
+        "shift_end_s": TIME_OF_DAY_S,
+        "max_drive_s": optional(SECONDS),
+        "break_after_s": optional(SECONDS),
+        "break_s": optional(SECONDS),
+        "overtime_cost_per_h": optional(AMOUNT),
+        "skills": SKILLS,
+    },
+    rules={"shift ends before it starts": pl.col("shift_end_s") > pl.col("shift_start_s")},
+    refs={"depot_id": "depots"},
+)
+TRAFFIC = Contract(
+    "traffic",
+    key=("depot_id", "weekday", "slot"),
+    columns={
+        "depot_id": ID,
+        "weekday": Column(pl.Int64(), at_least=0, at_most=6),  # 0 = Monday
+        "slot": Column(pl.Int64(), at_least=0, at_most=47),  # of 30 minutes
+        "speed_factor": Column(pl.Float64(), above=0, at_most=3),
+    },
+    refs={"depot_id": "depots"},
+)
+TRAVEL_TIMES = Contract(
+    "travel_times",  # a given matrix; "" or the depot's id stands for the depot itself
+    key=("depot_id", "from_id", "to_id"),
+    site="depot_id",
+    columns={
+        "depot_id": ID,
+        "from_id": ID,
+        "to_id": ID,
+        "distance_m": AMOUNT,
+        "duration_s": AMOUNT,
+    },
+    refs={"depot_id": "depots"},
+)
+ASSETS = Contract(
+    "assets",
+    key=("asset_id",),
+    columns={
+        "asset_id": ID,
+        "site_id": ID,
+        "kind": ID,
+        "model": optional(ID),
+        "in_service": optional(DAY),
+        "workshop_id": optional(ID),
+        "cost_of_failure": optional(AMOUNT),
+        "cost_of_service": optional(AMOUNT),
+    },
+    refs={"workshop_id": "workshops"},
+)
+TELEMETRY = Contract(
+    "telemetry",
+    key=("asset_id", "at"),
+    site="site_id",
+    columns={"asset_id": ID, "at": AT},
+    refs={"asset_id": "assets"},
+    extra=pl.Float32(),
+)
+EVENTS = Contract(
+    "events",
+    key=("asset_id", "at", "kind", "component"),
+    site="site_id",
+    columns={
+        "asset_id": ID,
+        "at": AT,
+        "kind": one_of("error", "failure", "service"),
+        "component": optional(ID),
+        "cost": optional(AMOUNT),
+    },
+    refs={"asset_id": "assets"},
+)
+WORKSHOPS = Contract(
+    "workshops",
+    key=("workshop_id",),
+    columns={
+        "workshop_id": ID,
+        "bays": Column(pl.Int64(), at_least=1, at_most=200),
+        "opens_s": TIME_OF_DAY_S,
+        "closes_s": TIME_OF_DAY_S,
+        "weekdays": Column(pl.List(pl.Int64()), required=False),  # open days, 0 = Monday; null: all
+    },
+    rules={"closes before it opens": pl.col("closes_s") > pl.col("opens_s")},
+)
+TECHNICIANS = Contract(
+    "technicians",
+    key=("technician_id",),
+    columns={
+        "technician_id": ID,
+        "workshop_id": ID,
+        "shift_start_s": TIME_OF_DAY_S,
+        "shift_end_s": TIME_OF_DAY_S,
+        "skills": SKILLS,  # components they can repair; null: all
+    },
+    rules={"shift ends before it starts": pl.col("shift_end_s") > pl.col("shift_start_s")},
+    refs={"workshop_id": "workshops"},
+)
+PARTS = Contract(
+    "parts",
+    key=("workshop_id", "component"),
+    columns={
+        "workshop_id": ID,
+        "component": ID,
+        "stock": COUNT,
+        "lead_time_days": COUNT,
+    },
+    refs={"workshop_id": "workshops"},
+)
+SLOTS = Contract(
+    "slots",
+    key=("slot_id",),
+    site="warehouse_id",
+    columns={
+        "warehouse_id": ID,
+        "slot_id": ID,
+        "aisle": COUNT,
+        "bay": COUNT,
+        "level": COUNT,
+        "x_m": Column(pl.Float64()),
+        "y_m": Column(pl.Float64()),
+        "capacity_m3": POSITIVE,
+        "capacity_kg": POSITIVE,
+        "storage_class": one_of(*STORAGE_CLASSES),
+        "sku_id": optional(ID),  # where it is now
+        "frozen": optional(FLAG),
+    },
+)
+ORDER_LINES = Contract(
+    "order_lines",
+    key=("order_id", "sku_id", "at"),
+    site="warehouse_id",
+    columns={
+        "warehouse_id": ID,
+        "order_id": ID,
+        "sku_id": ID,
+        "at": AT,
+        "qty": Column(pl.Float64(), above=0),
+    },
+)
+
+CONTRACTS: dict[str, Contract] = {
+    contract.name: contract
+    for contract in (
+        # Tables that others refer to come first.
+        DEPOTS,
+        WORKSHOPS,
+        ASSETS,
+        VEHICLES,
+        DRIVERS,
+        TRAFFIC,
+        TRAVEL_TIMES,
+        TECHNICIANS,
+        PARTS,
+        ITEMS,
+        PROMOTIONS,
+        PRICES,
+        SALES,
+        SIGNALS,
+        ORDERS,
+        TELEMETRY,
+        EVENTS,
+        SLOTS,
+        ORDER_LINES,
+    )
+}

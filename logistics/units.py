@@ -1,0 +1,153 @@
+"""The unit of work and what travels with it. Knows Arrow; knows nothing of Ray, storage or models.
+
+A unit is a site, or one bucket of a big site. Between two steps a unit is exactly one row
+(`to_row`), so neither batch sizes nor block splitting in Ray Data can merge or tear units apart.
+Faults in data travel inside the parcel as values; `on_unit` is the one place that catches.
+"""
+
+import json
+import pickle
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Unit:
+    """A site, or bucket `bucket` of `buckets` of a site too big for one task."""
+
+    site_id: str
+    bucket: int = 0
+    buckets: int = 1
+
+    @property
+    def id(self) -> str:
+        return self.site_id if self.buckets == 1 else f"{self.site_id}~{self.bucket}of{self.buckets}"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Rows of one table at the door: rows_in == rows_out + rows_rejected, always."""
+
+    table: str
+    rows_in: int
+    rows_out: int
+    rows_rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A Parquet file already written under its table, invisible until the driver commits it."""
+
+    table: str
+    path: str  # relative to the table's root
+    partition: dict[str, str]
+    size_bytes: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One unit between two steps: its tables so far, and the tally that reaches the driver.
+
+    figures are additive numbers (orders served, metres saved, …) that the driver sums over units.
+    failure is the reason this unit failed; later steps pass a failed parcel on untouched.
+    """
+
+    unit: Unit
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    counts: tuple[Count, ...] = ()
+    files: tuple[StagedFile, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    failure: str | None = None
+
+    def tally(self) -> "Parcel":
+        """The parcel without its tables: all that ever reaches the driver."""
+        return replace(self, tables={})
+
+
+Step = Callable[[Parcel], Parcel]
+
+
+def on_unit(step_name: str, step: Step, parcel: Parcel) -> Parcel:
+    """Run one step on one unit; whatever it raises becomes that unit's reported failure.
+
+    Bad data must cost its own unit only, and an exception of ours does not survive the way
+    through Ray to the driver, so this boundary is the one blanket `except` in the package.
+    """
+    if parcel.failure is not None:
+        return parcel
+    started = time.perf_counter()
+    try:
+        done = step(parcel)
+    except Exception as fault:
+        frame = traceback.extract_tb(fault.__traceback__)[-1]
+        where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+        reason = f"{step_name}: {type(fault).__name__}: {fault} ({where})"
+        return replace(parcel, tables={}, files=(), failure=reason)
+    seconds = dict(done.seconds)
+    seconds[step_name] = seconds.get(step_name, 0.0) + time.perf_counter() - started
+    return replace(done, seconds=seconds)
+
+
+_ROW = pa.schema([("header", pa.string()), ("tables", pa.large_binary())])
+
+
+def to_rows(parcels: Sequence[Parcel]) -> pa.Table:
+    """One row per parcel: a JSON header and the pickled Arrow tables."""
+    headers = [json.dumps(asdict(parcel.tally())) for parcel in parcels]
+    bodies = [pickle.dumps(dict(parcel.tables), protocol=5) for parcel in parcels]
+    return pa.table({"header": headers, "tables": bodies}, schema=_ROW)
+
+
+def from_rows(rows: pa.Table) -> list[Parcel]:
+    """The inverse of `to_rows`."""
+    return [
+        _parcel(header.as_py(), pickle.loads(body.as_buffer()))
+        for header, body in zip(rows["header"], rows["tables"], strict=True)
+    ]
+
+
+def map_rows(step_name: str, step: Step, rows: pa.Table) -> pa.Table:
+    """Apply a step to every parcel of a Ray Data batch."""
+    return to_rows([on_unit(step_name, step, parcel) for parcel in from_rows(rows)])
+
+
+def _parcel(header: str, tables: dict[str, pa.Table]) -> Parcel:
+    raw = json.loads(header)
+    return Parcel(
+        unit=Unit(**raw["unit"]),
+        tables=tables,
+        counts=tuple(Count(**count) for count in raw["counts"]),
+        files=tuple(StagedFile(**file) for file in raw["files"]),
+        figures=raw["figures"],
+        seconds=raw["seconds"],
+        failure=raw["failure"],
+    )
+
+
+def add_figures(parcels: Sequence[Parcel]) -> dict[str, float]:
+    """Sum of every figure over the units that finished."""
+    total: dict[str, float] = {}
+    for parcel in parcels:
+        for name, value in parcel.figures.items():
+            total[name] = total.get(name, 0.0) + value
+    return dict(sorted(total.items()))
+
+
+def add_counts(counts: Sequence[Count]) -> list[Count]:
+    """One count per table, sorted by table name."""
+    total: dict[str, Count] = {}
+    for count in counts:
+        so_far = total.get(count.table, Count(count.table, 0, 0, 0))
+        total[count.table] = Count(
+            count.table,
+            so_far.rows_in + count.rows_in,
+            so_far.rows_out + count.rows_out,
+            so_far.rows_rejected + count.rows_rejected,
+        )
+    return [total[table] for table in sorted(total)]
