@@ -1,4 +1,4 @@
-"""Every option of a run, typed and validated once. Knows nothing of Hydra: it is given a plain dict.
+"""Every option of a run, typed and validated once. Knows nothing of Hydra: it gets a plain dict.
 
 The defaults live in conf/ alone, so a field without a value there is refused by name.
 """
@@ -52,6 +52,8 @@ class WorldConfig:
     order_lines_per_day: Natural  # of one warehouse
     order_lines_days: Natural
     dirty_share: Share
+    date: date  # the first day that can be planned
+    deterministic: bool
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -62,7 +64,7 @@ class ClusterConfig:
     num_cpus: Natural | None  # of a local Ray; null: all
     object_store_mb: Natural  # of a local Ray
     dashboard: bool
-    max_bucket_rows: Natural  # a site with more rows than this is split into buckets
+    max_unit_mb: Natural  # a site with more Parquet than this is split into buckets
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -135,6 +137,7 @@ class Config:
     workload: Trainable | None  # of task=train
     date: date  # the day that is planned; everything before it is history
     lake: str
+    made: bool  # the lake is a made company's, generated when it is not there yet
     plan: str
     models: str
     seed: Whole

@@ -35,6 +35,7 @@ class Contract:
 
     rules: name → expression that is true (or null) for a good row.
     refs: column → name of the table whose key column the value must be in.
+    bucket_by: the column whose hash splits a big site into buckets.
     extra: the type further columns are read as; None drops them (telemetry keeps its sensors).
     """
 
@@ -44,6 +45,7 @@ class Contract:
     site: str | None = None
     rules: Mapping[str, pl.Expr] = field(default_factory=dict)
     refs: Mapping[str, str] = field(default_factory=dict)
+    bucket_by: str | None = None
     extra: pl.DataType | None = None
 
     def __hash__(self) -> int:
@@ -153,7 +155,7 @@ def _rule_faults(typed: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     try:
         _schema(contract).validate(typed, lazy=True)
     except SchemaErrors as errors:
-        found = errors.failure_cases
+        found: pl.DataFrame = errors.failure_cases
         return found.select(
             pl.col("index").cast(typed.schema[_ROW]).alias(_ROW),
             pl.col("column").cast(pl.String).fill_null(contract.key[0]),
@@ -169,8 +171,10 @@ def _schema(contract: Contract) -> pa.DataFrameSchema:
         for name, column in contract.columns.items()
     }
     rules = [
-        pa.Check(lambda data, rule=rule: data.lazyframe.select(rule.fill_null(value=True)), name=name)
-        for name, rule in contract.rules.items()
+        pa.Check(
+            lambda data, good=good: data.lazyframe.select(good.fill_null(value=True)), error=name
+        )
+        for name, good in contract.rules.items()
     ]
     return pa.DataFrameSchema(columns, checks=rules)
 
@@ -179,7 +183,7 @@ def _checks(column: Column) -> list[pa.Check]:
     checks = []
     if column.dtype.is_float():
         finite = lambda data: data.lazyframe.select(pl.col(data.key).is_finite())  # noqa: E731
-        checks.append(pa.Check(finite, name="not finite"))
+        checks.append(pa.Check(finite, error="not finite"))
     if column.at_least is not None:
         checks.append(pa.Check.ge(column.at_least, error=f"below {column.at_least:g}"))
     if column.at_most is not None:

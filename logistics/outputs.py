@@ -23,7 +23,7 @@ class Output:
     """columns in order, without the partition columns run_date and (where named) the site."""
 
     name: str
-    site: str | None
+    site: str
     columns: dict[str, pl.DataType]
     key: tuple[str, ...]
 
@@ -194,3 +194,34 @@ OUTPUTS: dict[str, Output] = {
         REJECTS,
     )
 }
+
+# One row per workload and run; appended, never replaced.
+RUNS = pl.Schema(
+    {
+        "run_date": pl.Date(),
+        "run_id": _TEXT,
+        "workload": _TEXT,
+        "status": _TEXT,  # done, partly failed, failed
+        "started_at": pl.Datetime("us"),  # UTC
+        "seconds": _REAL,
+        "units": _WHOLE,
+        "units_failed": _WHOLE,
+        "failures": pl.List(_TEXT),
+        "counts": pl.List(
+            pl.Struct(
+                {
+                    "table": _TEXT,
+                    "rows_in": _WHOLE,
+                    "rows_out": _WHOLE,
+                    "rows_rejected": _WHOLE,
+                }
+            )
+        ),
+        "rows_written": pl.List(pl.Struct({"table": _TEXT, "rows": _WHOLE})),
+        "step_seconds": pl.List(pl.Struct({"step": _TEXT, "seconds": _REAL})),
+        "figures": pl.List(pl.Struct({"name": _TEXT, "value": _REAL})),
+        "model": _TEXT,
+        "versions": _TEXT,  # JSON: packages, and the Delta version of each output table
+        "config": _TEXT,  # JSON
+    }
+)

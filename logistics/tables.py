@@ -41,6 +41,7 @@ def optional(column: Column) -> Column:
 SALES = Contract(
     "sales",
     key=("dc_id", "sku_id", "date"),
+    bucket_by="sku_id",
     site="dc_id",
     columns={
         "dc_id": ID,
@@ -211,6 +212,7 @@ ASSETS = Contract(
 TELEMETRY = Contract(
     "telemetry",
     key=("asset_id", "at"),
+    bucket_by="asset_id",
     site="site_id",
     columns={"asset_id": ID, "at": AT},
     refs={"asset_id": "assets"},
@@ -219,6 +221,7 @@ TELEMETRY = Contract(
 EVENTS = Contract(
     "events",
     key=("asset_id", "at", "kind", "component"),
+    bucket_by="asset_id",
     site="site_id",
     columns={
         "asset_id": ID,

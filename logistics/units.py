@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 import pyarrow as pa
 
+from logistics.config import Config
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Unit:
@@ -25,7 +27,8 @@ class Unit:
 
     @property
     def id(self) -> str:
-        return self.site_id if self.buckets == 1 else f"{self.site_id}~{self.bucket}of{self.buckets}"
+        suffix = "" if self.buckets == 1 else f"~{self.bucket}of{self.buckets}"
+        return self.site_id + suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ def on_unit(step_name: str, step: Step, parcel: Parcel) -> Parcel:
         frame = traceback.extract_tb(fault.__traceback__)[-1]
         where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
         reason = f"{step_name}: {type(fault).__name__}: {fault} ({where})"
-        return replace(parcel, tables={}, files=(), failure=reason)
+        rejects = tuple(file for file in parcel.files if file.table == "rejects")
+        return replace(parcel, tables={}, files=rejects, failure=reason)
     seconds = dict(done.seconds)
     seconds[step_name] = seconds.get(step_name, 0.0) + time.perf_counter() - started
     return replace(done, seconds=seconds)
@@ -151,3 +155,11 @@ def add_counts(counts: Sequence[Count]) -> list[Count]:
             so_far.rows_rejected + count.rows_rejected,
         )
     return [total[table] for table in sorted(total)]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the night: its identity and its whole config."""
+
+    run_id: str
+    config: Config

@@ -1,0 +1,156 @@
+"""The story of one order, SKU or asset, told from the plan's tables alone.
+
+Knows the output tables and where they are; knows nothing of how they were computed.
+"""
+
+from collections.abc import Callable, Iterator
+
+import polars as pl
+
+from logistics import lake
+from logistics.config import Config
+
+Row = dict[str, object]
+
+
+def tell(config: Config) -> list[str] | None:
+    """The story's lines, or None when the plan knows no such thing."""
+    for thing, story in _STORIES.items():
+        wanted = getattr(config, thing)
+        if wanted is not None:
+            return list(story(config, wanted)) or None
+    return None
+
+
+def unknown(config: Config) -> str:
+    """Why there is no story."""
+    for thing in _STORIES:
+        wanted = getattr(config, thing)
+        if wanted is not None:
+            return f"{thing}={wanted} is not in the plan for {config.date} at {config.plan}"
+    return "task=explain: say what to explain with order=, sku= or asset="
+
+
+def _order(config: Config, order_id: str) -> Iterator[str]:
+    for stop in _find(config, "stops", "order_id", order_id):
+        yield (
+            f"Order {order_id} ({stop['kind']}) is stop {stop['stop']} of route {stop['route_id']} "
+            f"from {stop['depot_id']}, vehicle {stop['vehicle_id']}."
+        )
+        yield (
+            f"  arrives {stop['arrival_local']:%H:%M}, waits {_minutes(stop['wait_s'])}, "
+            f"served {stop['service_start_local']:%H:%M}, leaves {stop['departure_local']:%H:%M}; "
+            f"it could arrive {_minutes(stop['slack_s'])} later and still be in time."
+        )
+        for route in _find(config, "routes", "route_id", str(stop["route_id"])):
+            yield (
+                f"  The route: {route['num_stops']} stops, {_km(route['distance_m'])}, "
+                f"driver {route['driver_id']}, {route['departs_local']:%H:%M} to "
+                f"{route['returns_local']:%H:%M}, cost {_number(route['cost'])}."
+            )
+    for order in _find(config, "unserved", "order_id", order_id):
+        yield f"Order {order_id} of {order['depot_id']} is not served: {order['reason']}"
+        if order["relaxation"]:
+            yield f"  It would be served if: {order['relaxation']}"
+    yield from _rejected(config, "orders", f"order_id={order_id}")
+
+
+def _sku(config: Config, sku_id: str) -> Iterator[str]:
+    totals = _find(config, "forecast_totals", "sku_id", sku_id)
+    for site in sorted({str(total["dc_id"]) for total in totals}):
+        yield f"SKU {sku_id} at {site}: demand to come"
+        for total in sorted(totals, key=lambda row: str(row["horizon_days"]).zfill(4)):
+            if total["dc_id"] == site:
+                yield (
+                    f"  {total['horizon_days']} days: {_number(total['mean'])} units "
+                    f"(80 % between {_number(total['q10'])} and {_number(total['q90'])}), "
+                    f"safety stock {_number(total['safety_stock'])}"
+                )
+        week = [
+            row for row in _find(config, "forecasts", "sku_id", sku_id) if row["dc_id"] == site
+        ][:7]
+        days = ", ".join(f"{row['date']:%a} {_number(row['mean'])}" for row in week)
+        yield f"  the first week: {days}"
+    for slot in _find(config, "slots_plan", "sku_id", sku_id):
+        yield f"SKU {sku_id} lies in slot {slot['slot_id']} of {slot['warehouse_id']}."
+    for slot in _find(config, "slots_plan", "sku_ideal", sku_id):
+        if slot["sku_id"] != sku_id:
+            yield f"  Its best slot would be {slot['slot_id']} of {slot['warehouse_id']}."
+    for move in _find(config, "moves", "sku_id", sku_id):
+        origin = move["from_slot"] or "the dock"
+        yield (
+            f"  Tonight's move {move['move']} in {move['warehouse_id']}: {origin} → "
+            f"{move['to_slot']}, {_number(move['picks_per_day'])} picks a day, "
+            f"saves {_number(move['saving_m_per_day'])} m a day."
+        )
+    for sku in _find(config, "unplaced", "sku_id", sku_id):
+        yield f"SKU {sku_id} has no slot in {sku['warehouse_id']}: {sku['reason']}"
+
+
+def _asset(config: Config, asset_id: str) -> Iterator[str]:
+    for risk in _find(config, "risks", "asset_id", asset_id):
+        yield (
+            f"{risk['kind']} {asset_id} at {risk['site_id']}: fails within 7 days with "
+            f"{_percent(risk['p_fail_7d'])}, within 30 days with {_percent(risk['p_fail_30d'])}."
+        )
+        yield (
+            f"  Remaining life {_number(risk['rul_days_q50'])} days (80 % between "
+            f"{_number(risk['rul_days_q10'])} and {_number(risk['rul_days_q90'])}); "
+            f"likeliest component: {risk['component']}."
+        )
+        if risk["leading_sensors"]:
+            sensors = risk["leading_sensors"]
+            assert isinstance(sensors, list)
+            yield f"  What says so: {', '.join(sensors)}; last heard {risk['last_seen']}."
+    for order in _find(config, "work_orders", "asset_id", asset_id):
+        if order["status"] == "booked":
+            yield (
+                f"  Workshop {order['workshop_id']}, bay {order['bay']}: "
+                f"{order['start_local']:%a %-d %b %H:%M} to {order['end_local']:%H:%M}, "
+                f"{order['technician_id']} ({order['component']}): {order['reason']}"
+            )
+        else:
+            yield f"  Not booked at {order['workshop_id']}: {order['reason']}"
+    for vehicle in _find(config, "kept_back", "asset_id", asset_id):
+        yield f"  So vehicle {vehicle['vehicle_id']} is off the routes of {vehicle['depot_id']}."
+
+
+_STORIES: dict[str, Callable[[Config, str], Iterator[str]]] = {
+    "order": _order,
+    "sku": _sku,
+    "asset": _asset,
+}
+
+
+def _find(config: Config, table: str, column: str, value: str) -> list[Row]:
+    rows = lake.read_plan(config.plan, table, config.date, where=pl.col(column) == value)
+    return [] if rows is None else rows.to_dicts()
+
+
+def _rejected(config: Config, table: str, key: str) -> Iterator[str]:
+    for row in _find(config, "rejects", "key", key):
+        if row["table"] == table:
+            yield (
+                f"{table} row {key} was rejected: {row['column']} {row['rule']} "
+                f"(it was {row['value']})."
+            )
+
+
+def _number(value: object) -> str:
+    assert isinstance(value, (int, float))
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}"
+
+
+def _percent(value: object) -> str:
+    assert isinstance(value, float)
+    return f"{value:.1%}"
+
+
+def _minutes(seconds: object) -> str:
+    assert isinstance(seconds, (int, float))
+    return f"{seconds / 60:,.0f} min"
+
+
+def _km(metres: object) -> str:
+    assert isinstance(metres, (int, float))
+    return f"{metres / 1000:,.1f} km"

@@ -1,0 +1,235 @@
+"""What a person sees: progress while the night works, its summary, and refusals.
+
+Knows rich and the outcomes of a night; computes nothing. Progress and refusals go to stderr, so
+that stdout holds the answer alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from logistics import explain as story
+from logistics.config import Config
+from logistics.outcome import Night, Outcome, Progress
+from logistics.outputs import OUTPUTS
+from logistics.registry import Card
+from logistics.units import Count, add_counts
+
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Bars on a terminal, one line per finished step elsewhere."""
+    columns = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description:<24}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=_err, disable=not _err.is_terminal) as bars:
+        shown = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in shown:
+                shown[what] = bars.add_task(what, total=total)
+            bars.update(shown[what], completed=done, total=total)
+            if not _err.is_terminal and done == total:
+                _err.print(f"{what}: {done} of {total}")
+
+        yield tell
+
+
+def refuse(reason: str) -> int:
+    """Say why the request cannot be carried out; the exit code for that."""
+    for line in reason.splitlines():
+        _err.print(f"[bold red]✗[/] {_plain(line)}")
+    return 2
+
+
+def interrupted() -> int:
+    _err.print("[bold red]✗[/] interrupted; nothing half-done was published, run it again")
+    return 130
+
+
+def made(config: Config) -> int:
+    """What task=world made."""
+    _out.print(f"{config.world.name} (seed {config.seed}) is at {config.lake}")
+    _out.print(f"Next: python -m logistics.run world={config.world.name} seed={config.seed}")
+    return 0
+
+
+def trained(config: Config, card: Card) -> int:
+    """A freshly trained champion and its scores."""
+    _out.print(
+        f"{card.workload} model {card.version}, trained on everything before {card.trained_to}"
+    )
+    _out.print(_scores(card))
+    _out.print(f"It is the champion in {config.models}; the next night uses it.")
+    return 0
+
+
+def explain(config: Config) -> int:
+    """Print the story of one order, SKU or asset."""
+    told = story.tell(config)
+    if told is None:
+        return refuse(story.unknown(config))
+    for line in told:
+        _out.print(_plain(line))
+    return 0
+
+
+def summary(night: Night) -> int:
+    """Print the night; 0 when every unit is in, 1 when some failed."""
+    config = night.run.config
+    mark = "[bold green]✓[/]" if night.complete else "[bold red]✗[/]"
+    _out.print()
+    _out.print(f"{mark} [bold]The plan for {config.date:%A, %-d %B %Y}[/]   run {night.run.run_id}")
+    _out.print()
+    _out.print(_workloads(night.outcomes))
+    for line in _remarks(night.outcomes):
+        _out.print(line)
+    _out.print(_rejects(night.outcomes))
+    for outcome in night.outcomes.values():
+        for unit, reason in outcome.failures.items():
+            _out.print(
+                f"[bold red]failed[/]    {outcome.workload} {_plain(unit)}: {_plain(reason)}"
+            )
+    _out.print(f"plan      {config.plan}  ({', '.join(_written(night.outcomes))})")
+    _out.print(_next_step(night))
+    return 0 if night.complete else 1
+
+
+def _workloads(outcomes: Mapping[str, Outcome]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("workload", "planned", "quality"):
+        table.add_column(column)
+    table.add_column("seconds", justify="right")
+    for name, tell in _TELL.items():
+        if name in outcomes:
+            outcome = outcomes[name]
+            planned, quality = tell(outcome)
+            status = name if outcome.status == "done" else f"[red]{name} ({outcome.status})[/]"
+            table.add_row(status, planned, quality, f"{outcome.seconds:.1f}")
+    return table
+
+
+def _forecast(outcome: Outcome) -> tuple[str, str]:
+    figures = outcome.figures
+    planned = f"{figures.get('series', 0):,.0f} SKUs at {_units(outcome, 'DC')}"
+    return planned, _scores(outcome.card) if outcome.card else ""
+
+
+def _maintenance(outcome: Outcome) -> tuple[str, str]:
+    figures = outcome.figures
+    planned = (
+        f"{figures.get('assets', 0):,.0f} assets, [bold]{figures.get('at_risk', 0):,.0f} at risk[/]"
+    )
+    return planned, _scores(outcome.card) if outcome.card else ""
+
+
+def _workshop(outcome: Outcome) -> tuple[str, str]:
+    figures = outcome.figures
+    planned = (
+        f"{_units(outcome, 'workshop')}: {figures.get('booked', 0):,.0f} booked "
+        f"({figures.get('booked_tomorrow', 0):,.0f} for this day), "
+        f"{figures.get('deferred', 0):,.0f} deferred"
+    )
+    return planned, f"expected cost avoided {figures.get('saving', 0):,.0f}"
+
+
+def _routes(outcome: Outcome) -> tuple[str, str]:
+    figures = outcome.figures
+    planned = (
+        f"{_units(outcome, 'depot')}: {figures.get('served', 0):,.0f} of "
+        f"{figures.get('orders', 0):,.0f} orders served on {figures.get('routes', 0):,.0f} routes"
+    )
+    quality = (
+        f"{figures.get('distance_km', 0):,.0f} km, {figures.get('late_stops', 0):,.0f} late stops, "
+        f"{figures.get('unserved', 0):,.0f} unserved"
+    )
+    return planned, quality
+
+
+def _slotting(outcome: Outcome) -> tuple[str, str]:
+    figures = outcome.figures
+    planned = f"{_units(outcome, 'warehouse')}: {figures.get('moves', 0):,.0f} moves"
+    hundreds = figures.get("picks", 0) / 100
+    if not hundreds:
+        return planned, "no picks to measure by"
+    before, after = figures["walk_before_m"], figures["walk_after_m"]
+    quality = (
+        f"{(before - after) / hundreds:,.1f} m saved per 100 picks "
+        f"({before / hundreds:,.0f} → {after / hundreds:,.0f})"
+    )
+    return planned, quality
+
+
+_TELL = {
+    "forecast": _forecast,
+    "maintenance": _maintenance,
+    "workshop": _workshop,
+    "routes": _routes,
+    "slotting": _slotting,
+}
+
+
+def _units(outcome: Outcome, noun: str) -> str:
+    return f"{outcome.units:,} {noun}{'' if outcome.units == 1 else 's'}"
+
+
+def _scores(card: Card) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in card.scores.items())
+
+
+def _remarks(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+    if "routes" not in outcomes:
+        return
+    figures = outcomes["routes"].figures
+    reasons = {n.partition(":")[2]: v for n, v in figures.items() if n.startswith("unserved:")}
+    if reasons:
+        top = sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))
+        yield "unserved  " + ", ".join(f"{name} {count:.0f}" for name, count in top[:5])
+    kept = [n.partition(":")[2] for n in sorted(figures) if n.startswith("kept_back:")]
+    if kept:
+        more = f" and {len(kept) - 8} more" if len(kept) > 8 else ""
+        yield f"workshop  kept off the routes: {', '.join(kept[:8])}{more}"
+
+
+def _rejects(outcomes: Mapping[str, Outcome]) -> str:
+    counts: list[Count] = add_counts([c for o in outcomes.values() for c in o.counts])
+    rows, rejected = sum(c.rows_in for c in counts), sum(c.rows_rejected for c in counts)
+    by_table = sorted((c for c in counts if c.rows_rejected), key=lambda c: -c.rows_rejected)
+    named = ", ".join(f"{c.table} {c.rows_rejected:,}" for c in by_table[:6])
+    return f"rejects   {rejected:,} of {rows:,} rows read" + (f": {named}" if named else "")
+
+
+def _written(outcomes: Mapping[str, Outcome]) -> list[str]:
+    rows = {t: n for o in outcomes.values() for t, n in o.rows_written.items() if n}
+    return [f"{table} {rows[table]:,}" for table in OUTPUTS if table in rows]
+
+
+def _next_step(night: Night) -> str:
+    config = night.run.config
+    if not night.complete:
+        return "next      mend what failed and run the same command again"
+    where = f"lake={config.lake} date={config.date}" if not config.made else ""
+    return "next      the story of one thing: python -m logistics.run " + " ".join(
+        part for part in (where, "task=explain order=… (or sku=…, asset=…)") if part
+    )
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

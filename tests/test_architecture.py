@@ -1,0 +1,96 @@
+"""The import rules of the house: which file may know which library, and who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "logistics"
+FILES = sorted(PACKAGE.rglob("*.py"))
+WORKLOADS = ("forecast", "maintenance", "routes", "slotting")
+
+# library → the files that may import it, as globs relative to the package
+ALLOWED = {
+    "hydra": ("run.py",),
+    "omegaconf": ("run.py",),
+    "ray": ("*/batch.py", "night.py"),
+    "torch": ("*/model.py", "*/train.py"),
+    "ortools": ("*/solve*.py", "maintenance/workshop.py"),
+    "pyvrp": ("*/solve*.py",),
+    "deltalake": ("lake.py",),
+    "fsspec": ("lake.py", "registry.py", "world/batch.py"),
+    "pandera": ("contracts.py",),
+    "rich": ("report.py",),
+}
+# Layers from the bottom to the top; a file imports only from its own layer or below.
+LAYERS = (
+    ("config.py", "contracts.py", "outputs.py", "tables.py"),
+    ("units.py",),
+    ("lake.py", "outcome.py", "registry.py"),
+    ("*/batch.py",),
+    ("night.py",),
+    ("explain.py", "report.py"),
+    ("run.py",),
+)
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found |= {node.module or ""} | {f"{node.module}.{a.name}" for a in node.names}
+    return found
+
+
+def relative(file: Path) -> Path:
+    return file.relative_to(PACKAGE)
+
+
+@pytest.mark.parametrize("library", ALLOWED)
+def test_a_library_is_known_only_where_it_belongs(library: str) -> None:
+    users = {f for f in FILES if any(name.split(".")[0] == library for name in imports(f))}
+    strangers = [
+        str(relative(f)) for f in users if not any(relative(f).match(g) for g in ALLOWED[library])
+    ]
+    assert strangers == []
+
+
+def layer(file: Path) -> int:
+    """The layer of a file; maths (all other files of a workload) stands on tables and config."""
+    for level, globs in enumerate(LAYERS):
+        if any(relative(file).match(glob) for glob in globs if "/" in glob) or (
+            len(relative(file).parts) == 1 and relative(file).name in globs
+        ):
+            return level
+    return 0
+
+
+def module_file(name: str) -> Path | None:
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(relative(f)))
+def test_nothing_imports_what_stands_above_it(file: Path) -> None:
+    for name in imports(file):
+        if name.startswith("logistics."):
+            imported = module_file(name)
+            if imported is not None and imported.name != "__init__.py":
+                assert layer(imported) <= layer(file), f"{relative(file)} imports {name}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(relative(f)))
+def test_workloads_do_not_know_each_other(file: Path) -> None:
+    folder = relative(file).parts[0]
+    if folder in (*WORKLOADS, "world"):
+        others = {f"logistics.{name}" for name in (*WORKLOADS, "world") if name != folder}
+        assert not {n for n in imports(file) if ".".join(n.split(".")[:2]) in others}
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    root = PACKAGE.parent
+    files = [f for d in ("logistics", "scripts", "tests") for f in (root / d).rglob("*.py")]
+    assert [f"{f}: {n}" for f in files if (n := len(f.read_text().splitlines())) > 400] == []

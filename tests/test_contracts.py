@@ -1,0 +1,111 @@
+"""The door: every row in is a good row or a reject with its reason."""
+
+from datetime import date
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logistics.contracts import TableError, check
+from logistics.tables import CONTRACTS, ORDERS, SALES, TELEMETRY
+
+SALE = {"dc_id": "dc", "sku_id": "a", "date": date(2026, 1, 1), "units": 1.0}
+values = st.one_of(
+    st.none(),
+    st.floats(width=32),
+    st.integers(-(2**40), 2**40),
+    st.text(max_size=5),
+    st.dates(),
+    st.booleans(),
+)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[str, pl.DataFrame]:
+    """Any contract's columns, filled with anything of one type per column."""
+    name = draw(st.sampled_from(sorted(CONTRACTS)))
+    height = draw(st.integers(0, 6))
+    columns = {}
+    for column in CONTRACTS[name].columns:
+        kind = draw(values)
+        same = st.just(kind) | st.none() if kind is None else st.sampled_from([kind, None])
+        columns[column] = draw(st.lists(same, min_size=height, max_size=height))
+    return name, pl.DataFrame(columns, strict=False)
+
+
+@given(tables())
+@settings(max_examples=150, deadline=None)
+def test_rows_in_are_rows_out_plus_rejects_whatever_comes(table: tuple[str, pl.DataFrame]) -> None:
+    name, raw = table
+    checked = check(raw, CONTRACTS[name], {"depots": {"x"}})
+    assert raw.height == checked.good.height + checked.rejects.height
+    wanted = {c: column.dtype for c, column in CONTRACTS[name].columns.items()}
+    assert dict(checked.good.schema) == wanted
+    assert checked.rejects["rule"].null_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "column", "rule"),
+    [
+        ({"units": -1.0}, "units", "below 0"),
+        ({"units": None}, "units", "missing"),
+        ({"units": float("nan")}, "units", "missing"),
+        ({"units": float("inf")}, "units", "not finite"),
+        ({"in_stock": 1.5}, "in_stock", "above 1"),
+        ({"sku_id": None}, "sku_id", "missing"),
+        ({"date": None}, "date", "missing"),
+    ],
+)
+def test_a_fault_is_named(fault: dict[str, object], column: str, rule: str) -> None:
+    rejects = check(pl.DataFrame([SALE | fault]), SALES).rejects
+    assert rejects.select("column", "rule").rows() == [(column, rule)]
+
+
+def test_of_two_rows_with_one_key_the_first_is_kept() -> None:
+    raw = pl.DataFrame([SALE, SALE | {"units": 5.0}])
+    checked = check(raw, SALES)
+    assert checked.good["units"].to_list() == [1.0]
+    assert checked.rejects["rule"].to_list() == ["duplicate key"]
+
+
+def test_text_that_is_no_date_is_rejected_and_text_that_is_one_is_read() -> None:
+    raw = pl.DataFrame([SALE | {"date": "2026-01-01"}, SALE | {"date": "yesterday"}])
+    checked = check(raw, SALES)
+    assert checked.good["date"].to_list() == [date(2026, 1, 1)]
+    assert checked.rejects["value"].to_list() == ["yesterday"]
+
+
+def test_an_unknown_foreign_key_is_rejected_and_a_null_one_is_not() -> None:
+    row = dict.fromkeys(ORDERS.columns) | {
+        "order_id": "o",
+        "depot_id": "x",
+        "service_date": date(2026, 1, 1),
+        "lat": 1.0,
+        "lon": 1.0,
+        "kind": "delivery",
+        "weight_kg": 1.0,
+        "volume_m3": 0.0,
+        "service_s": 60,
+        "windows": [{"opens_s": 0, "closes_s": 10}],
+    }
+    backwards = [{"opens_s": 5, "closes_s": 4}]
+    rows = [row, row | {"order_id": "p", "depot_id": "y"}, row | {"windows": backwards}]
+    checked = check(
+        pl.DataFrame(rows, schema_overrides={"locked_vehicle": pl.String}),
+        ORDERS,
+        {"depots": {"x"}},
+    )
+    assert checked.good["order_id"].to_list() == ["o"]
+    assert checked.rejects["rule"].to_list() == ["not in depots", "window closes before it opens"]
+
+
+def test_a_missing_column_refuses_the_table_and_an_optional_one_is_null() -> None:
+    with pytest.raises(TableError, match="sales: required column units is absent"):
+        check(pl.DataFrame([SALE]).drop("units"), SALES)
+    assert check(pl.DataFrame([SALE]), SALES).good["price"].to_list() == [None]
+
+
+def test_telemetry_keeps_its_sensors_as_numbers() -> None:
+    raw = pl.DataFrame({"asset_id": ["a"], "at": [date(2026, 1, 1)], "oil_c": [7]})
+    assert check(raw, TELEMETRY).good.schema["oil_c"] == pl.Float32

@@ -1,0 +1,136 @@
+"""Reading by site and bucket, rejects, and tables that readers see whole or not at all."""
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from logistics import lake
+from logistics.outputs import MOVES
+from logistics.units import Run, Unit
+from tests.settings import config
+
+DAY = date(2026, 3, 2)
+SALES = pl.DataFrame(
+    {
+        "dc_id": ["A", "A", "A", "B b", None],
+        "sku_id": ["x", "y", "z", "x", "x"],
+        "date": [date(2026, 1, 1)] * 5,
+        "units": [1.0, 2.0, -3.0, 4.0, 5.0],
+    }
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run("r1", config(tmp_path))
+
+
+def write_hive(folder: Path) -> None:
+    for (site,), rows in SALES.group_by("dc_id"):
+        name = lake.UNKNOWN if site is None else str(site).replace(" ", "%20")
+        (folder / f"dc_id={name}").mkdir(parents=True)
+        rows.drop("dc_id").write_parquet(folder / f"dc_id={name}" / "part-0.parquet")
+
+
+def write_flat(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    SALES.write_parquet(folder / "all.parquet")
+
+
+def write_delta(folder: Path) -> None:
+    write_deltalake(folder, SALES.to_arrow(), partition_by=["dc_id"])
+
+
+def write_delta_flat(folder: Path) -> None:
+    write_deltalake(folder, SALES.to_arrow())
+
+
+@pytest.mark.parametrize("write", [write_hive, write_flat, write_delta, write_delta_flat])
+def test_every_layout_gives_the_same_rows_and_loses_none(run: Run, write) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+    write(Path(run.config.lake) / "sales")
+    units = lake.units(run.config.lake, "sales", 16)
+    assert [unit.site_id for unit in units] == sorted(["A", "B b", lake.UNKNOWN])
+    entries = {unit.site_id: lake.enter(run, unit, ["sales"], {}) for unit in units}
+    good = pl.concat(entry.tables["sales"] for entry in entries.values())
+    assert sorted(good["units"]) == [1.0, 2.0, 4.0]
+    assert sum(entry.counts[0].rows_in for entry in entries.values()) == SALES.height
+    lake.commit(run, "rejects", [f for e in entries.values() for f in e.files], only=["sales"])
+    rejects = lake.read_plan(run.config.plan, "rejects", DAY)
+    assert rejects is not None
+    assert rejects.select("site_id", "column", "rule").rows() == [
+        ("A", "units", "below 0"),
+        (lake.UNKNOWN, "dc_id", "missing"),
+    ]
+
+
+def test_buckets_share_a_site_without_overlap(run: Run) -> None:
+    write_hive(Path(run.config.lake) / "sales")
+    parts = [lake.enter(run, Unit("A", b, 3), ["sales"], {}).counts[0].rows_in for b in range(3)]
+    assert sum(parts) == 3
+
+
+def test_columns_that_differ_between_files_are_read_by_the_contract(run: Run) -> None:
+    folder = Path(run.config.lake) / "sales" / "dc_id=A"
+    folder.mkdir(parents=True)
+    day = [date(2026, 1, 1)]
+    pl.DataFrame({"sku_id": [1], "date": day, "units": [1]}).write_parquet(folder / "a.parquet")
+    pl.DataFrame({"sku_id": ["x"], "date": ["2026-01-02"], "units": ["many"], "more": [1]}
+                 ).write_parquet(folder / "b.parquet")  # fmt: skip
+    entry = lake.enter(run, Unit("A"), ["sales"], {})
+    assert entry.tables["sales"].select("sku_id", "units").rows() == [("1", 1.0)]
+    assert entry.counts[0].rows_rejected == 1
+
+
+def test_a_corrupt_file_is_named(run: Run) -> None:
+    folder = Path(run.config.lake) / "sales" / "dc_id=A"
+    folder.mkdir(parents=True)
+    (folder / "part-0.parquet").write_bytes(b"PAR1 this is not Parquet")
+    with pytest.raises(lake.LakeError, match=r"sales: .*part-0\.parquet cannot be read"):
+        lake.enter(run, Unit("A"), ["sales"], {})
+
+
+def test_an_absent_table_is_empty_with_its_columns(run: Run) -> None:
+    entry = lake.enter(run, Unit("A"), ["signals"], {})
+    assert entry.tables["signals"].columns == ["dc_id", "date", "name", "value"]
+
+
+def test_an_absent_lake_is_named(tmp_path: Path) -> None:
+    with pytest.raises(lake.LakeError, match="no such folder"):
+        lake.tables(str(tmp_path / "nowhere"))
+
+
+def moves(*savings: float) -> pl.DataFrame:
+    rows = [(i + 1, "sku", None, f"slot{i}", 1.0, saving) for i, saving in enumerate(savings)]
+    return pl.DataFrame(rows, schema=pl.Schema(MOVES.columns), orient="row")
+
+
+def savings(run: Run, day: date = DAY) -> list[float]:
+    rows = lake.read_plan(run.config.plan, "moves", day)
+    return [] if rows is None else rows["saving_m_per_day"].to_list()
+
+
+def test_staged_rows_are_unseen_until_committed_and_then_replace_the_night(run: Run) -> None:
+    first = lake.publish(run, Unit("W1"), {"moves": moves(1, 2)})
+    assert savings(run) == []
+    lake.commit(run, "moves", first)
+    assert savings(run) == [1, 2]
+    again = Run("r2", run.config)
+    lake.commit(again, "moves", lake.publish(again, Unit("W 2/ü"), {"moves": moves(3)}))
+    assert savings(run) == [3]
+    old = DeltaTable(f"{run.config.plan}/moves", version=1).to_pyarrow_table()
+    assert old.num_rows == 2, "yesterday's version stays readable"
+
+
+def test_another_night_is_left_alone(run: Run, tmp_path: Path) -> None:
+    lake.commit(run, "moves", lake.publish(run, Unit("W1"), {"moves": moves(1)}))
+    next_night = Run("r2", config(tmp_path, "date=2026-03-03"))
+    lake.commit(next_night, "moves", lake.publish(next_night, Unit("W1"), {"moves": moves(2)}))
+    assert (savings(run), savings(run, date(2026, 3, 3))) == ([1], [2])
+
+
+def test_a_table_of_the_wrong_shape_is_never_staged(run: Run) -> None:
+    with pytest.raises(TypeError, match="moves: columns are"):
+        lake.publish(run, Unit("W1"), {"moves": moves(1).drop("sku_id")})

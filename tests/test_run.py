@@ -1,0 +1,67 @@
+"""The command line refuses what it cannot do: one clear line, exit code 2, no traceback, no Ray."""
+
+from pathlib import Path
+
+import pytest
+
+from logistics.run import main
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("sede=3", "sede"),
+        ("task=nigth", "nigth"),
+        ("forecast.horizon_days=none", "forecast.horizon_days"),
+        ("routes.engine=vroom", "routes.engine"),
+        ("routes.circuity=0.5", "routes.circuity"),
+        ("date=tomorrow", "date"),
+        ("+slotting.magic=1", "slotting.magic"),
+        ("seed=", "seed"),
+        ("deterministic=perhaps", "deterministic"),
+    ],
+)
+def test_a_wrong_override_is_named(
+    capsys: pytest.CaptureFixture[str], override: str, named: str
+) -> None:
+    assert named in refused(capsys, override)
+
+
+def test_a_missing_lake_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = refused(capsys, f"lake={tmp_path}/none", "date=2026-01-01")
+    assert f"lake={tmp_path}/none" in said
+    assert "no such folder" in said
+
+
+def test_a_missing_table_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "sales").mkdir()
+    said = refused(capsys, f"lake={tmp_path}", "date=2026-01-01", "task=routes")
+    assert "orders" in said
+
+
+def test_a_lake_of_ones_own_needs_a_date(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert "date" in refused(capsys, f"lake={tmp_path}")
+
+
+def test_training_needs_a_workload(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "workload" in refused(capsys, "task=train")
+
+
+def test_explaining_needs_a_thing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "order=" in refused(capsys, "task=explain")
+
+
+def test_help_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    for task in ("night", "forecast", "routes", "maintenance", "slotting", "train", "explain"):
+        assert f"  {task} " in said
