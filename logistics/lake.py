@@ -19,7 +19,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import TableNotFoundError
 from deltalake.transaction import AddAction
 from fsspec import AbstractFileSystem
 
@@ -129,28 +128,24 @@ def read_plan(
     where: pl.Expr | None = None,
 ) -> pl.DataFrame | None:
     """Committed rows of one night, sorted by site and key; None when there are none."""
-    output = OUTPUTS[table]
-    try:
-        night = pl.scan_delta(f"{_url(plan)}/{table}").filter(pl.col("run_date") == run_date)
-        if site_id is not None:
-            night = night.filter(pl.col(output.site) == site_id)
-        if where is not None:
-            night = night.filter(where)
-        rows = night.select(*_partition_columns(output), *output.columns).collect()
-    except TableNotFoundError:
+    output, url = OUTPUTS[table], f"{_url(plan)}/{table}"
+    if not DeltaTable.is_deltatable(url):
         return None
+    night = pl.scan_delta(url).filter(pl.col("run_date") == run_date)
+    if site_id is not None:
+        night = night.filter(pl.col(output.site) == site_id)
+    if where is not None:
+        night = night.filter(where)
+    rows = night.select(*_partition_columns(output), *output.columns).collect()
     return None if rows.is_empty() else rows.sort(output.site, *output.key)
 
 
 def versions(plan: str) -> dict[str, int]:
     """The Delta version of every table of the plan."""
-    found = {}
-    for table in OUTPUTS:
-        try:
-            found[table] = DeltaTable(f"{_url(plan)}/{table}").version()
-        except TableNotFoundError:
-            continue
-    return found
+    urls = {table: f"{_url(plan)}/{table}" for table in OUTPUTS}
+    return {
+        t: DeltaTable(url).version() for t, url in urls.items() if DeltaTable.is_deltatable(url)
+    }
 
 
 def append_run(plan: str, rows: pl.DataFrame) -> None:
@@ -160,10 +155,8 @@ def append_run(plan: str, rows: pl.DataFrame) -> None:
 
 def read_runs(plan: str) -> pl.DataFrame | None:
     """Every recorded run, or None before the first."""
-    try:
-        return pl.scan_delta(f"{_url(plan)}/runs").collect()
-    except TableNotFoundError:
-        return None
+    url = f"{_url(plan)}/runs"
+    return pl.scan_delta(url).collect() if DeltaTable.is_deltatable(url) else None
 
 
 # --- input ---------------------------------------------------------------------------------------

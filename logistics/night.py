@@ -7,6 +7,7 @@ the night follows from table names alone, and workloads that do not wait for eac
 import importlib.metadata
 import json
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from logistics.registry import Card
 from logistics.routes import batch as routes
 from logistics.slotting import batch as slotting
 from logistics.tables import CONTRACTS
-from logistics.units import Parcel, Run, StagedFile, Unit, add_counts, add_figures, on_unit
+from logistics.units import Parcel, Run, Unit, add_counts, add_figures, on_unit
 
 Units = Callable[[Run], list[Unit]]
 Runner = Callable[[Run, "ray.ObjectRef", Sequence[Unit]], Iterator[Parcel]]
@@ -129,6 +130,8 @@ def start_ray(config: Config) -> None:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS"), "1")
     environment = {"env_vars": {**threads, "RAY_DATA_USE_DATASOURCE_V2": "0"}}
     quiet = logging.INFO if config.verbose else logging.ERROR
+    if not config.verbose:
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if cluster.address is None:
         ray.init(
             num_cpus=cluster.num_cpus,
@@ -166,6 +169,7 @@ def run_night(config: Config, progress: Progress) -> Night:
     outcomes = {"company": door}
     for outcome in _in_order(workloads, lambda w: _run_workload(w, run, dims, progress)):
         outcomes[outcome.workload] = outcome
+    _commit_rejects(run, list(outcomes.values()))
     lake.append_run(config.plan, _run_rows(run, list(outcomes.values())))
     return Night(run, outcomes, trained)
 
@@ -210,8 +214,7 @@ def _enter_company(run: Run, workloads: Sequence[Workload]) -> tuple[ray.ObjectR
     parcel: Parcel = ray.get(tally)
     if parcel.failure is not None:
         raise lake.LakeError(parcel.failure)
-    written = _publish(run, "company", (), [parcel])
-    return dims, _outcome("company", started, clock, [parcel], written, None)
+    return dims, _outcome("company", started, clock, [parcel], {}, None)
 
 
 def _run_workload(workload: Workload, run: Run, dims: ray.ObjectRef, progress: Progress) -> Outcome:
@@ -228,25 +231,27 @@ def _run_workload(workload: Workload, run: Run, dims: ray.ObjectRef, progress: P
         reason = str(fault).strip().splitlines()[-1]
         lost = sorted(set(units) - {parcel.unit for parcel in parcels})
         parcels += [Parcel(unit, failure=reason) for unit in lost]
-    written = _publish(run, workload.name, workload.writes, parcels)
+    written = _publish(run, workload.writes, parcels)
     card = registry.champion(run.config.models, workload.name) if workload.train else None
     return _outcome(workload.name, started, clock, parcels, written, card)
 
 
-def _publish(
-    run: Run, name: str, writes: Sequence[str], parcels: Sequence[Parcel]
-) -> dict[str, int]:
-    """Commit every output table of a workload, and the rejects of the tables it checked."""
-    files: dict[str, list[StagedFile]] = {table: [] for table in writes}
-    rejects: list[StagedFile] = []
-    for file in (file for parcel in parcels for file in parcel.files):
-        (rejects if file.table == "rejects" else files[file.table]).append(file)
-    for table, staged in files.items():
-        lake.commit(run, table, staged)
-    checked = sorted({count.table for parcel in parcels for count in parcel.counts})
+def _publish(run: Run, writes: Sequence[str], parcels: Sequence[Parcel]) -> dict[str, int]:
+    """Commit every output table of a workload; returns the rows of each."""
+    rows = {}
+    for table in writes:
+        files = [file for parcel in parcels for file in parcel.files if file.table == table]
+        lake.commit(run, table, files)
+        rows[table] = sum(file.rows for file in files)
+    return rows
+
+
+def _commit_rejects(run: Run, outcomes: Sequence[Outcome]) -> None:
+    """One transaction for the whole night; only the tables this run has checked are replaced."""
+    checked = sorted({count.table for outcome in outcomes for count in outcome.counts})
+    files = [file for outcome in outcomes for file in outcome.rejects]
     if checked:
-        lake.commit(run, "rejects", rejects, only=checked)
-    return {table: sum(file.rows for file in staged) for table, staged in files.items()}
+        lake.commit(run, "rejects", files, only=checked)
 
 
 def _outcome(
@@ -271,6 +276,7 @@ def _outcome(
         rows_written=written,
         step_seconds=steps,
         figures=add_figures(parcels),
+        rejects=tuple(f for parcel in parcels for f in parcel.files if f.table == "rejects"),
         card=card,
     )
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from logistics.registry import Card
-from logistics.units import Count, Run
+from logistics.units import Count, Run, StagedFile
 
 
 class Progress(Protocol):
@@ -28,6 +28,7 @@ class Outcome:
     rows_written: Mapping[str, int]
     step_seconds: Mapping[str, float]
     figures: Mapping[str, float]
+    rejects: tuple[StagedFile, ...] = ()
     card: Card | None = None
 
     @property

@@ -6,7 +6,9 @@ Exit codes: 0 the plan is whole, 1 some unit failed, 2 the request cannot be car
 130 interrupted.
 """
 
+import difflib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -123,18 +125,31 @@ def _run(config: Config) -> int:
 
 
 def _one_line(fault: Exception) -> str:
-    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
-    return " ".join(lines)
+    """Hydra's message without its advice on Hydra, with the nearest key that exists."""
+    message = " ".join(line.strip() for line in str(fault).splitlines() if line.strip())
+    message = re.split(r" To append to your| Config search path| See https", message)[0]
+    wrong = re.match(r"Could not override '(.+)'", message)
+    if wrong is None:
+        return message
+    near = difflib.get_close_matches(wrong[1], _keys(), n=1)
+    hint = f"did you mean {near[0]}?" if near else "--help lists the keys, --cfg all of them"
+    return f"{wrong[1]}: there is no such key; {hint}"
+
+
+def _keys() -> list[str]:
+    """Every key that can be overridden."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        raw = OmegaConf.to_container(compose("config"))
+    assert isinstance(raw, dict)
+    keys = [str(key) for key in raw]
+    return keys + [f"{g}.{k}" for g, v in raw.items() if isinstance(v, dict) for k in v]
 
 
 def _help() -> str:
     tasks = sorted((CONF / "task").glob("*.yaml"))
     told = {task.stem: task.read_text().splitlines()[1].lstrip("# ") for task in tasks}
-    keys = [
-        line.replace(":", "=", 1)
-        for line in (CONF / "config.yaml").read_text().splitlines()
-        if "#" in line and not line.startswith("#")
-    ]
+    lines = (CONF / "config.yaml").read_text().splitlines()
+    keys = [re.match(r"(\w+): (\S+) +# (.*)", line) for line in lines]
     groups = {
         group: ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
         for group in GROUPS[1:]
@@ -147,7 +162,7 @@ def _help() -> str:
             *(f"  {name:<12} {text}" for name, text in told.items()),
             "",
             "keys and their defaults",
-            *(f"  {key}" for key in keys),
+            *(f"  {key[1] + '=' + key[2]:<20} {key[3]}" for key in keys if key),
             "",
             "groups: choose one with group=choice, change one value with group.key=value",
             *(f"  {group:<12} {choices}" for group, choices in groups.items()),

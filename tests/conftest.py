@@ -1,8 +1,11 @@
 """Options and the one Ray session of the test run."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.settings import config
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,3 +23,15 @@ def data_dir(request: pytest.FixtureRequest) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; name it with --data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The one Ray of the test run, started as a night starts it."""
+    import ray
+
+    from logistics import night
+
+    night.start_ray(config(tmp_path_factory.mktemp("ray"), "cluster.dashboard=false"))
+    yield
+    ray.shutdown()

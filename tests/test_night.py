@@ -1,0 +1,111 @@
+"""A whole night on a small made company: complete, accounted for, repeatable, lawful."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from logistics import lake, night
+from logistics.config import Config
+from logistics.outcome import Night
+from logistics.outputs import OUTPUTS
+from logistics.world import batch as world
+from tests import laws
+from tests.settings import config
+
+SMALL = (
+    "world.num_dcs=2",
+    "world.skus_per_dc=60",
+    "world.num_depots=2",
+    "world.orders_per_depot=60",
+    "world.num_assets=60",
+    "world.num_warehouses=2",
+    "world.slots_per_warehouse=150",
+    "world.dirty_share=0.002",
+    "deterministic=true",
+    "forecast.train_steps=30",
+    "maintenance.train_steps=60",
+    "routes.iterations_per_depot=100",
+)
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Nobody watches a test."""
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Config:
+    small = config(tmp_path_factory.mktemp("company"), *SMALL)
+    world.generate(small.world, small.lake, small.seed, quiet)
+    return small
+
+
+@pytest.fixture(scope="module")
+def first(company: Config) -> Night:
+    return night.run_night(company, quiet)
+
+
+@pytest.mark.usefixtures("first")
+def test_no_plan_breaks_a_law(company: Config) -> None:
+    assert laws.offences(company) == []
+
+
+def test_every_unit_is_in_and_every_row_accounted_for(first: Night, company: Config) -> None:
+    assert first.complete, [o.failures for o in first.outcomes.values()]
+    counts = [count for outcome in first.outcomes.values() for count in outcome.counts]
+    assert counts
+    assert all(c.rows_in == c.rows_out + c.rows_rejected for c in counts)
+    rejects = lake.read_plan(company.plan, "rejects", company.date)
+    assert rejects is not None
+    assert rejects.height == sum(count.rows_rejected for count in counts)
+    in_lake = {
+        c.table: sum(
+            pl.read_parquet(f).height for f in Path(company.lake, c.table).rglob("*.parquet")
+        )
+        for c in counts
+    }
+    assert {c.table: c.rows_in for c in counts} == in_lake
+
+
+@pytest.mark.usefixtures("first")
+def test_every_table_of_the_plan_is_written(company: Config) -> None:
+    may_be_empty = {"unserved", "kept_back", "unplaced"}
+    empty = {t for t in OUTPUTS if lake.read_plan(company.plan, t, company.date) is None}
+    assert empty <= may_be_empty
+
+
+def test_the_same_night_twice_is_the_same_plan(first: Night, company: Config) -> None:
+    before = {table: laws.content(company, table) for table in OUTPUTS}
+    again = night.run_night(company, quiet)
+    assert again.trained == {}
+    assert again.run.run_id != first.run.run_id
+    for table, rows in before.items():
+        after = laws.content(company, table)
+        assert (rows is None) == (after is None), table
+        assert rows is None or rows.equals(after), table
+    runs = lake.read_runs(company.plan)
+    assert runs is not None
+    assert runs["run_id"].n_unique() == 2
+    assert json.loads(runs["config"][0])["seed"] == company.seed
+
+
+@pytest.mark.usefixtures("first")
+def test_a_corrupt_partition_fails_alone_and_is_named(company: Config, tmp_path: Path) -> None:
+    damaged = replace(
+        company, task="forecast", lake=str(tmp_path / "lake"), plan=str(tmp_path / "plan")
+    )
+    shutil.copytree(company.lake, damaged.lake)
+    victim, *others = sorted(Path(damaged.lake, "sales").iterdir())
+    next(victim.glob("*.parquet")).write_bytes(b"PAR1 torn")
+    outcome = night.run_night(damaged, quiet).outcomes["forecast"]
+    site = victim.name.partition("=")[2]
+    assert list(outcome.failures) == [site]
+    assert "cannot be read as Parquet" in outcome.failures[site]
+    whole, part = (laws.content(c, "forecasts") for c in (company, damaged))
+    assert whole is not None
+    assert part is not None
+    assert part.equals(whole.filter(pl.col("dc_id") != site))
+    assert others
