@@ -1,5 +1,6 @@
-"""The real lake: every row of the files is in it, and the door turns none away."""
+"""The real lake: every row of the files is in it, and the door turns only repeats away."""
 
+import json
 import subprocess
 import sys
 from datetime import date
@@ -32,7 +33,7 @@ def real(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Config:
     return config(folder, f"date={night}")
 
 
-def test_the_door_turns_no_real_row_away(real: Config) -> None:
+def test_the_door_turns_only_repeated_parcels_away(real: Config, data_dir: Path) -> None:
     run = Run("r", real)
     dims = [name for name, contract in CONTRACTS.items() if contract.site is None]
     company = lake.enter(run, lake.COMPANY, dims, {})
@@ -43,8 +44,12 @@ def test_the_door_turns_no_real_row_away(real: Config) -> None:
         for unit in lake.units(real.lake, table, 1000)
     ]
     counts = [count for entry in entries for count in entry.counts]
-    assert sum(count.rows_rejected for count in counts) == 0
-    assert sum(c.rows_in for c in counts if c.table == "telemetry") > 0
+    assert {c.table for c in counts if c.rows_in} == set(lake.tables(real.lake))
+    # Some Rio parcels stand twice in the file, word for word.
+    files = (data_dir / "routing" / "loggibud").glob("*.json")
+    ids = [d["id"] for file in files for d in json.loads(file.read_text())["deliveries"]]
+    rejected = {c.table: c.rows_rejected for c in counts if c.rows_rejected}
+    assert rejected == ({"orders": len(ids) - len(set(ids))} if len(ids) > len(set(ids)) else {})
 
 
 def test_every_row_of_the_files_is_in_the_lake(real: Config, data_dir: Path) -> None:
