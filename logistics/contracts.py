@@ -111,7 +111,8 @@ def _cast(raw: pl.DataFrame, contract: Contract) -> pl.DataFrame:
         else:
             columns.append(_as(name, raw.schema[name], column.dtype))
     if contract.extra is not None:
-        extra = [name for name in raw.columns if name not in contract.columns]
+        named = {*contract.columns, contract.site}
+        extra = [name for name in raw.columns if name not in named]
         columns += [_as(name, raw.schema[name], contract.extra) for name in sorted(extra)]
     return raw.select(columns) if columns else raw
 
