@@ -86,7 +86,7 @@ def test_the_door_finds_every_dirty_row_and_no_other(
     }
     for name in dirt.FAULTS:
         site, rows = made[name]
-        soiled, faults = dirt.soil(name, rows, 0.01, np.random.default_rng(0))
+        soiled, faults = dirt.soil(name, rows, 0.1, np.random.default_rng(0))
         checked = check(located(name, site, soiled), CONTRACTS[name], known, site)
         assert checked.rejects.height == len(faults) > 0, name
         clean = check(located(name, site, rows), CONTRACTS[name], known, site).good
