@@ -1,0 +1,137 @@
+"""Puts forecasting on Ray: read → predict → write, one DC (or bucket of one) at a time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import ray
+
+from logistics import lake, registry
+from logistics.forecast.inputs import Panel, panel
+from logistics.forecast.inputs import from_table as panel_from_table
+from logistics.forecast.inputs import to_table as panel_to_table
+from logistics.forecast.model import dumps, loads, predict
+from logistics.forecast.totals import days, totals
+from logistics.forecast.totals import from_table as forecast_from_table
+from logistics.forecast.totals import to_table as forecast_to_table
+from logistics.forecast.train import fit, rows_of_sample
+from logistics.registry import Card
+from logistics.units import Parcel, Run, Unit, from_rows, map_rows, on_unit, to_rows
+
+NAME = "forecast"
+MAX_TRAIN_UNITS = 32
+
+
+def units(run: Run) -> list[Unit]:
+    return lake.units(run.config.lake, "sales", run.config.cluster.max_unit_mb)
+
+
+def run(run: Run, dims: ray.ObjectRef, units: Sequence[Unit]) -> Iterator[Parcel]:
+    """Forecast every unit; yields their tallies as they finish."""
+    config = run.config.forecast
+    card = registry.champion(run.config.models, NAME)
+    assert card is not None, "the night trains a champion before it forecasts"
+    rows = ray.data.from_arrow([to_rows([Parcel(unit)]) for unit in units])
+    done = (
+        rows.map_batches(
+            _read, fn_args=(run, dims), batch_format="pyarrow", batch_size=1, num_cpus=0.5
+        )
+        .map_batches(
+            Predict,
+            fn_constructor_args=(run.config.models, card.version, config.num_gpus),
+            compute=ray.data.ActorPoolStrategy(size=config.actors),
+            batch_format="pyarrow",
+            batch_size=1,
+            num_cpus=0.25,
+            num_gpus=config.num_gpus,
+        )
+        .map_batches(_write, fn_args=(run,), batch_format="pyarrow", batch_size=1, num_cpus=0.5)
+    )
+    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
+        yield from from_rows(batch)
+
+
+def train(run: Run, dims: ray.ObjectRef) -> Card:
+    """Train on a bounded sample of series, back-test, and save; returns the card."""
+    config = run.config.forecast
+    every = units(run)
+    chosen = every[:: -(-len(every) // MAX_TRAIN_UNITS)]
+    each = -(-config.max_train_series // len(chosen))
+    panels = [_sample.remote(run, dims, unit, each) for unit in chosen]
+    fitting = _fit.options(num_cpus=1, num_gpus=config.num_gpus)
+    return ray.get(fitting.remote(run, *panels))  # type: ignore[no-any-return]
+
+
+class Predict:
+    """Ray Data actor: a unit's panel in, its forecasts out."""
+
+    def __init__(self, models: str, version: str, num_gpus: float) -> None:
+        self.device = "cuda" if num_gpus else "cpu"
+        self.model = loads(registry.load(models, NAME, version), self.device)
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        return map_rows("predict", self.step, rows)
+
+    def step(self, parcel: Parcel) -> Parcel:
+        series = panel_from_table(parcel.tables["panel"])
+        forecast = predict(self.model, series, self.device)
+        return replace(parcel, tables={**parcel.tables, "forecast": forecast_to_table(forecast)})
+
+
+def _read(rows: pa.Table, run: Run, dims: ray.ObjectRef) -> pa.Table:
+    return map_rows("read", partial(_panel_of, run, ray.get(dims)), rows)
+
+
+def _panel_of(run: Run, dims: Mapping[str, pl.DataFrame], parcel: Parcel) -> Parcel:
+    config = run.config
+    entry = lake.enter(run, parcel.unit, ("sales", "signals"), dims)
+    series = panel(
+        entry.tables["sales"],
+        dims["promotions"],
+        dims["prices"],
+        entry.tables["signals"],
+        dims["items"],
+        config.date,
+        config.forecast.horizon_days,
+        config.forecast.context_days,
+    )
+    tables = {"panel": panel_to_table(series)}
+    return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
+
+
+def _write(rows: pa.Table, run: Run) -> pa.Table:
+    return map_rows("write", partial(_publish, run), rows)
+
+
+def _publish(run: Run, parcel: Parcel) -> Parcel:
+    series = panel_from_table(parcel.tables["panel"])
+    forecast = forecast_from_table(parcel.tables["forecast"], series.horizon_days)
+    of_totals = totals(series, forecast, run.config.forecast.service_level)
+    outputs = {"forecasts": days(series, forecast), "forecast_totals": of_totals}
+    files = parcel.files + lake.publish(run, parcel.unit, outputs)
+    figures = {"series": float(len(series)), "units_30d": float(forecast.total_mean[:, 0].sum())}
+    return replace(parcel, files=files, figures=figures).tally()
+
+
+@ray.remote(num_cpus=0.5)
+def _sample(run: Run, dims: Mapping[str, pl.DataFrame], unit: Unit, most: int) -> Panel | None:
+    """A bounded sample of a unit's series; None when the unit cannot be read."""
+    parcel = on_unit("read", partial(_panel_of, run, dims), Parcel(unit))
+    if parcel.failure is not None:
+        return None
+    series = panel_from_table(parcel.tables["panel"])
+    return series.take(rows_of_sample(len(series), most, np.random.default_rng(run.config.seed)))
+
+
+@ray.remote
+def _fit(run: Run, *panels: Panel | None) -> Card:
+    config = run.config
+    device = "cuda" if config.forecast.num_gpus else "cpu"
+    usable = [series for series in panels if series is not None]
+    fitted = fit(usable, config.forecast, config.seed, device)
+    settings = asdict(config.forecast)
+    card = Card(NAME, str(config.date), config.seed, fitted.scores, settings)
+    return registry.save(config.models, card, dumps(fitted.model))

@@ -1,0 +1,237 @@
+"""What the model sees of a series at an origin: its past in a few numbers, and each day to come.
+
+Arrays in, arrays out. An origin is a column of the panel: days before it are past, it and later ones
+are to be forecast; nothing of `units` at or after the origin is read.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logistics.forecast.inputs import FOREVER_DAYS, Array, Panel
+
+SPANS = (7, 14, 28, 56, 91, 182, 364)
+YEAR_DAYS = 364  # 52 weeks: the same weekday a year ago
+FORECAST_FADES_DAYS = 6.0
+WEEKLY = 13  # where in `future` the weekday profile stands, after the calendar's columns
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """scale (n,) in units a day; past (n, f); future (n, h, g); category (n,)."""
+
+    scale: Array
+    past: Array
+    future: Array
+    category: NDArray[np.int64]
+
+
+def features(panel: Panel, origin: int, signal_names: tuple[str, ...]) -> Features:
+    """Features of every series at one origin; signals are given in the order of signal_names."""
+    demand, weight = _demand(panel, origin)
+    means = np.stack([_mean(demand, weight, origin - span, origin) for span in SPANS], axis=1)
+    scale = _scale(means)
+    weekly = _weekday_profile(demand, weight, scale, panel, origin)
+    return Features(
+        scale,
+        _past(panel, demand, weight, means, scale, origin),
+        _future(panel, demand, weight, scale, weekly, origin, signal_names),
+        panel.category,
+    )
+
+
+def _demand(panel: Panel, origin: int) -> tuple[Array, Array]:
+    """Units before the origin (0 where unknown), and how much each day tells of demand (n, origin).
+
+    A day in stock for half its hours showed about half of its demand: sums of units are divided by
+    sums of the hours in stock, so a stock-out neither lowers the level nor counts as a quiet day.
+    """
+    units = panel.units[:, :origin]
+    known = ~np.isnan(units)
+    return np.nan_to_num(units), np.where(known, panel.in_stock[:, :origin], 0.0).astype(np.float32)
+
+
+def _mean(demand: Array, weight: Array, start: int, stop: int) -> Array:
+    """Weighted mean over [start, stop), NaN where nothing is known (n,)."""
+    span = slice(max(start, 0), max(stop, 0))
+    total, hours = demand[:, span].sum(axis=1), weight[:, span].sum(axis=1)
+    return np.where(hours > 0, total / np.maximum(hours, 1e-6), np.nan).astype(np.float32)
+
+
+def _scale(means: Array) -> Array:
+    """The level of a series: its last four weeks and its last quarter together, never 0."""
+    filled = np.nan_to_num(means[:, [2, 4]], nan=0.0)
+    return np.maximum(filled.mean(axis=1), 0.02).astype(np.float32)
+
+
+def _past(
+    panel: Panel, demand: Array, weight: Array, means: Array, scale: Array, origin: int
+) -> Array:
+    recent = slice(max(origin - 28, 0), origin)
+    quarter = slice(max(origin - 91, 0), origin)
+    ratio = demand[:, quarter] / scale[:, None]
+    last_year = _mean(demand, weight, origin - YEAR_DAYS - 28, origin - YEAR_DAYS)
+    shift = panel.num_days - origin  # days between this origin and the run date
+    columns = [
+        *(_ratio(means[:, i], scale) for i in range(len(SPANS))),
+        _ratio(last_year, scale),
+        *(np.isnan(column).astype(np.float32) for column in (means[:, 6], last_year)),
+        np.log(scale),
+        np.log1p(ratio.std(axis=1)),
+        (demand[:, recent] == 0).mean(axis=1),
+        (demand[:, quarter] == 0).mean(axis=1),
+        np.log1p(ratio.max(axis=1, initial=0)),
+        weight[:, recent].mean(axis=1),
+        panel.discount[:, recent].mean(axis=1),
+        panel.discount[:, max(origin - 14, 0) : origin].mean(axis=1),
+        np.log1p(np.maximum(panel.age_days - shift, 0)) / 6,
+        _left(panel, origin, 0),
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _future(
+    panel: Panel,
+    demand: Array,
+    weight: Array,
+    scale: Array,
+    weekly: Array,
+    origin: int,
+    signal_names: tuple[str, ...],
+) -> Array:
+    n, h = len(panel), panel.horizon_days
+    days = np.arange(origin, origin + h)
+    weekday = _weekday(panel, days)
+    angle = _year_angle(panel, days)
+    calendar = np.stack(
+        [
+            (days - origin) / 90.0,
+            np.log1p(days - origin) / 4.5,
+            *(f(k * angle) for k in (1, 2) for f in (np.sin, np.cos)),
+            *(weekday == d for d in range(7)),
+        ],
+        axis=1,
+    )
+    own = [
+        weekly[:, weekday],
+        *_year_ago(demand, weight, scale, origin, h),
+        *_commerce(panel, origin, days),
+        np.stack([_left(panel, origin, k) for k in range(h)], axis=1),
+    ]
+    blocks = [
+        np.broadcast_to(calendar[None], (n, h, calendar.shape[1])),
+        np.stack(own, axis=2),
+        _signals(panel, origin, days, signal_names),
+    ]
+    return np.concatenate(blocks, axis=2).astype(np.float32)
+
+
+def _ratio(value: Array, scale: Array) -> Array:
+    """log(1 + value / scale), at the neutral log 2 where the value is unknown."""
+    return np.log1p(np.clip(np.where(np.isnan(value), scale, value) / scale, 0, 20))
+
+
+def _weekday_profile(
+    demand: Array, weight: Array, scale: Array, panel: Panel, origin: int
+) -> Array:
+    """Each weekday's level over the last 26 weeks against all days, shrunk to 1 (n, 7), as log."""
+    start = max(origin - 182, 0)
+    weekday = _weekday(panel, np.arange(start, origin))
+    total = demand[:, start:].sum(axis=1) / np.maximum(weight[:, start:].sum(axis=1), 1e-6)
+    profile = np.empty((len(panel), 7), np.float32)
+    for d in range(7):
+        on = np.flatnonzero(weekday == d) + start
+        # As if two weeks of ordinary days had been seen too.
+        prior = 2.0
+        sums, hours = demand[:, on].sum(axis=1), weight[:, on].sum(axis=1)
+        profile[:, d] = (sums + prior * total) / (hours + prior) / np.maximum(total, 1e-6)
+    return np.log(np.clip(profile, 0.05, 20))
+
+
+def _year_ago(
+    demand: Array, weight: Array, scale: Array, origin: int, h: int
+) -> tuple[Array, Array, Array]:
+    """A year before each day to come: its week and its month against the level then, and if known."""
+    n = demand.shape[0]
+    base = origin - YEAR_DAYS
+    then = _mean(demand, weight, base - 28, base)
+    sums = np.pad(np.cumsum(demand, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
+    hours = np.pad(np.cumsum(weight, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
+    level = np.maximum(np.nan_to_num(then), 0.02)[:, None]
+    out = []
+    for half in (3, 14):
+        a = np.clip(np.arange(base, base + h) - half, 0, origin)
+        b = np.clip(np.arange(base, base + h) + half + 1, 0, origin)
+        known = hours[:, b] - hours[:, a]
+        # Shrunk to the level of then by a week of ordinary days.
+        mean = (sums[:, b] - sums[:, a] + 7 * level) / (known + 7)
+        out.append(np.log(np.clip(mean / level, 0.1, 10)).astype(np.float32))
+    there = ~np.isnan(then) if base >= 28 else np.zeros(n, bool)
+    flag = np.broadcast_to(there[:, None], (n, h)).astype(np.float32)
+    return out[0] * flag, out[1] * flag, flag
+
+
+def _commerce(panel: Panel, origin: int, days: NDArray[np.int64]) -> list[Array]:
+    """Discount of the day, against its recent mean, of the days just before, and the price's change."""
+    recent = slice(max(origin - 28, 0), origin)
+    usual = panel.discount[:, recent].mean(axis=1, keepdims=True)
+    price = panel.log_price[:, recent].mean(axis=1, keepdims=True)
+    sums = np.pad(np.cumsum(panel.discount, axis=1), ((0, 0), (1, 0)))
+    before = [(sums[:, days] - sums[:, np.maximum(days - k, 0)]) / k for k in (5, 12)]
+    today = panel.discount[:, days]
+    return [
+        today,
+        today - usual,
+        *(b * (today == 0) for b in before),
+        np.clip(panel.log_price[:, days] - price, -1, 1),
+    ]
+
+
+def _signals(
+    panel: Panel, origin: int, days: NDArray[np.int64], signal_names: tuple[str, ...]
+) -> Array:
+    """Each signal on the day, the days around it, and whether it is known, as (value - recent)/spread."""
+    n, h = len(panel), days.size
+    out = np.zeros((n, h, 5 * len(signal_names)), np.float32)
+    if n == 0:
+        return out
+    position = {name: i for i, name in enumerate(panel.signal_names)}
+    last = panel.signals.shape[1] - 1
+    for i, name in enumerate(signal_names):
+        if name not in position:
+            continue
+        series = panel.signals[0, :, position[name]]  # a unit is one DC: its series share signals
+        past = series[max(origin - 364, 0) : origin]
+        if np.isnan(past).all():
+            continue
+        recent = series[max(origin - 28, 0) : origin]
+        centre = np.nanmean(recent) if not np.isnan(recent).all() else np.nanmean(past)
+        spread = max(float(np.nanstd(past)), 1e-3)
+        # Holidays are certain. Weather is forecast, and a forecast fades; training sees the weather
+        # that came, so both are faded alike, or the model would trust a forecast like a measurement.
+        certain = np.isin(past[~np.isnan(past)], (0, 1)).all()
+        trust = 1.0 if certain else np.exp(-(days - origin) / FORECAST_FADES_DAYS)
+        for j, offset in enumerate((0, -1, 1, 2)):
+            value = trust * (series[np.clip(days + offset, 0, last)] - centre) / spread
+            out[:, :, 5 * i + j] = np.clip(np.nan_to_num(value), -6, 6)
+        out[:, :, 5 * i + 4] = ~np.isnan(series[days])
+    return out
+
+
+def _left(panel: Panel, origin: int, step: int) -> Array:
+    """Share of a month left until the end of life on a day to come, 1 when it is far off (n,)."""
+    left = panel.days_left + (panel.num_days - origin) - step
+    return np.where(panel.days_left >= FOREVER_DAYS, 1.0, np.clip(left / 30, 0, 1)).astype(
+        np.float32
+    )
+
+
+def _weekday(panel: Panel, days: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.asarray((panel.run_date.weekday() + days - panel.num_days) % 7)
+
+
+def _year_angle(panel: Panel, days: NDArray[np.int64]) -> NDArray[np.float64]:
+    dates = [panel.run_date + timedelta(days=int(day) - panel.num_days) for day in days]
+    return np.array([2 * np.pi * day.timetuple().tm_yday / 365.25 for day in dates])

@@ -1,0 +1,84 @@
+"""From a forecast to the tables planners read: days, totals and safety stock. Arrays → tables."""
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from logistics.forecast.inputs import Array, Panel
+from logistics.forecast.model import QuantileForecast
+from logistics.outputs import (
+    FORECAST_TOTALS,
+    FORECASTS,
+    QUANTILE_COLUMNS,
+    QUANTILE_LEVELS,
+    TOTAL_HORIZONS_DAYS,
+)
+
+
+def days(panel: Panel, forecast: QuantileForecast) -> pl.DataFrame:
+    """The `forecasts` rows, by SKU and day."""
+    n, h = forecast.mean.shape
+    dates = np.array([panel.run_date + timedelta(days=k) for k in range(h)], dtype="datetime64[D]")
+    columns = {
+        "sku_id": pl.Series(panel.sku_ids, dtype=pl.String).gather(np.repeat(np.arange(n), h)),
+        "date": pl.Series(np.tile(dates, n)),
+        "mean": forecast.mean.ravel(),
+    }
+    flat = forecast.quantiles.reshape(n * h, len(QUANTILE_LEVELS))
+    columns |= {name: flat[:, i] for i, name in enumerate(QUANTILE_COLUMNS)}
+    return pl.DataFrame(columns, schema=pl.Schema(FORECASTS.columns))
+
+
+def totals(panel: Panel, forecast: QuantileForecast, service_level: float) -> pl.DataFrame:
+    """The `forecast_totals` rows, by SKU and horizon."""
+    n, horizons = forecast.total_mean.shape
+    columns = {
+        "sku_id": pl.Series(panel.sku_ids, dtype=pl.String).gather(
+            np.repeat(np.arange(n), horizons)
+        ),
+        "horizon_days": np.tile(np.array(TOTAL_HORIZONS_DAYS, np.int64), n),
+        "mean": forecast.total_mean.ravel(),
+    }
+    flat = forecast.total_quantiles.reshape(n * horizons, len(QUANTILE_LEVELS))
+    columns |= {name: flat[:, i] for i, name in enumerate(QUANTILE_COLUMNS)}
+    columns["safety_stock"] = safety_stock(forecast, service_level).ravel()
+    return pl.DataFrame(columns, schema=pl.Schema(FORECAST_TOTALS.columns))
+
+
+def safety_stock(forecast: QuantileForecast, service_level: float) -> Array:
+    """Units above the mean total that cover demand with this probability (n, 3), never below 0.
+
+    Between two quantile levels it is interpolated; beyond the outermost, the outermost holds.
+    """
+    levels = np.array(QUANTILE_LEVELS)
+    above = int(np.clip(np.searchsorted(levels, service_level), 1, len(levels) - 1))
+    low, high = levels[above - 1], levels[above]
+    share = float(np.clip((service_level - low) / (high - low), 0, 1))
+    quantiles = forecast.total_quantiles
+    covered = (1 - share) * quantiles[..., above - 1] + share * quantiles[..., above]
+    return np.maximum(covered - forecast.total_mean, 0).astype(np.float32)
+
+
+def to_table(forecast: QuantileForecast) -> pa.Table:
+    """One row per series, for the way between two steps."""
+    columns = {}
+    for name in QuantileForecast.__slots__:
+        array = getattr(forecast, name)
+        width = int(np.prod(array.shape[1:]))
+        flat = pa.array(np.ascontiguousarray(array, np.float32).ravel())
+        columns[name] = pa.FixedSizeListArray.from_arrays(flat, width)
+    return pa.table(columns)
+
+
+def from_table(table: pa.Table, horizon_days: int) -> QuantileForecast:
+    """The inverse of `to_table`."""
+    n, q, horizons = table.num_rows, len(QUANTILE_LEVELS), len(TOTAL_HORIZONS_DAYS)
+    flat = {name: table[name].combine_chunks().flatten().to_numpy() for name in table.column_names}
+    return QuantileForecast(
+        flat["mean"].reshape(n, horizon_days),
+        flat["quantiles"].reshape(n, horizon_days, q),
+        flat["total_mean"].reshape(n, horizons),
+        flat["total_quantiles"].reshape(n, horizons, q),
+    )
