@@ -75,6 +75,7 @@ class ForecastConfig:
     context_days: Natural  # history the model sees
     service_level: Share  # of the safety stock
     max_train_series: Natural
+    max_train_windows: Natural  # (series, origin) pairs
     train_steps: Natural
     batch_series: Natural
     learning_rate: Positive

@@ -1,6 +1,6 @@
 """Puts forecasting on Ray: read → predict → write, one DC (or bucket of one) at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -21,6 +21,7 @@ from logistics.forecast.train import fit, rows_of_sample
 from logistics.registry import Card
 from logistics.units import Parcel, Run, Unit, from_rows, map_rows, on_unit, to_rows
 
+Dims = ray.ObjectRef[dict[str, pl.DataFrame]]
 NAME = "forecast"
 MAX_TRAIN_UNITS = 32
 
@@ -29,7 +30,7 @@ def units(run: Run) -> list[Unit]:
     return lake.units(run.config.lake, "sales", run.config.cluster.max_unit_mb)
 
 
-def run(run: Run, dims: ray.ObjectRef, units: Sequence[Unit]) -> Iterator[Parcel]:
+def run(run: Run, dims: Dims, units: Sequence[Unit]) -> Iterator[Parcel]:
     """Forecast every unit; yields their tallies as they finish."""
     config = run.config.forecast
     card = registry.champion(run.config.models, NAME)
@@ -37,7 +38,7 @@ def run(run: Run, dims: ray.ObjectRef, units: Sequence[Unit]) -> Iterator[Parcel
     rows = ray.data.from_arrow([to_rows([Parcel(unit)]) for unit in units])
     done = (
         rows.map_batches(
-            _read, fn_args=(run, dims), batch_format="pyarrow", batch_size=1, num_cpus=0.5
+            partial(_read, run, dims), batch_format="pyarrow", batch_size=1, num_cpus=0.5
         )
         .map_batches(
             Predict,
@@ -48,13 +49,13 @@ def run(run: Run, dims: ray.ObjectRef, units: Sequence[Unit]) -> Iterator[Parcel
             num_cpus=0.25,
             num_gpus=config.num_gpus,
         )
-        .map_batches(_write, fn_args=(run,), batch_format="pyarrow", batch_size=1, num_cpus=0.5)
+        .map_batches(partial(_write, run), batch_format="pyarrow", batch_size=1, num_cpus=0.5)
     )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from from_rows(batch)
 
 
-def train(run: Run, dims: ray.ObjectRef) -> Card:
+def train(run: Run, dims: Dims) -> Card:
     """Train on a bounded sample of series, back-test, and save; returns the card."""
     config = run.config.forecast
     every = units(run)
@@ -81,11 +82,11 @@ class Predict:
         return replace(parcel, tables={**parcel.tables, "forecast": forecast_to_table(forecast)})
 
 
-def _read(rows: pa.Table, run: Run, dims: ray.ObjectRef) -> pa.Table:
+def _read(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:
     return map_rows("read", partial(_panel_of, run, ray.get(dims)), rows)
 
 
-def _panel_of(run: Run, dims: Mapping[str, pl.DataFrame], parcel: Parcel) -> Parcel:
+def _panel_of(run: Run, dims: dict[str, pl.DataFrame], parcel: Parcel) -> Parcel:
     config = run.config
     entry = lake.enter(run, parcel.unit, ("sales", "signals"), dims)
     series = panel(
@@ -102,7 +103,7 @@ def _panel_of(run: Run, dims: Mapping[str, pl.DataFrame], parcel: Parcel) -> Par
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 
 
-def _write(rows: pa.Table, run: Run) -> pa.Table:
+def _write(run: Run, rows: pa.Table) -> pa.Table:
     return map_rows("write", partial(_publish, run), rows)
 
 
@@ -117,7 +118,7 @@ def _publish(run: Run, parcel: Parcel) -> Parcel:
 
 
 @ray.remote(num_cpus=0.5)
-def _sample(run: Run, dims: Mapping[str, pl.DataFrame], unit: Unit, most: int) -> Panel | None:
+def _sample(run: Run, dims: dict[str, pl.DataFrame], unit: Unit, most: int) -> Panel | None:
     """A bounded sample of a unit's series; None when the unit cannot be read."""
     parcel = on_unit("read", partial(_panel_of, run, dims), Parcel(unit))
     if parcel.failure is not None:

@@ -1,7 +1,7 @@
 """What the model sees of a series at an origin: its past in a few numbers, and each day to come.
 
-Arrays in, arrays out. An origin is a column of the panel: days before it are past, it and later ones
-are to be forecast; nothing of `units` at or after the origin is read.
+Arrays in, arrays out. An origin is a column of the panel: days before it are past, it and later
+ones are to be forecast; nothing of `units` at or after the origin is read.
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def _mean(demand: Array, weight: Array, start: int, stop: int) -> Array:
 def _scale(means: Array) -> Array:
     """The level of a series: its last four weeks and its last quarter together, never 0."""
     filled = np.nan_to_num(means[:, [2, 4]], nan=0.0)
-    return np.maximum(filled.mean(axis=1), 0.02).astype(np.float32)
+    return np.asarray(np.maximum(filled.mean(axis=1), 0.02), np.float32)
 
 
 def _past(
@@ -153,7 +153,7 @@ def _weekday_profile(
 def _year_ago(
     demand: Array, weight: Array, scale: Array, origin: int, h: int
 ) -> tuple[Array, Array, Array]:
-    """A year before each day to come: its week and its month against the level then, and if known."""
+    """A year before each day to come: its week and month against the level then; if known."""
     n = demand.shape[0]
     base = origin - YEAR_DAYS
     then = _mean(demand, weight, base - 28, base)
@@ -174,7 +174,7 @@ def _year_ago(
 
 
 def _commerce(panel: Panel, origin: int, days: NDArray[np.int64]) -> list[Array]:
-    """Discount of the day, against its recent mean, of the days just before, and the price's change."""
+    """The day's discount, also against its recent mean; of the days before; the price's change."""
     recent = slice(max(origin - 28, 0), origin)
     usual = panel.discount[:, recent].mean(axis=1, keepdims=True)
     price = panel.log_price[:, recent].mean(axis=1, keepdims=True)
@@ -192,7 +192,7 @@ def _commerce(panel: Panel, origin: int, days: NDArray[np.int64]) -> list[Array]
 def _signals(
     panel: Panel, origin: int, days: NDArray[np.int64], signal_names: tuple[str, ...]
 ) -> Array:
-    """Each signal on the day, the days around it, and whether it is known, as (value - recent)/spread."""
+    """Each signal on the day and around it, as (value - recent) / spread, and if it is known."""
     n, h = len(panel), days.size
     out = np.zeros((n, h, 5 * len(signal_names)), np.float32)
     if n == 0:
@@ -223,9 +223,8 @@ def _signals(
 def _left(panel: Panel, origin: int, step: int) -> Array:
     """Share of a month left until the end of life on a day to come, 1 when it is far off (n,)."""
     left = panel.days_left + (panel.num_days - origin) - step
-    return np.where(panel.days_left >= FOREVER_DAYS, 1.0, np.clip(left / 30, 0, 1)).astype(
-        np.float32
-    )
+    share = np.where(panel.days_left >= FOREVER_DAYS, 1.0, np.clip(left / 30, 0, 1))
+    return share.astype(np.float32)
 
 
 def _weekday(panel: Panel, days: NDArray[np.int64]) -> NDArray[np.int64]:

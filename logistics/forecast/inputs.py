@@ -23,8 +23,8 @@ NUM_CATEGORIES = 64  # category names are hashed into so many embeddings
 class Panel:
     """n series over t past and h future days; the first future day is run_date.
 
-    units (n, t): NaN before a series' first sale or launch. in_stock (n, t): share of opening hours.
-    discount (n, t + h): 0 without a promotion. log_price (n, t + h): of the list price, 0 = unknown.
+    units (n, t): NaN before a series' first sale. in_stock (n, t): share of opening hours.
+    discount (n, t + h): 0 without a promotion. log_price (n, t + h): 0 where none is known.
     signals (n, t + h, s): NaN where no value is known, named by signal_names.
     days_left (n,): until end of life, FOREVER_DAYS without one. age_days (n,): since launch.
     """
@@ -237,12 +237,18 @@ def from_table(table: pa.Table) -> Panel:
     signals = (
         flat.reshape(total, len(names)) if flat.size else np.zeros((total, len(names)), np.float32)
     )
+    columns = {name: table[name].to_numpy() for name in _COLUMNS}
     return Panel(
         date.fromisoformat(metadata[b"run_date"].decode()),
         int(metadata[b"horizon_days"]),
         tuple(table["sku_id"].to_pylist()),
-        *(grids[name] for name in _GRIDS),
+        grids["units"],
+        grids["in_stock"],
+        grids["discount"],
+        grids["log_price"],
         np.broadcast_to(signals, (n, *signals.shape)),
         names,
-        *(table[name].to_numpy() for name in _COLUMNS),
+        columns["category"],
+        columns["age_days"],
+        columns["days_left"],
     )

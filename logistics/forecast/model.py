@@ -56,13 +56,14 @@ class Forecaster(nn.Module):
             nn.GELU(),
             nn.Linear(hidden, hidden // 2),
             nn.GELU(),
-            nn.Linear(hidden // 2, 1 + q),
+            _zero(nn.Linear(hidden // 2, 1 + q)),
         )
         num_totals = settings.num_past + settings.num_future + len(TOTAL_HORIZONS_DAYS) + 1
-        self.total = nn.Sequential(nn.Linear(num_totals, hidden), nn.GELU(), nn.Linear(hidden, q))
+        self.total = nn.Sequential(
+            nn.Linear(num_totals, hidden), nn.GELU(), _zero(nn.Linear(hidden, q))
+        )
+        self.spread: Tensor
         self.register_buffer("spread", torch.ones(len(TOTAL_HORIZONS_DAYS)))
-        nn.init.zeros_(self.day[-1].weight)
-        nn.init.zeros_(self.total[-1].weight)
 
     def forward(self, past: Tensor, future: Tensor, category: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (n, h) and quantiles (n, h, q), in units of the scale; quantiles may be below 0."""
@@ -87,6 +88,12 @@ class Forecaster(nn.Module):
         ratio = _ordered(self.total(torch.cat([shared, mean_future, which, size], dim=2)))
         middle = ratio[..., len(QUANTILE_LEVELS) // 2, None]
         return middle + (ratio - middle) * self.spread[None, :, None]
+
+
+def _zero(layer: nn.Linear) -> nn.Linear:
+    """Start at the weekday profile and a fixed spread instead of at noise."""
+    nn.init.zeros_(layer.weight)
+    return layer
 
 
 def _ordered(raw: Tensor) -> Tensor:

@@ -124,7 +124,7 @@ def _target(panel: Panel, origin: int) -> Array:
 
 def _stack(seen: Sequence[Features], targets: Sequence[Array]) -> Windows:
     scale = np.concatenate([found.scale for found in seen])
-    # WQL weighs a series by its units; the weight is capped so that a few giants don't drown the rest.
+    # WQL weighs a series by its units; capped, so that a few giants don't drown the rest.
     weight = np.clip(scale / scale.mean(), 0.05, 10.0).astype(np.float32)
     return Windows(
         torch.from_numpy(np.concatenate([found.past for found in seen])),
@@ -199,7 +199,7 @@ def _step(
 
 
 def _daily_loss(mean: Tensor, quantiles: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Pinball of the quantiles, and the Poisson deviance of the mean, which is least at the mean."""
+    """Pinball of the quantiles, and the Poisson deviance of the mean, least at the true mean."""
     known = ~torch.isnan(target)
     actual = torch.where(known, target, torch.zeros_like(target))
     shown = known * weight[:, None]
@@ -283,8 +283,8 @@ def _total_scores(
         "naive_total_wape": metrics.wape(actual, plain[:, :longest].sum(axis=1)),
         "total_coverage80": metrics.coverage(actual, quantiles[:, at, 0], quantiles[:, at, -1]),
     }
-    for i, days in enumerate(TOTAL_HORIZONS_DAYS):
-        j = i if i in reach else at
+    for i in range(len(TOTAL_HORIZONS_DAYS)):
+        j = i if i in reach else at  # a horizon that was not held out takes the longest one's
         total = came[:, : TOTAL_HORIZONS_DAYS[j]].sum(axis=1)
         model.spread[i] = _spread(total, quantiles[:, j])
     return scores
