@@ -89,15 +89,9 @@ def panel(
     skus = past["sku_id"].unique().sort()
     code = {sku: i for i, sku in enumerate(skus)}
     launched = past.group_by("sku_id").agg(pl.col("date").min()).sort("sku_id")["date"]
-    seen = past.filter(pl.col("date") >= first)
-    rows = seen["sku_id"].replace_strict(code, return_dtype=pl.Int64).to_numpy()
-    days = (seen["date"] - first).dt.total_days().to_numpy()
-    units = np.zeros((len(code), t), np.float32)
-    in_stock = np.ones((len(code), t), np.float32)
-    units[rows, days] = seen["units"].to_numpy()
-    in_stock[rows, days] = seen["in_stock"].fill_null(1.0).to_numpy()
     age = np.array([(run_date - day).days for day in launched], np.float32)
-    units[np.arange(t)[None, :] < (t - age)[:, None]] = np.nan
+    seen = past.filter(pl.col("date") >= first)
+    units, in_stock = _sales_grids(seen, code, age, first, t)
     dc_ids = past["dc_id"].unique().to_list()
     of = items.join(skus.to_frame(), on="sku_id").sort("sku_id")
     total = t + horizon_days
@@ -116,6 +110,28 @@ def panel(
         _categories(of, code),
         age,
         _days_left(of, code, run_date),
+    )
+
+
+def _sales_grids(
+    seen: pl.DataFrame, code: dict[str, int], age: Array, first: date, t: int
+) -> tuple[Array, Array]:
+    rows, days = _places(seen, code, first)
+    units = np.zeros((len(code), t), np.float32)
+    in_stock = np.ones((len(code), t), np.float32)
+    units[rows, days] = seen["units"].to_numpy()
+    in_stock[rows, days] = seen["in_stock"].fill_null(1.0).to_numpy()
+    units[np.arange(t)[None, :] < (t - age)[:, None]] = np.nan
+    return units, in_stock
+
+
+def _places(
+    rows: pl.DataFrame, code: dict[str, int], first: date
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where dated rows of SKUs go in a grid: their series and their day."""
+    series = rows["sku_id"].replace_strict(code, return_dtype=pl.Int64).to_numpy()
+    return series.astype(np.int64), (rows["date"] - first).dt.total_days().to_numpy().astype(
+        np.int64
     )
 
 
@@ -144,9 +160,7 @@ def _price_grid(
     """
     paid = seen.filter(pl.col("price").is_not_null())
     grid = np.full((len(code), total), np.nan, np.float32)
-    rows = paid["sku_id"].replace_strict(code, return_dtype=pl.Int64).to_numpy()
-    days = (paid["date"] - first).dt.total_days().to_numpy()
-    grid[rows, days] = np.log(paid["price"].to_numpy())
+    grid[_places(paid, code, first)] = np.log(paid["price"].to_numpy())
     listed = _at(prices, dc_ids, code)
     known = [code[sku] for sku in listed["sku_id"].unique()]
     grid[known] = np.nan
@@ -180,8 +194,9 @@ def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], first: date, tot
     grid = np.full((total, len(names)), np.nan, np.float32)
     column = {name: i for i, name in enumerate(names)}
     here = signals.filter(pl.col("date").is_between(first, first + timedelta(days=total - 1)))
-    days = (here["date"] - first).dt.total_days().to_numpy()
-    grid[days, [column[name] for name in here["name"]]] = here["value"].to_numpy()
+    days = (here["date"] - first).dt.total_days().to_numpy().astype(np.int64)
+    which = np.array([column[name] for name in here["name"]], np.int64)
+    grid[days, which] = here["value"].to_numpy()
     return grid
 
 
