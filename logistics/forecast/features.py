@@ -209,8 +209,8 @@ def _signals(
         recent = series[max(origin - 28, 0) : origin]
         centre = np.nanmean(recent) if not np.isnan(recent).all() else np.nanmean(past)
         spread = max(float(np.nanstd(past)), 1e-3)
-        # Holidays are certain. Weather is forecast, and a forecast fades; training sees the
-        # weather that came, so both are faded alike, or a forecast would be trusted like a measurement.
+        # Holidays are certain. Weather is forecast, and forecasts fade; training sees the weather
+        # that came, so both are faded alike: a forecast is not to be trusted like a measurement.
         certain = np.isin(past[~np.isnan(past)], (0, 1)).all()
         trust = 1.0 if certain else np.exp(-(days - origin) / FORECAST_FADES_DAYS)
         for j, offset in enumerate((0, -1, 1, 2)):

@@ -306,7 +306,9 @@ def _alive(days: Calendar, chunk: pl.DataFrame) -> Array:
     """0 before launch and after the end of life, growing over the first weeks."""
     age = _since_launch(days, chunk)
     ramp = np.where(age < 0, 0.0, 1 - 0.7 * np.exp(-np.maximum(age, 0) / 20))
-    end = [(e - days.first).days if e is not None else days.num_days for e in chunk["end_of_life"]]
+    # A SKU without an end of life lives on beyond the days that are made.
+    last = 2 * days.num_days
+    end = [(e - days.first).days if e is not None else last for e in chunk["end_of_life"]]
     left = np.array(end)[:, None] - np.arange(days.num_days)[None, :]
     return np.asarray(ramp * np.clip(left / 30, 0, 1))
 

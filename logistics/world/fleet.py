@@ -110,11 +110,12 @@ def traffic(config: WorldConfig, seed: int, depot: int) -> pl.DataFrame:
 def orders(config: WorldConfig, seed: int, depot: int) -> pl.DataFrame:
     """The orders due on the date: addresses cluster in towns, half of them have a window."""
     rng = np.random.default_rng([seed, 24, depot])
-    # Some depots have more than they can carry, so that not every order finds its place.
-    n = round(config.orders_per_depot * (1.35 if depot % 5 == 2 else rng.uniform(0.85, 1.1)))
+    # Every fifth depot has more than it can carry, so that not every order finds its place.
+    crowded = depot % 5 == 2
+    n = round(config.orders_per_depot * (1.35 if crowded else rng.uniform(0.85, 1.05)))
     lat, lon = _addresses(rng, depots(config, seed), depot, n)
     pickup = rng.random(n) < 0.12
-    heavy = np.exp(rng.normal(2.9, 0.9, n)).clip(1, 400)
+    heavy = np.exp(rng.normal(3.3 if crowded else 2.9, 0.9, n)).clip(1, 400)
     first, second = _windows(rng, n)
     windowed, twice = rng.random(n) < 0.5, rng.random(n) < 0.1
     windows = [
@@ -131,7 +132,7 @@ def orders(config: WorldConfig, seed: int, depot: int) -> pl.DataFrame:
             "lon": lon.round(5),
             "kind": np.where(pickup, "pickup", "delivery"),
             "weight_kg": heavy.round(1),
-            "volume_m3": (heavy * rng.uniform(0.003, 0.009, n)).round(3),
+            "volume_m3": (heavy * rng.uniform(0.008, 0.022, n)).round(3),
             "windows": windows,
             "service_s": (180 + heavy * 1.5 + rng.exponential(120, n)).astype(np.int64),
             "priority": rng.choice([0, 1, 2, 3], n, p=[0.6, 0.25, 0.1, 0.05]),

@@ -1,6 +1,6 @@
 """The made company: repeatable, clean but for its known dirt, and hard in known ways."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -192,3 +192,12 @@ def test_paths_of_a_made_lake_are_its_own(tmp_path: Path) -> None:
     (tmp_path / "lake" / "_world.json").write_text('{"seed": 1, "world": {"name": "other"}}')
     with pytest.raises(batch.WorldError, match="another made company"):
         batch.exists(small, str(tmp_path / "lake"), SEED)
+
+
+def test_demand_does_not_end_where_the_made_future_does(world: WorldConfig) -> None:
+    _, truth = next(demand.sales(world, SEED, 0))
+    last = truth["date"].max()
+    assert isinstance(last, date)
+    month = truth.filter(pl.col("date") > last - timedelta(days=30))["expected"].sum()
+    before = truth.filter(pl.col("date").is_between(last - timedelta(59), last - timedelta(30)))
+    assert month > 0.75 * before["expected"].sum()
