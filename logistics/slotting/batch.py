@@ -1,0 +1,58 @@
+"""Slotting on Ray Data: one task per warehouse reads, solves and publishes. Knows storage."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import polars as pl
+import ray
+
+from logistics import lake
+from logistics.outputs import FORECAST_TOTALS
+from logistics.slotting import inputs, outputs
+from logistics.slotting.plan import plan_warehouse
+from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
+
+Tables = dict[str, pl.DataFrame]
+
+
+def units(run: Run) -> list[Unit]:
+    """The warehouses. One is solved whole, however large."""
+    return lake.units(run.config.lake, "slots", run.config.cluster.max_unit_mb)
+
+
+def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Iterator[Parcel]:
+    """Each warehouse's parcel as it is done."""
+    rows = ray.data.from_arrow([to_rows([Parcel(unit)]) for unit in units])
+    done = rows.map_batches(
+        partial(map_rows, "solve", partial(_solve, run, dims)),
+        batch_format="pyarrow",
+        batch_size=1,
+        num_cpus=1,
+    )
+    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
+        yield from from_rows(batch)
+
+
+def _solve(run: Run, dims: "ray.ObjectRef[Tables]", parcel: Parcel) -> Parcel:
+    config, unit = run.config, parcel.unit
+    company: Tables = ray.get(dims)
+    entry = lake.enter(run, unit, ("slots", "order_lines"), company)
+    tables = {"items": company["items"], **entry.tables}
+    totals = lake.read_plan(config.plan, FORECAST_TOTALS.name, config.date, unit.site_id)
+    seed = zlib.crc32(f"{config.seed} {unit.site_id}".encode())
+    warehouse, demand, tours = inputs.read(
+        tables, totals, unit.site_id, config.date, config.slotting, seed
+    )
+    night, ideal, walking = plan_warehouse(warehouse, demand, tours, config.slotting)
+    files = lake.publish(
+        run,
+        unit,
+        {
+            "slots_plan": outputs.slots_plan_rows(warehouse, demand, night.slot_of, ideal),
+            "moves": outputs.moves_rows(warehouse, demand, night),
+            "unplaced": outputs.unplaced_rows(demand, night),
+        },
+    )
+    figures = outputs.figures(warehouse, demand, walking.layout, tours, night, ideal)
+    return Parcel(unit, counts=entry.counts, files=entry.files + files, figures=figures)

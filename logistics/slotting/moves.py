@@ -1,0 +1,266 @@
+"""Tonight's moves: the few that save most walking on the way to the ideal layout, in order.
+
+A move carries one SKU into a slot that is empty by then. A step is one to three moves that bring a
+SKU into its ideal aisle: straight into an empty slot; after the SKU there has gone to an empty
+slot; or by a swap with it over one empty slot. SKUs without a slot come first, the fastest first,
+for at most half of the moves, and go elsewhere when that is cheaper. Then, again and again, the
+step of all others that saves most per move is made. A move's saving is the fall in expected
+walking, so savings add up; carrying a SKU out of the way shows as a loss of its own, and a first
+slot saves nothing. Knows walking and slots; no solver, no tables.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from logistics.slotting.problem import NONE, Demand, Ints, Reals, Warehouse, fits, suits
+from logistics.slotting.travel import Walking
+
+_TRIED_AT_ONCE = 16  # SKUs, most promising first
+_VICTIMS = 3  # SKUs in the way that are tried for each
+# New SKUs never take the last empty slots of a large storage class: without an empty slot nothing
+# could ever be moved again.
+_KEPT_EMPTY = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """sku goes from from_slot (-1: it had none) to to_slot; saving in metres a day."""
+
+    sku: int
+    from_slot: int
+    to_slot: int
+    saving_m_per_day: float
+
+
+Carry = tuple[int, int]  # a SKU and the slot it goes to
+Step = tuple[Carry, ...]  # carried out whole or not at all
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """The moves in order, the layout (n,) they lead to, and why SKUs are still without a slot."""
+
+    moves: tuple[Move, ...]
+    slot_of: Ints
+    unplaced: dict[int, str]
+
+
+def plan_moves(
+    warehouse: Warehouse,
+    demand: Demand,
+    walking: Walking,
+    ideal: Ints,
+    max_moves: int,
+    min_saving_m_per_day: float,
+) -> Night:
+    """At most max_moves moves; a step saves at least min_saving_m_per_day for each of its moves.
+
+    ideal (n,): the slot of every SKU in the layout to work towards. Where no SKU is new, the steps
+    are the same for any max_moves up to where it ends them, so more moves never save less.
+    """
+    floor = _Floor(warehouse, demand, walking, ideal)
+    least = max(min_saving_m_per_day, 1e-6)
+    moves, _ = _place(floor, ideal, (max_moves + 1) // 2, least)
+    moves += _make_best(floor, ideal, max_moves - len(moves), least)
+    more, unplaced = _place(floor, ideal, max_moves - len(moves), least)
+    return Night((*moves, *more), floor.slot_of, unplaced)
+
+
+class _Floor:
+    """The warehouse after the moves so far; goal_costs (s,) are the slot costs at the ideal."""
+
+    def __init__(self, warehouse: Warehouse, demand: Demand, walking: Walking, ideal: Ints) -> None:
+        self.warehouse, self.demand, self.walking = warehouse, demand, walking
+        self.slot_of = demand.face.copy()
+        self.holds = warehouse.holds.copy()
+        self.free = np.flatnonzero(~warehouse.locked)
+        self.picks, self.depth_picks_m = walking.picks_by_aisle(demand.picks_per_day, self.slot_of)
+        self.goal_costs = walking.slot_costs(walking.picks_by_aisle(demand.picks_per_day, ideal)[0])
+
+    @property
+    def empty(self) -> Ints:
+        slots: Ints = self.free[self.holds[self.free] == NONE]
+        return slots
+
+    def make(self, step: Step) -> list[Move]:
+        return [self._carry(carry) for carry in step]
+
+    def _carry(self, carry: Carry) -> Move:
+        sku, target = carry
+        origin = int(self.slot_of[sku])
+        saving_m = 0.0 if origin == NONE else float(self.savings([(carry,)])[0])
+        self.picks, self.depth_picks_m = self._after((carry,))
+        self.slot_of[sku], self.holds[target] = target, sku
+        if origin != NONE:
+            self.holds[origin] = NONE
+        return Move(sku, origin, target, saving_m)
+
+    def may_place(self, sku: int) -> bool:
+        """Whether an empty slot of the new SKU's class would be left for moving others."""
+        same = self.warehouse.storage_class == self.demand.storage_class[sku]
+        return int(same[self.empty].sum()) > int(_KEPT_EMPTY * same.sum())
+
+    def savings(self, steps: Sequence[Step]) -> Reals:
+        """Metres a day that each step saves by itself; the walk to a new SKU counts against it."""
+        after = [self._after(step) for step in steps]
+        picks = np.array([picks for picks, _ in after])
+        depth_picks_m = np.array([depth for _, depth in after])
+        now_m = self.walking.metres(self.picks, self.depth_picks_m)
+        saved: Reals = now_m - self.walking.metres(picks, depth_picks_m)
+        return saved
+
+    def _after(self, step: Step) -> tuple[Reals, float]:
+        layout, picks, depth = self.walking.layout, self.picks.copy(), self.depth_picks_m
+        for sku, target in dict(step).items():  # where each SKU ends
+            amount, origin = self.demand.picks_per_day[sku], self.slot_of[sku]
+            if origin != NONE:
+                picks[layout.aisle[origin]] -= amount
+                depth -= amount * layout.depth_m[origin]
+            picks[layout.aisle[target]] += amount
+            depth += amount * layout.depth_m[target]
+        return picks, float(depth)
+
+
+def _make_best(floor: _Floor, ideal: Ints, max_moves: int, least_m: float) -> list[Move]:
+    """Make the steps that save most per move, until none is worth it."""
+    moves: list[Move] = []
+    while len(moves) < max_moves:
+        steps = _best_steps(floor, ideal, least_m)
+        room = max_moves - len(moves)
+        if steps and len(steps[0][1]) > room:
+            # The last moves go to the best of the smaller steps, and end the night.
+            smaller = [step for step in steps if len(step[1]) <= room]
+            return moves + (floor.make(max(smaller, key=lambda s: s[0])[1]) if smaller else [])
+        if not steps:
+            break
+        moves += floor.make(steps[0][1])
+    return moves
+
+
+def _place(
+    floor: _Floor, ideal: Ints, max_moves: int, least_m: float
+) -> tuple[list[Move], dict[int, str]]:
+    """Give new SKUs a slot, the fastest first; and why those that are left have none."""
+    moves: list[Move] = []
+    unplaced: dict[int, str] = {}
+    new = np.flatnonzero(floor.slot_of == NONE)
+    for sku in new[np.argsort(-floor.demand.picks_per_day[new], kind="stable")].tolist():
+        steps = _placements(floor, sku, int(ideal[sku]))
+        small = [step for step in steps if len(moves) + len(step) <= max_moves]
+        if small and floor.may_place(sku):
+            worth = floor.savings(small) - least_m * np.array([len(step) for step in small])
+            moves += floor.make(small[int(np.argmax(worth))])
+        else:
+            unplaced[sku] = _reason(floor, sku, bool(steps))
+    return moves, unplaced
+
+
+def _placements(floor: _Floor, sku: int, ideal: int) -> list[Step]:
+    """Into the best empty slot, or in place of one in its ideal aisle; if need be, of any other."""
+    warehouse, demand, empty = floor.warehouse, floor.demand, floor.empty
+    open_slots = empty[fits(warehouse, demand, sku, empty)]
+    steps: list[Step] = []
+    if open_slots.size:
+        steps = [((sku, _preferred(floor, sku, ideal, open_slots)),)]
+    if ideal != NONE:
+        steps += _steps(floor, sku, ideal, floor.walking.slot_costs(floor.picks))
+    return steps or _any_exchange(floor, sku)
+
+
+def _any_exchange(floor: _Floor, sku: int) -> list[Step]:
+    """In place of the slowest SKU that can go to an empty slot."""
+    warehouse, demand, empty = floor.warehouse, floor.demand, floor.empty
+    taken = floor.free[fits(warehouse, demand, sku, floor.free)]
+    refuges = empty[warehouse.storage_class[empty] == demand.storage_class[sku]]
+    capacities = np.column_stack((warehouse.capacity_m3[refuges], warehouse.capacity_kg[refuges]))
+    refuges = refuges[np.unique(capacities, axis=0, return_index=True)[1]]  # one of each size
+    others = floor.holds[taken]
+    can_go = suits(warehouse, demand, others[:, None], refuges[None, :]).any(axis=1)
+    if not can_go.any():
+        return []
+    slowest = np.flatnonzero(can_go)[np.argmin(demand.picks_per_day[others[can_go]])]
+    other = int(others[slowest])
+    refuge = _preferred(floor, other, NONE, empty[suits(warehouse, demand, other, empty)])
+    return [((other, refuge), (sku, int(taken[slowest])))]
+
+
+def _preferred(floor: _Floor, sku: int, ideal: int, slots: Ints) -> int:
+    """With room for the stock, in the ideal aisle, nearest."""
+    costs = floor.walking.slot_costs(floor.picks)
+    small = ~suits(floor.warehouse, floor.demand, sku, slots)
+    aisle = floor.walking.layout.aisle
+    elsewhere = aisle[slots] != (aisle[ideal] if ideal != NONE else NONE)
+    return int(slots[np.lexsort((slots, costs[slots], elsewhere, small))[0]])
+
+
+def _reason(floor: _Floor, sku: int, possible: bool) -> str:
+    every = np.arange(floor.holds.size)
+    if possible and not floor.may_place(sku):
+        return "the last empty slots of its storage class are kept for moving others"
+    if possible:
+        return "tonight's moves are used up"
+    if not fits(floor.warehouse, floor.demand, sku, every).any():
+        return "no slot of its storage class takes one unit by size and weight"
+    return "every slot that would take it is occupied"
+
+
+def _best_steps(floor: _Floor, ideal: Ints, least_m: float) -> list[tuple[float, Step]]:
+    """(saving, step) by saving per move, of the most promising SKUs that have any worth making."""
+    costs = floor.walking.slot_costs(floor.picks)
+    # A hot SKU alone in a far aisle makes that aisle look cheap; the slope at the ideal does not.
+    promise = np.maximum(_promise(floor, ideal, costs), _promise(floor, ideal, floor.goal_costs))
+    hopeful = np.flatnonzero(promise >= least_m)
+    hopeful = hopeful[np.argsort(-promise[hopeful], kind="stable")]
+    for start in range(0, hopeful.size, _TRIED_AT_ONCE):
+        tried = hopeful[start : start + _TRIED_AT_ONCE].tolist()
+        steps = [step for sku in tried for step in _steps(floor, sku, int(ideal[sku]), costs)]
+        if not steps:
+            continue
+        found = [
+            (float(saving), step)
+            for saving, step in zip(floor.savings(steps), steps, strict=True)
+            if saving >= least_m * len(step)
+        ]
+        if found:
+            return sorted(found, key=lambda s: (-s[0] / len(s[1]), s[1]))
+    return []
+
+
+def _promise(floor: _Floor, ideal: Ints, costs: Reals) -> Reals:
+    """What each SKU (n,) would save in the nearest slot of its ideal aisle; 0 if it stays."""
+    layout, now = floor.walking.layout, floor.slot_of
+    cheapest = np.full(layout.aisle_x_m.size, costs.max())
+    np.minimum.at(cheapest, layout.aisle[floor.free], costs[floor.free])
+    stays = (ideal == NONE) | (floor.demand.face == NONE) | floor.warehouse.locked[now]
+    saved_m = costs[now] - cheapest[layout.aisle[ideal]]
+    return np.where(stays, 0.0, floor.demand.picks_per_day * saved_m)
+
+
+def _steps(floor: _Floor, sku: int, ideal: int, costs: Reals) -> Iterator[Step]:
+    """The ways to bring a SKU nearer within its ideal aisle."""
+    warehouse, demand, layout = floor.warehouse, floor.demand, floor.walking.layout
+    here, picks = int(floor.slot_of[sku]), demand.picks_per_day
+    now_m = np.inf if here == NONE else costs[here]
+    goal_m = np.inf if here == NONE else floor.goal_costs[here]
+    near = floor.free[layout.aisle[floor.free] == layout.aisle[ideal]]
+    near = near[(costs[near] < now_m) | (floor.goal_costs[near] < goal_m)]
+    near = near[suits(warehouse, demand, sku, near)]
+    near = near[np.argsort(costs[near], kind="stable")]
+    others = floor.holds[near]
+    empty = floor.empty
+    if (others == NONE).any():
+        yield ((sku, int(near[others == NONE][0])),)
+    taken, others = near[others != NONE], others[others != NONE]
+    swap_m = (picks[sku] - picks[others]) * (min(now_m, costs.max()) - costs[taken])
+    for slot in taken[np.argsort(-swap_m, kind="stable")][:_VICTIMS].tolist():
+        other = int(floor.holds[slot])
+        refuges = empty[fits(warehouse, demand, other, empty)]
+        if not refuges.size:
+            continue
+        lasting = refuges[suits(warehouse, demand, other, refuges)]
+        if lasting.size:
+            yield ((other, int(lasting[np.argmin(costs[lasting])])), (sku, slot))
+        if here != NONE and suits(warehouse, demand, other, here):
+            yield ((other, int(refuges[np.argmin(costs[refuges])])), (sku, slot), (other, here))

@@ -1,0 +1,34 @@
+"""One warehouse's plan: expected walking → ideal layout → tonight's moves → every rule checked."""
+
+from logistics.config import SlottingConfig
+from logistics.slotting.moves import Night, plan_moves
+from logistics.slotting.problem import Demand, Ints, Warehouse
+from logistics.slotting.solve import assign
+from logistics.slotting.travel import Tours, Walking, expect, lay_out
+from logistics.slotting.verify import Plan, verify
+
+
+def plan_warehouse(
+    warehouse: Warehouse, demand: Demand, tours: Tours, config: SlottingConfig
+) -> tuple[Night, Ints, Walking]:
+    """Tonight's moves and the ideal layout; raises AssertionError rather than break a rule."""
+    walking = expect(lay_out(warehouse), tours, float(demand.picks_per_day.sum()))
+    ideal = assign(warehouse, demand, walking)
+    night = plan_moves(
+        warehouse, demand, walking, ideal, config.max_moves, config.min_saving_m_per_day
+    )
+    plan = Plan(
+        warehouse,
+        demand,
+        config.max_moves,
+        night.moves,
+        night.slot_of.tolist(),
+        ideal.tolist(),
+        night.unplaced,
+    )
+    violations = verify(plan)
+    if violations:
+        raise AssertionError(
+            f"{len(violations)} violations in {warehouse.id}; first {violations[0]}"
+        )
+    return night, ideal, walking

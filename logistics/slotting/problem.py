@@ -1,0 +1,80 @@
+"""A warehouse and what is picked in it, as arrays, and which SKU may lie in which slot.
+
+Knows no tables, no walking and no solver. Slots (s,) are in slot_id order, SKUs (n,) in sku_id
+order; a slot or SKU is named by its index in these, and -1 stands for "none".
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Reals = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+NONE = -1
+# A unit of 0.1 m3 fits a slot of 0.1 m3, whatever binary fractions make of it.
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Warehouse:
+    """The slots (s,) and what lies in them tonight.
+
+    holds: the SKU in each slot. locked: slots that are not ours to fill or empty: the frozen ones,
+    and every further slot of a SKU that lies in several (its face is the one nearest the depot;
+    the rest is its reserve).
+    """
+
+    id: str
+    slot_ids: tuple[str, ...]
+    aisle: Ints
+    x_m: Reals
+    y_m: Reals
+    capacity_m3: Reals
+    capacity_kg: Reals
+    storage_class: Ints  # index into tables.STORAGE_CLASSES
+    holds: Ints
+    locked: Flags
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
+    """The SKUs (n,) of the warehouse: their sizes, and what is expected to be picked.
+
+    face: the slot each SKU is picked from tonight. stock_m3, stock_kg: what a slot should hold (the
+    replenishment days' demand, never less than one unit).
+    """
+
+    sku_ids: tuple[str, ...]
+    face: Ints
+    picks_per_day: Reals  # order lines
+    forecast: Flags  # picks come from the forecast, not from recent order lines
+    storage_class: Ints
+    unit_m3: Reals
+    unit_kg: Reals
+    stock_m3: Reals
+    stock_kg: Reals
+
+
+def fits(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int) -> Flags:
+    """Whether one unit of the SKU may lie in the slot; sku and slot broadcast."""
+    allowed: Flags = (
+        (warehouse.storage_class[slot] == demand.storage_class[sku])
+        & (warehouse.capacity_m3[slot] >= demand.unit_m3[sku] - TOLERANCE)
+        & (warehouse.capacity_kg[slot] >= demand.unit_kg[sku] - TOLERANCE)
+    )
+    return allowed
+
+
+def suits(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int) -> Flags:
+    """Whether the slot also holds the stock the SKU should have, or as much as its face now."""
+    face = demand.face[sku]
+    now_m3 = np.where(face != NONE, warehouse.capacity_m3[face], np.inf)
+    now_kg = np.where(face != NONE, warehouse.capacity_kg[face], np.inf)
+    enough: Flags = (
+        fits(warehouse, demand, sku, slot)
+        & (warehouse.capacity_m3[slot] >= np.minimum(demand.stock_m3[sku], now_m3) - TOLERANCE)
+        & (warehouse.capacity_kg[slot] >= np.minimum(demand.stock_kg[sku], now_kg) - TOLERANCE)
+    )
+    return enough

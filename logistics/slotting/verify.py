@@ -1,0 +1,145 @@
+"""The rules of a slotting plan, one function each, judged slot by slot from plain lists.
+
+Shares nothing with the solver or the planning of moves: it plays the moves on the layout of tonight
+and looks at what each one does. A fault that lies in tonight's layout already, and that no move
+touches, is not the plan's. `verify` returns every violation; a published plan has none.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from logistics.slotting.moves import Move
+from logistics.slotting.problem import NONE, TOLERANCE, Demand, Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken rule: where, and by which SKU."""
+
+    rule: str
+    slot_id: str
+    sku_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is judged: the moves, the layouts (sku → slot) after them and at best, the unplaced."""
+
+    warehouse: Warehouse
+    demand: Demand
+    max_moves: int
+    moves: Sequence[Move]
+    after: Sequence[int]
+    ideal: Sequence[int]
+    unplaced: Mapping[int, str]
+
+
+Found = Iterator[Violation]
+
+
+def verify(plan: Plan) -> list[Violation]:
+    """Every violation of every rule."""
+    return [violation for rule in RULES for violation in rule(plan)]
+
+
+def wrong_class(plan: Plan) -> Found:
+    for sku, slot in _changes(plan):
+        if plan.warehouse.storage_class[slot] != plan.demand.storage_class[sku]:
+            yield _violation("wrong_class", plan, sku, slot)
+
+
+def too_large(plan: Plan) -> Found:
+    for sku, slot in _changes(plan):
+        if plan.demand.unit_m3[sku] > plan.warehouse.capacity_m3[slot] + TOLERANCE:
+            yield _violation("too_large", plan, sku, slot)
+
+
+def too_heavy(plan: Plan) -> Found:
+    for sku, slot in _changes(plan):
+        if plan.demand.unit_kg[sku] > plan.warehouse.capacity_kg[slot] + TOLERANCE:
+            yield _violation("too_heavy", plan, sku, slot)
+
+
+def locked_slots(plan: Plan) -> Found:
+    """A frozen slot, or a SKU's reserve, keeps what it holds."""
+    locked = plan.warehouse.locked
+    for sku, slot in _changes(plan):
+        if locked[slot]:
+            yield _violation("locked_slots", plan, sku, slot)
+    for move in plan.moves:
+        if move.from_slot != NONE and locked[move.from_slot]:
+            yield _violation("locked_slots", plan, move.sku, move.from_slot)
+    for sku, face in enumerate(plan.demand.face.tolist()):
+        if face != NONE and locked[face] and plan.ideal[sku] != face:
+            yield _violation("locked_slots", plan, sku, face)
+
+
+def impossible_moves(plan: Plan) -> Found:
+    """Each move takes its SKU from where it is to a slot that is empty at that moment."""
+    holds, slot_of = plan.warehouse.holds.tolist(), plan.demand.face.tolist()
+    for move in plan.moves:
+        if slot_of[move.sku] != move.from_slot or holds[move.to_slot] != NONE:
+            yield _violation("impossible_moves", plan, move.sku, move.to_slot)
+        if move.from_slot != NONE:
+            holds[move.from_slot] = NONE
+        holds[move.to_slot], slot_of[move.sku] = move.sku, move.to_slot
+
+
+def not_what_the_moves_lead_to(plan: Plan) -> Found:
+    slot_of = plan.demand.face.tolist()
+    for move in plan.moves:
+        slot_of[move.sku] = move.to_slot
+    for sku, slot in enumerate(slot_of):
+        if slot != plan.after[sku]:
+            yield _violation("not_what_the_moves_lead_to", plan, sku, plan.after[sku])
+
+
+def too_many_moves(plan: Plan) -> Found:
+    for move in plan.moves[plan.max_moves :]:
+        yield _violation("too_many_moves", plan, move.sku, move.to_slot)
+
+
+def shared_slots(plan: Plan) -> Found:
+    """One SKU per slot, tonight's reserves counted."""
+    locked, holds = plan.warehouse.locked, plan.warehouse.holds
+    for slot_of in (plan.after, plan.ideal):
+        taken = Counter(slot for slot in slot_of if slot != NONE)
+        for sku, slot in enumerate(slot_of):
+            reserved = slot != NONE and locked[slot] and holds[slot] != sku
+            if slot != NONE and (taken[slot] > 1 or reserved):
+                yield _violation("shared_slots", plan, sku, slot)
+
+
+def unaccounted(plan: Plan) -> Found:
+    """Every SKU has a slot or a reason, not both."""
+    for sku, slot in enumerate(plan.after):
+        if (slot == NONE) != bool(plan.unplaced.get(sku)):
+            yield _violation("unaccounted", plan, sku, slot)
+
+
+RULES = (
+    wrong_class,
+    too_large,
+    too_heavy,
+    locked_slots,
+    impossible_moves,
+    not_what_the_moves_lead_to,
+    too_many_moves,
+    shared_slots,
+    unaccounted,
+)
+
+
+def _changes(plan: Plan) -> Iterator[tuple[int, int]]:
+    """(sku, slot) wherever a move or the ideal puts a SKU into a slot that is not its face."""
+    for move in plan.moves:
+        yield move.sku, move.to_slot
+    for sku, slot in enumerate(plan.ideal):
+        if slot not in (NONE, plan.demand.face[sku]):
+            yield sku, slot
+
+
+def _violation(rule: str, plan: Plan, sku: int, slot: int) -> Violation:
+    slot_id = "" if slot == NONE else plan.warehouse.slot_ids[slot]
+    return Violation(rule, slot_id, plan.demand.sku_ids[sku])

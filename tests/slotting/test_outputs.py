@@ -1,0 +1,65 @@
+"""The tables of a slotting plan, against the plan they were made from."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+from hypothesis import given, settings
+
+from logistics.config import SlottingConfig
+from logistics.outputs import OUTPUTS
+from logistics.slotting import outputs
+from logistics.slotting.plan import plan_warehouse
+from logistics.slotting.problem import NONE, Demand, Warehouse
+from tests.slotting import made
+
+CONFIG = SlottingConfig(
+    max_moves=6, demand_days=30, history_days=28, min_saving_m_per_day=0.5, replenish_days=3
+)
+FEW = settings(max_examples=25, deadline=None)
+
+
+@given(made.companies())
+@FEW
+def test_the_tables_tell_the_same_story(company: tuple[Warehouse, Demand]) -> None:
+    warehouse, demand = company
+    night, ideal, _ = plan_warehouse(warehouse, demand, made.one_tour(3, 4), CONFIG)
+    plan = outputs.slots_plan_rows(warehouse, demand, night.slot_of, ideal)
+    moves = outputs.moves_rows(warehouse, demand, night)
+    unplaced = outputs.unplaced_rows(demand, night)
+    for name, rows in (("slots_plan", plan), ("moves", moves), ("unplaced", unplaced)):
+        assert rows.schema == pl.Schema(OUTPUTS[name].columns)
+    layout = dict(plan.select("slot_id", "sku_before").iter_rows())
+    for move in moves.iter_rows(named=True):
+        assert layout[move["to_slot"]] is None
+        if move["from_slot"] is not None:
+            assert layout[move["from_slot"]] == move["sku_id"]
+            layout[move["from_slot"]] = None
+        layout[move["to_slot"]] = move["sku_id"]
+    assert layout == dict(plan.select("slot_id", "sku_id").iter_rows())
+    in_slots = set(plan["sku_id"].drop_nulls())
+    assert in_slots | set(unplaced["sku_id"]) == set(demand.sku_ids)
+    assert in_slots.isdisjoint(unplaced["sku_id"])
+
+
+def test_a_reserve_stays_in_every_layout() -> None:
+    holds, locked = np.array([0, 1, 0, NONE]), np.array([False, False, True, False])
+    warehouse = made.warehouse(2, 2, holds=holds, locked=locked)
+    demand = made.demand([1.0, 5.0], [0, 1])
+    night, ideal, _ = plan_warehouse(warehouse, demand, made.one_tour(3), CONFIG)
+    plan = outputs.slots_plan_rows(warehouse, demand, night.slot_of, ideal)
+    assert plan["sku_before"].to_list() == ["s00", "s01", "s00", None]
+    for column in ("sku_id", "sku_ideal"):
+        assert plan[column][2] == "s00"
+        assert plan[column].drop_nulls().sort().to_list() == ["s00", "s00", "s01"]
+
+
+def test_a_night_without_moves_walks_as_before() -> None:
+    warehouse = made.warehouse(2, 2, holds=np.array([0, 1, NONE, NONE]))
+    demand = made.demand([1.0, 5.0], [0, 1])
+    still = replace(CONFIG, max_moves=0)
+    tours = made.one_tour(1, 1)
+    night, ideal, walking = plan_warehouse(warehouse, demand, tours, still)
+    figures = outputs.figures(warehouse, demand, walking.layout, tours, night, ideal)
+    assert figures["walk_after_m"] == figures["walk_before_m"] > 0
+    assert (figures["moves"], figures["picks"], figures["saving_m_per_day"]) == (0, 2, 0)

@@ -1,0 +1,61 @@
+"""Each rule finds its own offence, and only that."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from logistics.slotting.moves import Move
+from logistics.slotting.problem import NONE
+from logistics.slotting.verify import RULES, Plan, verify
+from tests.slotting import made
+
+WAREHOUSE = made.warehouse(
+    2,
+    2,
+    holds=np.array([0, 1, NONE, NONE]),
+    locked=np.array([False, True, False, False]),
+    capacity_m3=np.array([1.0, 1.0, 0.5, 1.0]),
+    capacity_kg=np.array([9.0, 9.0, 9.0, 5.0]),
+)
+DEMAND = made.demand([5.0, 4.0, 3.0], [0, 1, NONE])
+GOOD = Plan(
+    WAREHOUSE,
+    DEMAND,
+    1,
+    (Move(0, 0, 2, 1.0),),
+    after=[2, 1, NONE],
+    ideal=[2, 1, 0],
+    unplaced={2: "-"},
+)
+CHILLED = np.array([1, 0, 0])
+OFFENCES = {
+    "wrong_class": replace(GOOD, demand=replace(DEMAND, storage_class=CHILLED)),
+    "too_large": replace(GOOD, demand=replace(DEMAND, unit_m3=np.array([0.6, 0, 0]))),
+    "too_heavy": replace(GOOD, demand=replace(DEMAND, unit_kg=np.array([9.5, 0, 0]))),
+    "locked_slots": replace(GOOD, ideal=[2, 3, 0]),
+    "impossible_moves": replace(GOOD, moves=(Move(0, 3, 2, 1.0),)),
+    "not_what_the_moves_lead_to": replace(GOOD, after=[3, 1, NONE]),
+    "too_many_moves": replace(GOOD, max_moves=0),
+    "shared_slots": replace(GOOD, ideal=[2, 1, 2]),
+    "unaccounted": replace(GOOD, unplaced={}),
+}
+
+
+def test_a_good_plan_has_no_violation() -> None:
+    assert verify(GOOD) == []
+
+
+@pytest.mark.parametrize("rule", OFFENCES)
+def test_each_offence_breaks_its_own_rule_only(rule: str) -> None:
+    assert {violation.rule for violation in verify(OFFENCES[rule])} == {rule}
+
+
+def test_every_rule_has_an_offence() -> None:
+    assert {rule.__name__ for rule in RULES} == set(OFFENCES)
+
+
+def test_a_move_onto_an_occupied_slot_is_impossible() -> None:
+    moves = (Move(2, NONE, 0, 0.0),)
+    plan = replace(GOOD, moves=moves, after=[0, 1, 0], unplaced={})
+    assert "impossible_moves" in {violation.rule for violation in verify(plan)}
