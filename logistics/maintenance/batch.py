@@ -1,0 +1,242 @@
+"""Risks and workshop schedules on Ray. Knows storage and Ray; how a risk or a schedule comes about
+is in the files beside it."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from datetime import date
+from functools import partial
+from typing import cast
+
+import polars as pl
+import pyarrow as pa
+import ray
+
+from logistics import lake, registry
+from logistics.maintenance import inputs, problem, workshop
+from logistics.maintenance.inputs import Outcomes
+from logistics.maintenance.model import Risk, dumps, loads, predict
+from logistics.maintenance.problem import NO_WORKSHOP, WorkOrder
+from logistics.maintenance.train import fit
+from logistics.maintenance.verify import verify
+from logistics.outputs import RISKS
+from logistics.registry import Card
+from logistics.units import Parcel, Run, Unit, from_rows, map_rows, on_unit, to_rows
+
+Tables = dict[str, pl.DataFrame]
+WORKLOAD = "maintenance"
+
+
+# --- risks ---------------------------------------------------------------------------------------
+
+
+def units(run: Run) -> list[Unit]:
+    """Every site with telemetry or events, big ones in buckets of assets."""
+    mb = run.config.cluster.max_unit_mb
+    found = lake.units(run.config.lake, "telemetry", mb)
+    heard = {unit.site_id for unit in found}
+    silent = [u for u in lake.units(run.config.lake, "events", mb) if u.site_id not in heard]
+    return sorted(found + silent)
+
+
+def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Iterator[Parcel]:
+    """The risk of every asset, each at its home site. Sites without telemetry or events of their
+    own are units as well: their assets get the base rate of their kind."""
+    config = run.config
+    card = registry.champion(config.models, WORKLOAD)
+    if card is None:
+        raise registry.RegistryError(f"{WORKLOAD} has no model in {config.models}; train one first")
+    homes = set(ray.get(dims)["assets"]["site_id"]) - {unit.site_id for unit in units}
+    everywhere = sorted([*units, *(Unit(site_id) for site_id in homes)])
+    options = config.maintenance
+    rows = ray.data.from_arrow([to_rows([Parcel(unit)]) for unit in everywhere])
+    done = rows.map_batches(
+        partial(_read, run=run, dims=dims),
+        batch_format="pyarrow",
+        batch_size=1,
+        num_cpus=0.5,
+    ).map_batches(
+        Score,
+        fn_constructor_kwargs={"run": run, "version": card.version},
+        compute=ray.data.ActorPoolStrategy(size=min(options.actors, len(everywhere))),
+        batch_format="pyarrow",
+        batch_size=1,
+        num_cpus=0.25,
+        num_gpus=options.num_gpus,
+    )
+    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
+        yield from from_rows(batch)
+
+
+def _read(rows: pa.Table, run: Run, dims: "ray.ObjectRef[Tables]") -> pa.Table:
+    return map_rows("read", partial(_read_unit, run, ray.get(dims)), rows)
+
+
+def _read_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    config, unit = run.config, parcel.unit
+    entry = lake.enter(run, unit, ("telemetry", "events"), dims)
+    assets = _assets_of(dims["assets"], unit)
+    telemetry, events = (_before(entry.tables[t], config.date) for t in ("telemetry", "events"))
+    window_days = config.maintenance.window_days
+    found = inputs.windows(telemetry, events, assets, [config.date], window_days)
+    last_seen = telemetry.group_by("asset_id").agg(last_seen=pl.col("at").max())
+    about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
+    about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
+    tables = {"windows": inputs.to_table(found), "assets": about.to_arrow()}
+    return Parcel(unit, tables, entry.counts, entry.files)
+
+
+def _assets_of(assets: pl.DataFrame, unit: Unit) -> pl.DataFrame:
+    """The assets at home in a unit; buckets split them as the lake splits their telemetry."""
+    here = assets.filter(site_id=unit.site_id).sort("asset_id")
+    mine = [zlib.crc32(a.encode()) % unit.buckets == unit.bucket for a in here["asset_id"]]
+    return here.filter(pl.Series(mine, dtype=pl.Boolean))
+
+
+def _before(rows: pl.DataFrame, day: date) -> pl.DataFrame:
+    return rows.filter(pl.col("at") < pl.lit(day).cast(pl.Datetime("us")))
+
+
+class Score:
+    """Ray Data actor: one unit's windows in, its risks published."""
+
+    def __init__(self, run: Run, version: str) -> None:
+        self.run = run
+        self.model = loads(registry.load(run.config.models, WORKLOAD, version))
+        self.device = "cuda" if run.config.maintenance.num_gpus > 0 else "cpu"
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        return map_rows("score", self._score, rows)
+
+    def _score(self, parcel: Parcel) -> Parcel:
+        found = inputs.from_table(parcel.tables["windows"])
+        about = cast(pl.DataFrame, pl.from_arrow(parcel.tables["assets"]))
+        risks = _risk_rows(about, predict(self.model, found, self.device))
+        files = lake.publish(self.run, parcel.unit, {"risks": risks})
+        at_risk = risks["p_fail_7d"] >= self.run.config.maintenance.at_risk_p7
+        figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
+        return Parcel(
+            parcel.unit,
+            counts=parcel.counts,
+            files=parcel.files + files,
+            figures=figures,
+            seconds=parcel.seconds,
+        )
+
+
+def _risk_rows(about: pl.DataFrame, risk: Risk) -> pl.DataFrame:
+    """RISKS rows; about: asset_id, kind, workshop_id, last_seen in the risk's order."""
+    component = pl.Series(risk.component.tolist(), dtype=pl.String)
+    return about.with_columns(
+        p_fail_7d=pl.Series(risk.p_fail_7d),
+        p_fail_30d=pl.Series(risk.p_fail_30d),
+        rul_days_q10=pl.Series(risk.rul_days[:, 0]),
+        rul_days_q50=pl.Series(risk.rul_days[:, 1]),
+        rul_days_q90=pl.Series(risk.rul_days[:, 2]),
+        component=component.replace("", None),
+        leading_sensors=pl.Series(
+            [list(names) for names in risk.leading_sensors], dtype=pl.List(pl.String)
+        ),
+    ).select(list(RISKS.columns))
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+def train(run: Run, dims: "ray.ObjectRef[Tables]") -> Card:
+    """Windows of every unit, read where they lie; one task fits them all."""
+    config = run.config
+    found = units(run)
+    share = -(-config.maintenance.max_train_windows // max(len(found), 1))
+    parts = [_examples.remote(run, dims, unit, share) for unit in found]
+    fitted, blob = ray.get(_fit.remote(run, *parts))
+    card = Card(
+        workload=WORKLOAD,
+        trained_to=str(config.date),
+        seed=config.seed,
+        scores=fitted[0],
+        settings={
+            "window_days": config.maintenance.window_days,
+            "train_steps": config.maintenance.train_steps,
+            "hidden": config.maintenance.hidden,
+            "remark": fitted[1],
+        },
+    )
+    return registry.save(config.models, card, blob)
+
+
+@ray.remote(num_cpus=0.5)
+def _examples(run: Run, dims: Tables, unit: Unit, at_most: int) -> tuple[pa.Table, Outcomes]:
+    """One unit's windows with their outcomes, at most so many."""
+    config = run.config
+    entry = lake.enter(run, unit, ("telemetry", "events"), dims)
+    telemetry, events = (_before(entry.tables[t], config.date) for t in ("telemetry", "events"))
+    assets = _assets_of(dims["assets"], unit)
+    seed = zlib.crc32(f"{config.seed} {unit.id}".encode())
+    examples, known = inputs.examples(
+        telemetry, events, assets, config.date, config.maintenance.window_days, at_most, seed
+    )
+    return inputs.to_table(examples), known
+
+
+@ray.remote(num_cpus=1)
+def _fit(run: Run, *parts: tuple[pa.Table, Outcomes]) -> tuple[tuple[dict[str, float], str], bytes]:
+    windows = inputs.concat([inputs.from_table(table) for table, _ in parts])
+    known = inputs.concat_outcomes([outcomes for _, outcomes in parts])
+    fitted = fit(windows, known, run.config.maintenance, run.config.seed)
+    return (fitted.scores, fitted.remark), dumps(fitted.model)
+
+
+# --- workshops -----------------------------------------------------------------------------------
+
+
+def workshop_units(run: Run) -> list[Unit]:
+    """One unit per workshop that tonight's risks name, and one for assets without any."""
+    risks = lake.read_plan(run.config.plan, "risks", run.config.date)
+    if risks is None:
+        return []
+    return [Unit(shop) for shop in risks["workshop_id"].fill_null(NO_WORKSHOP).unique().sort()]
+
+
+def run_workshops(
+    run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]
+) -> Iterator[Parcel]:
+    """Each workshop's schedule as it is done; they share nothing."""
+    waiting = [_plan_workshop.remote(run, dims, unit) for unit in units]
+    while waiting:
+        done, waiting = ray.wait(waiting, num_returns=1)
+        for parcel in ray.get(done):
+            yield cast(Parcel, parcel)
+
+
+@ray.remote(num_cpus=1, max_retries=3)
+def _plan_workshop(run: Run, dims: Tables, unit: Unit) -> Parcel:
+    return on_unit("solve", partial(_plan, run, dims), Parcel(unit))
+
+
+def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    config, shop = run.config, parcel.unit.site_id
+    options = config.maintenance
+    mine = pl.col("workshop_id").fill_null(NO_WORKSHOP) == shop
+    risks = lake.read_plan(config.plan, "risks", config.date, where=mine)
+    assert risks is not None, f"no risks name workshop {shop}"
+    task = problem.problem(dims, risks, shop, config.date, options)
+    budget = workshop.Budget(seconds=options.solve_seconds)
+    if config.deterministic:
+        budget = workshop.Budget(deterministic_time=options.solve_deterministic_time)
+    seed = zlib.crc32(f"{config.seed} {shop}".encode())
+    orders = workshop.schedule(task, budget, seed)
+    violations = verify(task, orders)
+    if violations:
+        raise AssertionError(f"{len(violations)} violations in {shop}; first {violations[0]}")
+    files = lake.publish(run, parcel.unit, {"work_orders": problem.to_table(task, orders)})
+    return Parcel(parcel.unit, files=files, figures=_figures(orders))
+
+
+def _figures(orders: Sequence[WorkOrder]) -> dict[str, float]:
+    visits = [order.visit for order in orders if order.visit is not None]
+    return {
+        "booked": float(len(visits)),
+        "deferred": float(len(orders) - len(visits)),
+        "booked_tomorrow": float(sum(visit.day == 0 for visit in visits)),
+        "saving": float(sum(order.saving for order in orders)),
+    }
