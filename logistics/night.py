@@ -4,10 +4,12 @@ Knows what each workload reads and writes, not how it works. A workload is plain
 the night follows from table names alone, and workloads that do not wait for each other run at once.
 """
 
+import contextlib
 import importlib.metadata
 import json
 import logging
 import os
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from graphlib import TopologicalSorter
+from typing import cast
 
 import polars as pl
 import ray
@@ -32,8 +35,9 @@ from logistics.tables import CONTRACTS
 from logistics.units import Parcel, Run, Unit, add_counts, add_figures, on_unit
 
 Units = Callable[[Run], list[Unit]]
-Runner = Callable[[Run, "ray.ObjectRef", Sequence[Unit]], Iterator[Parcel]]
-Trainer = Callable[[Run, "ray.ObjectRef"], Card]
+Dims = ray.ObjectRef[dict[str, pl.DataFrame]]  # the company's tables, checked, in the object store
+Runner = Callable[[Run, Dims, Sequence[Unit]], Iterator[Parcel]]
+Trainer = Callable[[Run, Dims], Card]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,30 +134,45 @@ def start_ray(config: Config) -> None:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS"), "1")
     environment = {"env_vars": {**threads, "RAY_DATA_USE_DATASOURCE_V2": "0"}}
     quiet = logging.INFO if config.verbose else logging.ERROR
-    if not config.verbose:
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    if cluster.address is None:
-        ray.init(
-            num_cpus=cluster.num_cpus,
-            object_store_memory=cluster.object_store_mb * 2**20,
-            include_dashboard=cluster.dashboard,
-            dashboard_host="127.0.0.1",
-            runtime_env=environment,
-            log_to_driver=config.verbose,
-            logging_level=quiet,
-        )
-    else:
-        ray.init(
-            cluster.address,
-            runtime_env=environment,
-            log_to_driver=config.verbose,
-            logging_level=quiet,
-        )
+    with contextlib.nullcontext() if config.verbose else _without_native_logs():
+        if cluster.address is None:
+            ray.init(
+                num_cpus=cluster.num_cpus,
+                object_store_memory=cluster.object_store_mb * 2**20,
+                include_dashboard=cluster.dashboard,
+                dashboard_host="127.0.0.1",
+                runtime_env=environment,
+                log_to_driver=config.verbose,
+                logging_level=quiet,
+            )
+        else:
+            ray.init(
+                cluster.address,
+                runtime_env=environment,
+                log_to_driver=config.verbose,
+                logging_level=quiet,
+            )
     context = ray.data.DataContext.get_current()
     context.use_datasource_v2 = False
     context.enable_progress_bars = config.verbose
     context.execution_no_progress_timeout_s = 120
     logging.getLogger("ray.data").setLevel(quiet)
+
+
+@contextlib.contextmanager
+def _without_native_logs() -> Iterator[None]:
+    """Ray's C++ core announces its own log level on stderr, whatever the level; Python's errors,
+    which say why Ray did not start, still come through as exceptions."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
 
 
 def run_night(config: Config, progress: Progress) -> Night:
@@ -182,7 +201,7 @@ def train(config: Config, name: str, progress: Progress) -> Card:
     return _train(workload, run, dims, progress)
 
 
-def _train(workload: Workload, run: Run, dims: ray.ObjectRef, progress: Progress) -> Card:
+def _train(workload: Workload, run: Run, dims: Dims, progress: Progress) -> Card:
     assert workload.train is not None
     progress(f"training {workload.name}", 0, 1)
     card = workload.train(run, dims)
@@ -191,7 +210,7 @@ def _train(workload: Workload, run: Run, dims: ray.ObjectRef, progress: Progress
     return card
 
 
-@ray.remote(num_cpus=0.5, num_returns=2)
+@ray.remote(num_cpus=0.5, num_returns=2)  # the tables stay in the store, the tally comes here
 def _read_company(run: Run, names: Sequence[str]) -> tuple[dict[str, pl.DataFrame], Parcel]:
     tables: dict[str, pl.DataFrame] = {}
 
@@ -203,21 +222,22 @@ def _read_company(run: Run, names: Sequence[str]) -> tuple[dict[str, pl.DataFram
     return tables, on_unit("read", read, Parcel(lake.COMPANY))
 
 
-def _enter_company(run: Run, workloads: Sequence[Workload]) -> tuple[ray.ObjectRef, Outcome]:
+def _enter_company(run: Run, workloads: Sequence[Workload]) -> tuple[Dims, Outcome]:
     """The tables no site owns, checked once by one task; they stay in the object store."""
     started, clock = datetime.now(UTC), time.perf_counter()
     used = {table for w in workloads for table in (*w.needs, *w.reads)}
     # A foreign key is checked against its table even where the workload itself does not read it.
     used |= {ref for name in used & CONTRACTS.keys() for ref in CONTRACTS[name].refs.values()}
     names = [name for name, c in CONTRACTS.items() if c.site is None and name in used]
-    dims, tally = _read_company.remote(run, names)
-    parcel: Parcel = ray.get(tally)
+    task = _read_company.remote(run, names)
+    dims, tally = cast("tuple[Dims, ray.ObjectRef[Parcel]]", task)
+    parcel = ray.get(tally)
     if parcel.failure is not None:
         raise lake.LakeError(parcel.failure)
     return dims, _outcome("company", started, clock, [parcel], {}, None)
 
 
-def _run_workload(workload: Workload, run: Run, dims: ray.ObjectRef, progress: Progress) -> Outcome:
+def _run_workload(workload: Workload, run: Run, dims: Dims, progress: Progress) -> Outcome:
     started, clock = datetime.now(UTC), time.perf_counter()
     units = workload.units(run)
     parcels: list[Parcel] = []

@@ -4,6 +4,7 @@ Knows rich and the outcomes of a night; computes nothing. Progress and refusals 
 that stdout holds the answer alone.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -25,7 +26,8 @@ from logistics.outputs import OUTPUTS
 from logistics.registry import Card
 from logistics.units import Count, add_counts
 
-_out = Console(highlight=False, soft_wrap=True)
+_WIDTH = 120  # of the summary where there is no terminal to ask
+_out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -129,7 +131,16 @@ def _workloads(outcomes: Mapping[str, Outcome]) -> Table:
 def _forecast(outcome: Outcome) -> tuple[str, str]:
     figures = outcome.figures
     planned = f"{figures.get('series', 0):,.0f} SKUs at {_units(outcome, 'DC')}"
-    return planned, _scores(outcome.card) if outcome.card else ""
+    return planned, _forecast_scores(outcome.card) if outcome.card else ""
+
+
+def _forecast_scores(card: Card) -> str:
+    """The back-test in one line; a card of another make shows all its scores."""
+    try:
+        days, wql, naive = (card.scores[k] for k in ("held_out_days", "wql", "naive_wql"))
+    except KeyError:
+        return _scores(card)
+    return f"WQL {wql:.3f}, seasonal naive {naive:.3f}, on {days:.0f} held-out days"
 
 
 def _maintenance(outcome: Outcome) -> tuple[str, str]:

@@ -141,8 +141,8 @@ def _keys() -> list[str]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         raw = OmegaConf.to_container(compose("config"))
     assert isinstance(raw, dict)
-    keys = [str(key) for key in raw]
-    return keys + [f"{g}.{k}" for g, v in raw.items() if isinstance(v, dict) for k in v]
+    groups = {str(key): value for key, value in raw.items() if isinstance(value, dict)}
+    return [str(key) for key in raw] + [f"{g}.{k!s}" for g, v in groups.items() for k in v]
 
 
 def _help() -> str:
