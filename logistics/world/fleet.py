@@ -1,4 +1,7 @@
-"""Depots, their orders, vehicles, drivers and traffic. Knows nothing of storage or Ray."""
+"""Depots, their orders, vehicles, drivers and traffic. Knows nothing of storage or Ray.
+
+A depot's orders fill its vehicles to a chosen share, at every fifth beyond what they can carry.
+"""
 
 import numpy as np
 import polars as pl
@@ -8,6 +11,8 @@ from logistics.config import WorldConfig
 
 KM_PER_DEGREE = 111.2
 TRUCK_SHARE = 0.25
+OVERFULL = 1.08  # delivered weight over the fleet's capacity at every fifth depot
+MAX_ORDER_KG, MAX_ORDER_M3 = 700.0, 7.0  # a van takes any order
 WINDOWS_SCHEMA = pl.List(pl.Struct({"opens_s": pl.Int64, "closes_s": pl.Int64}))
 
 
@@ -110,12 +115,10 @@ def traffic(config: WorldConfig, seed: int, depot: int) -> pl.DataFrame:
 def orders(config: WorldConfig, seed: int, depot: int) -> pl.DataFrame:
     """The orders due on the date: addresses cluster in towns, half of them have a window."""
     rng = np.random.default_rng([seed, 24, depot])
-    # Every fifth depot has more than it can carry, so that not every order finds its place.
-    crowded = depot % 5 == 2
-    n = round(config.orders_per_depot * (1.35 if crowded else rng.uniform(0.85, 1.05)))
+    n = max(round(config.orders_per_depot * rng.uniform(0.85, 1.15)), 1)
     lat, lon = _addresses(rng, depots(config, seed), depot, n)
     pickup = rng.random(n) < 0.12
-    heavy = np.exp(rng.normal(3.3 if crowded else 2.9, 0.9, n)).clip(1, 400)
+    weight_kg, volume_m3 = _loads(config, seed, rng, depot, ~pickup)
     first, second = _windows(rng, n)
     windowed, twice = rng.random(n) < 0.5, rng.random(n) < 0.1
     windows = [
@@ -124,6 +127,7 @@ def orders(config: WorldConfig, seed: int, depot: int) -> pl.DataFrame:
     ]
     need = rng.random(n)
     skills = [["cooled"] if u < 0.06 else ["tail_lift"] if u < 0.10 else [] for u in need]
+    service_s = 120 + weight_kg * 0.8 + rng.exponential(120, n)
     return pl.DataFrame(
         {
             "order_id": [f"{depot_id(depot)}-O{i + 1:04d}" for i in range(n)],
@@ -131,15 +135,32 @@ def orders(config: WorldConfig, seed: int, depot: int) -> pl.DataFrame:
             "lat": lat.round(5),
             "lon": lon.round(5),
             "kind": np.where(pickup, "pickup", "delivery"),
-            "weight_kg": heavy.round(1),
-            "volume_m3": (heavy * rng.uniform(0.008, 0.022, n)).round(3),
+            "weight_kg": weight_kg,
+            "volume_m3": volume_m3,
             "windows": windows,
-            "service_s": (180 + heavy * 1.5 + rng.exponential(120, n)).astype(np.int64),
+            "service_s": service_s.astype(np.int64),
             "priority": rng.choice([0, 1, 2, 3], n, p=[0.6, 0.25, 0.1, 0.05]),
             "skills": skills,
         },
         schema_overrides={"windows": WINDOWS_SCHEMA, "skills": pl.List(pl.String)},
     )
+
+
+def _loads(
+    config: WorldConfig,
+    seed: int,
+    rng: np.random.Generator,
+    depot: int,
+    delivered: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights and volumes whose deliveries fill the depot's vehicles to its share."""
+    capacity_kg = float(vehicles(config, seed, depot)["capacity_kg"].sum())
+    share = OVERFULL if depot % 5 == 2 else rng.uniform(0.5, 0.88)
+    weight = np.exp(rng.normal(0, 0.8, delivered.size))
+    weight *= share * capacity_kg / max(float(weight[delivered].sum()), 1e-9)
+    weight = weight.clip(1, MAX_ORDER_KG).round(1)
+    volume = (weight * rng.uniform(0.003, 0.011, weight.size)).clip(0.001, MAX_ORDER_M3)
+    return weight, volume.round(3)
 
 
 def _addresses(

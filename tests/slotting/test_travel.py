@@ -1,7 +1,5 @@
 """Walking: the formula against a picker who walks step by step, and the expectation's laws."""
 
-import time
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,12 +105,3 @@ def test_expected_walking_is_near_the_mean_of_random_tours() -> None:
     picks, depth_m = walking.picks_by_aisle(60_000 * weight / weight.sum(), np.arange(80))
     walked = walk(layout, tours, np.arange(80)).sum()
     assert abs(walking.metres(picks, depth_m) / walked - 1) < 0.03
-
-
-def test_fifty_thousand_lines_are_walked_in_a_second() -> None:
-    rng = np.random.default_rng(2)
-    tours = Tours(np.repeat(np.arange(5_000), 10), rng.integers(0, 800, 50_000))
-    layout = lay_out(made.warehouse(20, 40))
-    started = time.perf_counter()
-    walk(layout, tours, np.arange(800))
-    assert time.perf_counter() - started < 1.0

@@ -1,0 +1,79 @@
+"""Routes on Ray: one plain task per depot, the largest first. Knows storage; no solver."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import cast
+
+import polars as pl
+import ray
+
+from logistics import lake
+from logistics.outputs import WORK_ORDERS
+from logistics.routes import inputs, outputs
+from logistics.routes.explain import explain
+from logistics.routes.problem import Budget
+from logistics.routes.solve import plan_depot
+from logistics.routes.verify import verify
+from logistics.units import Parcel, Run, Unit, on_unit
+
+Tables = dict[str, pl.DataFrame]
+_DIMS = ("depots", "vehicles", "drivers", "traffic")
+
+
+def units(run: Run) -> list[Unit]:
+    """The depots that have orders. A depot is solved whole, however large."""
+    return lake.units(run.config.lake, "orders", run.config.cluster.max_unit_mb)
+
+
+def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Iterator[Parcel]:
+    """Each depot's parcel as it is done. The night's length is that of its largest depots, which
+    therefore start first (by their share of the fleet, which is known without reading orders)."""
+    fleet = dict(ray.get(dims)["vehicles"].group_by("depot_id").len().iter_rows())
+    largest = sorted(units, key=lambda unit: (-fleet.get(unit.site_id, 0), unit.site_id))
+    waiting = [_plan_unit.remote(run, dims, unit) for unit in largest]
+    while waiting:
+        done, waiting = ray.wait(waiting, num_returns=1)
+        for parcel in ray.get(done):
+            yield cast(Parcel, parcel)
+
+
+@ray.remote(num_cpus=1, max_retries=3)
+def _plan_unit(run: Run, dims: Tables, unit: Unit) -> Parcel:
+    return on_unit("solve", partial(_plan, run, dims), Parcel(unit))
+
+
+def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    config, depot_id = run.config, parcel.unit.site_id
+    entry = lake.enter(run, parcel.unit, ("orders", "travel_times"), dims)
+    tables = {**{name: dims[name] for name in _DIMS}, **entry.tables}
+    vehicles = dims["vehicles"].filter(depot_id=depot_id)
+    work_orders = lake.read_plan(config.plan, WORK_ORDERS.name, config.date)
+    kept_back = outputs.kept_back_rows(vehicles, work_orders, config.date)
+    away = kept_back["vehicle_id"].to_list()
+    problem = inputs.problem(tables, depot_id, away, config.date, config.routes)
+    seed = zlib.crc32(f"{config.seed} {depot_id}".encode())
+    solved = plan_depot(problem, config.routes.engine, _budget(run), seed)
+    violations = verify(problem, solved.routes, solved.unserved)
+    if violations:
+        raise AssertionError(f"{len(violations)} violations in {depot_id}; first {violations[0]}")
+    reasons = [explain(problem, solved.routes, order) for order in solved.unserved]
+    files = lake.publish(
+        run,
+        parcel.unit,
+        {
+            "routes": outputs.route_rows(problem, solved.routes, config.date),
+            "stops": outputs.stop_rows(problem, solved.routes, tables["orders"], config.date),
+            "unserved": outputs.unserved_rows(problem, reasons),
+            "kept_back": kept_back,
+        },
+    )
+    figures = outputs.figures(problem, solved.routes, reasons, len(away), solved.cost)
+    return Parcel(parcel.unit, counts=entry.counts, files=entry.files + files, figures=figures)
+
+
+def _budget(run: Run) -> Budget:
+    routes = run.config.routes
+    if run.config.deterministic:
+        return Budget(iterations=routes.iterations_per_depot)
+    return Budget(seconds=routes.seconds_per_depot)

@@ -1,0 +1,274 @@
+"""Why an order is not on the plan: a reason that was tried, not guessed. Knows no solver.
+
+The order is put everywhere in the final plan, exactly. If it fits somewhere it was left out for its
+cost. If not, one rule at a time is lifted for all vehicles: a rule whose lifting lets it in is
+named, with the smallest change seen that is enough.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from logistics.routes.insert import Timetable
+from logistics.routes.problem import Crew, DepotProblem, Order, TimeWindow, misfit
+from logistics.routes.retime import TimedRoute
+
+Constraint = Literal[
+    "vehicles",
+    "locked_vehicle",
+    "skills",
+    "capacity",
+    "range",
+    "driving_time",
+    "break",
+    "time_window",
+    "shift",
+    "cost",
+    "several",
+]
+_FAR_S = 10**7
+_PLENTY = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A sentence for the dispatcher, the binding constraint, and what would be enough."""
+
+    order: int
+    constraint: Constraint
+    reason: str
+    relaxation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A way in once a rule is lifted; share: the change over what there is now."""
+
+    share: float
+    relaxation: str
+
+
+def explain(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Reason:
+    """The reason for one unserved order, true of this plan."""
+    wanted = problem.orders[order]
+    if not problem.crews:
+        return Reason(order, "vehicles", "no vehicle with a driver at this depot", None)
+    if (unknown := _absent_vehicle(problem, wanted)) is not None:
+        return Reason(order, "locked_vehicle", unknown, "lift the lock to this vehicle")
+    found = Timetable(problem, routes).cheapest(order)
+    if found is not None:
+        return _too_dear(problem, order, found.timed, found.delta)
+    ways = [(constraint, way) for constraint, lift in LIFTS for way in lift(problem, routes, order)]
+    if not ways:
+        return _several(problem, order)
+    # A rule that no vehicle meets comes first, whatever else would do as well; then the least.
+    never = {misfit(crew, wanted) for crew in problem.crews}
+    constraint, way = min(ways, key=lambda w: (None in never or w[0] not in never, w[1].share))
+    return Reason(order, constraint, _SENTENCES[constraint], way.relaxation)
+
+
+_SENTENCES: dict[Constraint, str] = {
+    "locked_vehicle": "the vehicle it is locked to has no place for it",
+    "skills": "no crew with its skills has a place for it",
+    "capacity": "no vehicle that could come in time has room for it",
+    "range": "every detour to it is beyond the vehicle's range",
+    "driving_time": "every detour to it is beyond the driver's driving time",
+    "break": "no driver could serve it and still have the break that is due",
+    "time_window": "no vehicle can be there within its time windows",
+    "shift": "no driver would be back before the end of the shift",
+    "vehicles": "every vehicle is full or busy at that time",
+}
+
+
+def _absent_vehicle(problem: DepotProblem, order: Order) -> str | None:
+    vehicle = order.locked_vehicle
+    if vehicle is None or vehicle in {crew.vehicle_id for crew in problem.crews}:
+        return None
+    if vehicle in problem.kept_back:
+        return f"locked to {vehicle}, which is in the workshop"
+    return f"locked to {vehicle}, which is not out on this day"
+
+
+def _too_dear(problem: DepotProblem, order: int, timed: TimedRoute, delta: float) -> Reason:
+    penalty = problem.orders[order].penalty
+    return Reason(
+        order,
+        "cost",
+        f"serving it would add {delta:.2f}, leaving it out costs {penalty:.2f}",
+        f"{problem.crews[timed.crew].vehicle_id} could serve it at a penalty of {delta:.2f}",
+    )
+
+
+def _several(problem: DepotProblem, order: int) -> Reason:
+    """No single rule; those that bar whole crews are named."""
+    barred = sorted({m for c in problem.crews if (m := misfit(c, problem.orders[order]))})
+    also = f" ({', '.join(barred)} among them)" if barred else ""
+    return Reason(order, "several", f"more than one rule stands against it{also}", None)
+
+
+# --- one rule lifted at a time -------------------------------------------------------------------
+
+Ways = Iterator[_Way]
+
+
+def _ways(
+    problem: DepotProblem,
+    routes: Sequence[TimedRoute],
+    order: int,
+    way: Callable[[TimedRoute], _Way],
+) -> Ways:
+    """The least way in among all insertions into a problem with one rule lifted."""
+    found = (way(insertion.timed) for insertion in Timetable(problem, routes).insertions(order))
+    least = min(found, key=lambda w: w.share, default=None)
+    if least is not None:
+        yield least
+
+
+def _with_order(problem: DepotProblem, order: int, relaxed: Order) -> DepotProblem:
+    orders = (*problem.orders[:order], relaxed, *problem.orders[order + 1 :])
+    return replace(problem, orders=orders)
+
+
+def _with_crews(problem: DepotProblem, relax: Callable[[Crew], Crew]) -> DepotProblem:
+    return replace(problem, crews=tuple(relax(crew) for crew in problem.crews))
+
+
+def _lift_lock(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
+    if (vehicle := problem.orders[order].locked_vehicle) is not None:
+        relaxed = replace(problem.orders[order], locked_vehicle=None)
+
+        def way(timed: TimedRoute) -> _Way:
+            other = problem.crews[timed.crew].vehicle_id
+            return _Way(1.0, f"{other} could serve it if it were not locked to {vehicle}")
+
+        yield from _ways(_with_order(problem, order, relaxed), routes, order, way)
+
+
+def _lift_skills(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
+    needed = problem.orders[order].skills
+    if needed:
+        relaxed = replace(problem.orders[order], skills=frozenset())
+
+        def way(timed: TimedRoute) -> _Way:
+            crew = problem.crews[timed.crew]
+            missing = sorted(needed - crew.skills)
+            return _Way(len(missing), f"{crew.vehicle_id} would need {', '.join(missing)}")
+
+        yield from _ways(_with_order(problem, order, relaxed), routes, order, way)
+
+
+def _lift_capacity(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
+    def way(timed: TimedRoute) -> _Way:
+        crew = problem.crews[timed.crew]
+        over_mg = max(timed.peak_mg - crew.capacity_mg, 0)
+        over_mm3 = max(timed.peak_mm3 - crew.capacity_mm3, 0)
+        parts = [f"{over_mg / 1e6:g} kg"] if over_mg else []
+        parts += [f"{over_mm3 / 1e9:g} m3"] if over_mm3 else []
+        share = max(over_mg / max(crew.capacity_mg, 1), over_mm3 / max(crew.capacity_mm3, 1))
+        return _Way(share, f"{' and '.join(parts)} more room on {crew.vehicle_id}")
+
+    def roomy(crew: Crew) -> Crew:
+        return replace(crew, capacity_mg=_PLENTY, capacity_mm3=_PLENTY)
+
+    yield from _ways(_with_crews(problem, roomy), routes, order, way)
+
+
+def _lift_range(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
+    def way(timed: TimedRoute) -> _Way:
+        crew = problem.crews[timed.crew]
+        over_m = timed.distance_m - (crew.range_m or 0)
+        share = over_m / max(crew.range_m or 0, 1)
+        return _Way(share, f"{over_m / 1000:.3f} km more range of {crew.vehicle_id}")
+
+    if any(crew.range_m is not None for crew in problem.crews):
+        far = _with_crews(problem, lambda crew: replace(crew, range_m=None))
+        yield from _ways(far, routes, order, way)
+
+
+def _lift_driving_time(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
+    def way(timed: TimedRoute) -> _Way:
+        crew = problem.crews[timed.crew]
+        over_s = timed.drive_s - (crew.max_drive_s or 0)
+        share = over_s / max(crew.max_drive_s or 0, 1)
+        return _Way(share, f"{_minutes(over_s)} more driving time for {crew.driver_id}")
+
+    if any(crew.max_drive_s is not None for crew in problem.crews):
+        long = _with_crews(problem, lambda crew: replace(crew, max_drive_s=None))
+        yield from _ways(long, routes, order, way)
+
+
+def _lift_break(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
+    def way(timed: TimedRoute) -> _Way:
+        crew = problem.crews[timed.crew]
+        return _Way(1.0, f"{crew.driver_id} could serve it without the break that is due")
+
+    if any(crew.break_after_s is not None for crew in problem.crews):
+        unbroken = _with_crews(problem, lambda crew: replace(crew, break_after_s=None))
+        yield from _ways(unbroken, routes, order, way)
+
+
+def _lift_time_window(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
+    """Its own windows; the change is measured at the times the relaxed route would really have."""
+    windows = problem.orders[order].windows
+
+    def way(timed: TimedRoute) -> _Way:
+        start_s = next(visit.start_s for visit in timed.visits if visit.order == order)
+        vehicle = problem.crews[timed.crew].vehicle_id
+        late_s = min(
+            (start_s - w.closes_s for w in windows if w.closes_s < start_s), default=_FAR_S
+        )
+        early_s = min((w.opens_s - start_s for w in windows if w.opens_s > start_s), default=_FAR_S)
+        if late_s <= early_s:
+            text = f"its window would have to be open until {_clock(start_s, up=True)}"
+        else:
+            text = f"its window would have to open at {_clock(start_s)}"
+        return _Way(min(late_s, early_s) / 86_400, f"{text} ({vehicle})")
+
+    anytime = replace(problem.orders[order], windows=(TimeWindow(0, _FAR_S),))
+    yield from _ways(_with_order(problem, order, anytime), routes, order, way)
+
+
+def _lift_shift(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
+    def way(timed: TimedRoute) -> _Way:
+        crew = problem.crews[timed.crew]
+        over_s = max(timed.returns_s - crew.ends_s, 0)
+        text = f"{crew.driver_id}'s shift (and the depot) would have to last until "
+        return _Way(over_s / 86_400, text + _clock(timed.returns_s, up=True))
+
+    late = _with_crews(problem, lambda crew: replace(crew, ends_s=_FAR_S))
+    yield from _ways(late, routes, order, way)
+
+
+def _lift_vehicles(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
+    """One more crew like one of those there are."""
+
+    def way(timed: TimedRoute) -> _Way:
+        crew = problem.crews[timed.crew]
+        return _Way(1.0, f"one more vehicle and driver like {crew.vehicle_id} and {crew.driver_id}")
+
+    del routes  # all vehicles stand empty, so every insertion is a vehicle of its own
+    yield from _ways(problem, (), order, way)
+
+
+LIFTS: tuple[tuple[Constraint, Callable[[DepotProblem, Sequence[TimedRoute], int], Ways]], ...] = (
+    ("locked_vehicle", _lift_lock),
+    ("skills", _lift_skills),
+    ("capacity", _lift_capacity),
+    ("range", _lift_range),
+    ("driving_time", _lift_driving_time),
+    ("break", _lift_break),
+    ("time_window", _lift_time_window),
+    ("shift", _lift_shift),
+    ("vehicles", _lift_vehicles),
+)
+
+
+def _clock(time_s: int, *, up: bool = False) -> str:
+    """Local time in minutes; up: not before time_s."""
+    minutes = -(-time_s // 60) if up else time_s // 60
+    day = f" (+{minutes // 1440} d)" if minutes >= 1440 else ""
+    return f"{minutes // 60 % 24:02d}:{minutes % 60:02d}{day}"
+
+
+def _minutes(seconds: int) -> str:
+    return f"{-(-seconds // 60)} min"

@@ -1,0 +1,168 @@
+"""One depot's day as plain values: orders, crews, travel, and a plan. Knows no solver, no table.
+
+Weights are whole milligrams and volumes whole cubic millimetres (exact for tables that give kg and
+m3 with six decimals and more), times are whole seconds after the run date's midnight: every check
+is exact. Node 0 of the travel matrices is the depot, node k + 1 is order k.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from logistics.routes.travel import Travel
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TimeWindow:
+    """Service may begin from opens_s to closes_s, both included."""
+
+    opens_s: int
+    closes_s: int
+
+    def __post_init__(self) -> None:
+        if not self.opens_s <= self.closes_s:
+            raise ValueError(f"window closes ({self.closes_s}) before it opens ({self.opens_s})")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Goods from the depot to a customer, or (pickup) from a customer back to the depot.
+
+    windows: disjoint, in time order, at least one. penalty: the cost of leaving the order out.
+    """
+
+    id: str
+    weight_mg: int
+    volume_mm3: int
+    windows: tuple[TimeWindow, ...]
+    service_s: int
+    penalty: float
+    priority: int = 0
+    pickup: bool = False
+    skills: frozenset[str] = frozenset()
+    locked_vehicle: str | None = None
+
+    def start(self, ready_s: int) -> int | None:
+        """When service begins for a vehicle ready at ready_s; None: every window has closed."""
+        for window in self.windows:
+            if ready_s <= window.closes_s:
+                return max(ready_s, window.opens_s)
+        return None
+
+    def latest_start(self, by_s: int) -> int | None:
+        """The latest moment within a window that is not after by_s."""
+        for window in reversed(self.windows):
+            if window.opens_s <= by_s:
+                return min(by_s, window.closes_s)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """A vehicle and its driver; skills are what either of them has. None: no such limit.
+
+    starts_s, ends_s: the shift within the depot's hours. A driver who has worked break_after_s
+    since leaving the depot, or since the last break, must have begun a break of break_s; it is
+    taken on arrival at a stop, and waiting that long for a window is a break.
+    """
+
+    vehicle_id: str
+    driver_id: str
+    capacity_mg: int
+    capacity_mm3: int
+    starts_s: int
+    ends_s: int
+    cost_fixed: float = 0.0
+    cost_per_km: float = 1.0
+    cost_per_h: float = 0.0
+    speed_factor: float = 1.0
+    range_m: int | None = None
+    max_drive_s: int | None = None
+    break_after_s: int | None = None
+    break_s: int = 0
+    skills: frozenset[str] = frozenset()
+
+    @property
+    def breaks_needed(self) -> int:
+        """How many breaks a route over the whole shift needs."""
+        if self.break_after_s is None:
+            return 0
+        return max((self.ends_s - self.starts_s - 1) // (self.break_after_s + self.break_s), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class DepotProblem:
+    """Everything a night's routing of one depot needs. kept_back: vehicles that must stay."""
+
+    depot_id: str
+    opens_s: int
+    closes_s: int
+    orders: tuple[Order, ...]
+    crews: tuple[Crew, ...]
+    travel: Travel
+    kept_back: frozenset[str] = frozenset()
+
+    def suits(self, crew: int, order: int) -> bool:
+        """Whether the crew may serve the order at all: skills, lock and size."""
+        return misfit(self.crews[crew], self.orders[order]) is None
+
+
+def misfit(crew: Crew, order: Order) -> str | None:
+    """The constraint by which the crew may never serve the order, if any."""
+    if order.locked_vehicle not in (None, crew.vehicle_id):
+        return "locked_vehicle"
+    if not order.skills <= crew.skills:
+        return "skills"
+    if order.weight_mg > crew.capacity_mg or order.volume_mm3 > crew.capacity_mm3:
+        return "capacity"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Indices into the problem's crews and orders, in the order of visit."""
+
+    crew: int
+    orders: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Routes by crew, and the orders on none of them."""
+
+    routes: tuple[Route, ...]
+    unserved: tuple[int, ...]
+
+
+def plan_of(routes: Sequence[Route], num_orders: int) -> Plan:
+    """The plan with these routes (empty ones left out); all other orders are unserved."""
+    kept = tuple(sorted((r for r in routes if r.orders), key=lambda route: route.crew))
+    served = {order for route in kept for order in route.orders}
+    return Plan(kept, tuple(o for o in range(num_orders) if o not in served))
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long a solver may search: wall-clock seconds, or iterations (which are repeatable)."""
+
+    seconds: float | None = None
+    iterations: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.seconds is None) == (self.iterations is None):
+            raise ValueError("a budget is either seconds or iterations")
+
+    def part(self, share: float) -> "Budget":
+        if self.iterations is not None:
+            return Budget(iterations=max(1, round(self.iterations * share)))
+        assert self.seconds is not None
+        return Budget(seconds=self.seconds * share)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that a plan breaks; amount in the rule's unit, where it has one."""
+
+    rule: str
+    vehicle_id: str | None
+    order_id: str | None
+    amount: float

@@ -1,0 +1,270 @@
+"""The exact timetable of a route under traffic, and what it costs. Knows no solver.
+
+A vehicle leaves as late as it can without coming home later than if it had left at once, drives,
+waits for the window, serves. Breaks are placed on arrival at stops so that lateness, then time, is
+least. A route that breaks a rule is still timed, and `Faults` says by how much.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from logistics.routes.problem import Crew, DepotProblem, Order, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A stop. load: on board when leaving. slack_s: how much later it could arrive in its window.
+
+    rest_s: the part of start_s - arrival_s that is the driver's break.
+    """
+
+    order: int
+    arrival_s: int
+    start_s: int
+    departure_s: int
+    slack_s: int
+    rest_s: int
+    load_mg: int
+    load_mm3: int
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """By how much a route breaks each rule; all zero when it keeps them."""
+
+    late_s: int = 0
+    overwork_s: int = 0  # without the break that is due
+    overtime_s: int = 0  # after the shift's end
+    overdrive_s: int = 0
+    overrange_m: int = 0
+    overload_mg: int = 0
+    overload_mm3: int = 0
+    misfits: int = 0
+
+    @property
+    def none(self) -> bool:
+        return self == _KEPT
+
+    @property
+    def severity(self) -> float:
+        """One number that falls as a route gets closer to keeping its rules (about seconds)."""
+        times = self.late_s + self.overwork_s + self.overtime_s + self.overdrive_s
+        loads = self.overload_mg / 1e4 + self.overload_mm3 / 1e5
+        return times + self.overrange_m / 10 + loads + 1e6 * self.misfits
+
+
+_KEPT = Faults()
+
+
+@dataclass(frozen=True, slots=True)
+class TimedRoute:
+    """A route with its times; peak loads are the most on board on any leg."""
+
+    crew: int
+    departs_s: int
+    returns_s: int
+    visits: tuple[Visit, ...]
+    distance_m: int
+    drive_s: int
+    peak_mg: int
+    peak_mm3: int
+    cost: float
+    faults: Faults
+
+    @property
+    def route(self) -> Route:
+        return Route(self.crew, tuple(visit.order for visit in self.visits))
+
+
+def retime(problem: DepotProblem, route: Route) -> TimedRoute:
+    """The route's timetable, leaving the depot at its best time."""
+    crew = problem.crews[route.crew]
+    orders = [problem.orders[order] for order in route.orders]
+    nodes = [order + 1 for order in route.orders]
+    soonest = _run(problem, crew, orders, nodes, crew.starts_s)
+    run = soonest
+    hopeless = soonest.late_s > 0 or soonest.overwork_s > 0 or soonest.free_s > crew.ends_s
+    departs_s = crew.starts_s
+    if not hopeless:
+        departs_s = _latest_departure(problem, crew, orders, nodes, soonest)
+    if departs_s > crew.starts_s:
+        later = _run(problem, crew, orders, nodes, departs_s)
+        if (later.late_s, later.overwork_s, later.free_s) <= (
+            soonest.late_s,
+            soonest.overwork_s,
+            soonest.free_s,
+        ):
+            run = later
+    return _timed(problem, route, crew, orders, nodes, run)
+
+
+class _Run(NamedTuple):
+    """One way through the stops so far, (arrival, start, rest) each."""
+
+    late_s: int
+    overwork_s: int
+    free_s: int  # when the last thing so far was done; in the end, home
+    fresh_s: int  # when work began after the last break
+    departs_s: int
+    rests: int = 0
+    stops: tuple[tuple[int, int, int], ...] = ()
+
+
+def _run(
+    problem: DepotProblem, crew: Crew, orders: Sequence[Order], nodes: Sequence[int], departs_s: int
+) -> _Run:
+    """The best way to drive the route from departs_s on, over all places to take the breaks.
+
+    Waiting may be break enough; if not, every stop is tried, up to one break above the fewest that
+    a whole shift needs. A route that is late even without a break stays without.
+    """
+    run = _drive(problem, crew, orders, nodes, departs_s, 0)
+    if run.overwork_s == 0 or run.late_s > 0 or run.free_s > crew.ends_s:
+        return run
+    return _drive(problem, crew, orders, nodes, departs_s, crew.breaks_needed + 1)
+
+
+def _drive(
+    problem: DepotProblem,
+    crew: Crew,
+    orders: Sequence[Order],
+    nodes: Sequence[int],
+    departs_s: int,
+    max_rests: int,
+) -> _Run:
+    arrive, speed = problem.travel.arrive, crew.speed_factor
+    runs = [_Run(0, 0, departs_s, departs_s, departs_s)]
+    here = 0
+    for order, node in zip(orders, nodes, strict=True):
+        grown = []
+        for run in runs:
+            arrival_s = arrive(here, node, run.free_s, speed)
+            grown.append(_stop(run, crew, order, arrival_s, 0))
+            if run.rests < max_rests:
+                grown.append(_stop(run, crew, order, arrival_s, crew.break_s))
+        runs = grown if len(grown) == 1 else _promising(grown, crew)
+        here = node
+    home = [_come_home(run, crew, arrive(here, 0, run.free_s, speed)) for run in runs]
+    return min(home, key=lambda run: (run.late_s, run.overwork_s, run.free_s, run.stops))
+
+
+def _stop(run: _Run, crew: Crew, order: Order, arrival_s: int, rest_s: int) -> _Run:
+    ready_s = arrival_s + rest_s
+    start_s = order.start(ready_s)
+    late_s = 0
+    if start_s is None:
+        start_s, late_s = ready_s, ready_s - order.windows[-1].closes_s
+    rested = crew.break_after_s is not None and start_s - arrival_s >= crew.break_s
+    return _Run(
+        run.late_s + late_s,
+        run.overwork_s + (_overwork(run, crew, arrival_s) if rested else 0),
+        start_s + order.service_s,
+        start_s if rested else run.fresh_s,
+        run.departs_s,
+        run.rests + (rest_s > 0),
+        (*run.stops, (arrival_s, start_s, crew.break_s if rested else 0)),
+    )
+
+
+def _come_home(run: _Run, crew: Crew, returns_s: int) -> _Run:
+    overwork_s = run.overwork_s + _overwork(run, crew, returns_s)
+    return run._replace(free_s=returns_s, overwork_s=overwork_s)
+
+
+def _overwork(run: _Run, crew: Crew, until_s: int) -> int:
+    if crew.break_after_s is None:
+        return 0
+    return max(until_s - run.fresh_s - crew.break_after_s, 0)
+
+
+def _promising(runs: Sequence[_Run], crew: Crew) -> list[_Run]:
+    """The runs without a fault that no other beats in time, freshness and breaks left.
+
+    Without any such run the route breaks a rule whatever is done; the least late one is enough.
+    """
+    assert crew.break_after_s is not None
+    sound = [
+        run
+        for run in runs
+        if run.late_s == run.overwork_s == 0 and run.free_s - run.fresh_s <= crew.break_after_s
+    ]
+    if not sound:
+        return [min(runs, key=lambda r: (r.late_s + r.overwork_s, r.free_s, -r.fresh_s, r.rests))]
+    kept: list[_Run] = []
+    for run in sorted(sound, key=lambda r: (r.free_s, -r.fresh_s, r.rests)):
+        if not any(k.fresh_s >= run.fresh_s and k.rests <= run.rests for k in kept):
+            kept.append(run)
+    return kept
+
+
+def _latest_departure(
+    problem: DepotProblem, crew: Crew, orders: Sequence[Order], nodes: Sequence[int], run: _Run
+) -> int:
+    """The latest departure that comes home when `run` does, its breaks taken at the same stops."""
+    depart, speed = problem.travel.depart, crew.speed_factor
+    by_s, after = run.free_s, 0
+    for order, node, (_, start_s, rest_s) in zip(
+        reversed(orders), reversed(nodes), reversed(run.stops), strict=True
+    ):
+        latest_s = order.latest_start(depart(node, after, by_s, speed) - order.service_s)
+        by_s = max(start_s, latest_s if latest_s is not None else start_s) - rest_s
+        after = node
+    return depart(0, after, by_s, speed)
+
+
+def _timed(
+    problem: DepotProblem,
+    route: Route,
+    crew: Crew,
+    orders: Sequence[Order],
+    nodes: Sequence[int],
+    run: _Run,
+) -> TimedRoute:
+    load_mg = sum(order.weight_mg for order in orders if not order.pickup)
+    load_mm3 = sum(order.volume_mm3 for order in orders if not order.pickup)
+    peak_mg, peak_mm3, drive_s, free_s = load_mg, load_mm3, 0, run.departs_s
+    visits = []
+    for index, order, (arrival_s, start_s, rest_s) in zip(
+        route.orders, orders, run.stops, strict=True
+    ):
+        sign = 1 if order.pickup else -1
+        load_mg += sign * order.weight_mg
+        load_mm3 += sign * order.volume_mm3
+        peak_mg, peak_mm3 = max(peak_mg, load_mg), max(peak_mm3, load_mm3)
+        drive_s += arrival_s - free_s
+        free_s = start_s + order.service_s
+        closes_s = next((w.closes_s for w in order.windows if start_s <= w.closes_s), start_s)
+        slack_s = max(closes_s - rest_s - arrival_s, 0)
+        visits.append(Visit(index, arrival_s, start_s, free_s, slack_s, rest_s, load_mg, load_mm3))
+    drive_s += run.free_s - free_s
+    path = [0, *nodes, 0]
+    distance_m = int(problem.travel.distance_m[path[:-1], path[1:]].sum())
+    duration_s = run.free_s - run.departs_s
+    cost = crew.cost_per_km * distance_m / 1000 + crew.cost_per_h * duration_s / 3600
+    faults = Faults(
+        late_s=run.late_s,
+        overwork_s=run.overwork_s,
+        overtime_s=max(run.free_s - crew.ends_s, 0),
+        overdrive_s=_over(drive_s, crew.max_drive_s),
+        overrange_m=_over(distance_m, crew.range_m),
+        overload_mg=_over(peak_mg, crew.capacity_mg),
+        overload_mm3=_over(peak_mm3, crew.capacity_mm3),
+        misfits=sum(not problem.suits(route.crew, order) for order in route.orders),
+    )
+    return TimedRoute(
+        route.crew,
+        run.departs_s,
+        run.free_s,
+        tuple(visits),
+        distance_m,
+        drive_s,
+        peak_mg,
+        peak_mm3,
+        cost + crew.cost_fixed,
+        faults,
+    )
+
+
+def _over(value: int, limit: int | None) -> int:
+    return 0 if limit is None else max(value - limit, 0)

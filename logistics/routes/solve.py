@@ -1,0 +1,109 @@
+"""One depot's plan: an engine on static driving times, then the truth about time of day.
+
+Traffic changes by the half hour and the engines know one matrix only. Each round gives them every
+place's mean pace over the time it is likely to be left (first its windows, then the times of the
+plan at hand), retimes the answer, repairs what is late by the clock, and the best exact plan stays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logistics.routes import solve_ortools, solve_pyvrp
+from logistics.routes.insert import Timetable, improve, repair
+from logistics.routes.problem import Budget, DepotProblem
+from logistics.routes.retime import TimedRoute
+
+Engine = Literal["auto", "pyvrp", "ortools"]
+ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
+# A plan's own times are trusted to half an hour either way: the next round will shift them.
+_SPREAD_S = 1800
+_ROUNDS = (0.5, 0.25, 0.25)  # of the budget
+_CLOSE = 0.9
+_ORTOOLS_SHARE = 0.3  # only polishes PyVRP's plan
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """Timed routes that keep every rule, the orders left out, and the cost of both."""
+
+    routes: tuple[TimedRoute, ...]
+    unserved: tuple[int, ...]
+    cost: float
+
+
+def plan_depot(problem: DepotProblem, engine: Engine, budget: Budget, seed: int) -> Solved:
+    """The cheapest plan found that keeps every rule under time-dependent travel.
+
+    engine auto: PyVRP, then OR-Tools from PyVRP's plan where orders are left out under a rule that
+    PyVRP is told of roughly only (driving time).
+    """
+    solve = ENGINES["pyvrp" if engine == "auto" else engine]
+    window_s = _window_departures(problem)
+    same_all_day = len(set(problem.travel.factors)) == 1
+    shares = (1.0,) if same_all_day else _ROUNDS
+    first = solve(problem, _duration_s(problem, window_s), budget.part(shares[0]), seed)
+    best = repair(problem, first)
+    for number, share in enumerate(shares[1:], start=1):
+        duration_s = _duration_s(problem, window_s | _plan_departures(best))
+        plan = solve(problem, duration_s, budget.part(share), seed + number, best.plan())
+        best = min(best, repair(problem, plan), key=Timetable.cost)
+    if engine == "auto" and best.plan().unserved and _driving_binds(best):
+        duration_s = _duration_s(problem, window_s | _plan_departures(best))
+        extra = budget.part(_ORTOOLS_SHARE)
+        richer = repair(problem, solve_ortools.solve(problem, duration_s, extra, seed, best.plan()))
+        best = min(best, richer, key=Timetable.cost)
+    improve(best)
+    return Solved(best.timed(), best.plan().unserved, best.cost())
+
+
+def _driving_binds(table: Timetable) -> bool:
+    """Whether any driver is close to the driving limit, of which PyVRP is told only roughly."""
+    limits = [crew.max_drive_s for crew in table.problem.crews]
+    return any(
+        limit is not None and timed.drive_s > _CLOSE * limit
+        for timed in table.timed()
+        for limit in (limits[timed.crew],)
+    )
+
+
+Departures = Mapping[int, tuple[int, int]]
+
+
+def _window_departures(problem: DepotProblem) -> dict[int, tuple[int, int]]:
+    """Node → when it may be left, by its windows and the shifts."""
+    if not problem.crews:
+        return {}
+    opens_s = min(crew.starts_s for crew in problem.crews)
+    closes_s = max(crew.ends_s for crew in problem.crews)
+    leaves = {0: (opens_s, (opens_s + closes_s) // 2)}
+    for index, order in enumerate(problem.orders):
+        from_s = max(order.windows[0].opens_s, opens_s) + order.service_s
+        to_s = min(order.windows[-1].closes_s, closes_s) + order.service_s
+        leaves[index + 1] = (from_s, max(from_s, to_s))
+    return leaves
+
+
+def _plan_departures(table: Timetable) -> dict[int, tuple[int, int]]:
+    """Node → about when the plan leaves it; the depot once for all routes."""
+    timed = table.timed()
+    leaves = {
+        visit.order + 1: (visit.departure_s - _SPREAD_S, visit.departure_s + _SPREAD_S)
+        for route in timed
+        for visit in route.visits
+    }
+    if timed:
+        starts = [route.departs_s for route in timed]
+        leaves[0] = (min(starts), max(starts) + _SPREAD_S)
+    return leaves
+
+
+def _duration_s(problem: DepotProblem, leaves: Departures) -> NDArray[np.int64]:
+    """Static driving seconds (n, n): each node's arcs at its own mean pace."""
+    spans = np.array([leaves.get(node, (0, 86_400)) for node in range(len(problem.orders) + 1)])
+    pace = problem.travel.mean_pace(spans[:, 0], spans[:, 1])
+    duration_s: NDArray[np.int64] = np.ceil(problem.travel.base_s * pace[:, None]).astype(np.int64)
+    return duration_s

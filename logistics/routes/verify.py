@@ -1,0 +1,192 @@
+"""The rules of a plan, one function each, judged from its timetable alone.
+
+Shares no timing with the solvers or with retime: it drives every leg through the half hours itself,
+adds up every load itself, and checks what the timetable claims. `verify` returns every violation; a
+plan that is published has none.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
+
+from logistics.routes.problem import DepotProblem, Violation
+from logistics.routes.retime import TimedRoute, Visit
+from logistics.routes.travel import SLOT_S, Travel
+
+Found = Iterator[Violation]
+_TOLERANCE_S = 1e-3
+
+
+def verify(
+    problem: DepotProblem, routes: Sequence[TimedRoute], unserved: Collection[int]
+) -> list[Violation]:
+    """Every violation of every rule; unserved are indices of the orders left out."""
+    found = [v for rule in ROUTE_RULES for route in routes for v in rule(problem, route)]
+    found += [v for rule in CREW_RULES for v in rule(problem, routes)]
+    return found + list(orders_once(problem, routes, unserved))
+
+
+def impossible_times(problem: DepotProblem, route: TimedRoute) -> Found:
+    """No stop is reached before the road allows, begun before arrival or left before it is done."""
+    crew, here, clock = problem.crews[route.crew], 0, route.departs_s
+    for visit in route.visits:
+        node, order = visit.order + 1, problem.orders[visit.order]
+        early_s = _drive(problem.travel, here, node, clock, crew.speed_factor) - visit.arrival_s
+        if early_s > _TOLERANCE_S:
+            yield Violation("impossible_times", crew.vehicle_id, order.id, early_s)
+        if visit.start_s < visit.arrival_s or visit.departure_s < visit.start_s + order.service_s:
+            yield Violation("impossible_times", crew.vehicle_id, order.id, 0)
+        here, clock = node, visit.departure_s
+    early_s = _drive(problem.travel, here, 0, clock, crew.speed_factor) - route.returns_s
+    if early_s > _TOLERANCE_S:
+        yield Violation("impossible_times", crew.vehicle_id, None, early_s)
+
+
+def _drive(travel: Travel, start: int, end: int, depart_s: int, speed_factor: float) -> float:
+    """The arrival, driven half hour by half hour."""
+    left, clock = float(travel.base_s[start, end]) / speed_factor, float(depart_s)
+    while True:
+        slot = int(clock // SLOT_S)
+        factor = travel.factors[min(max(slot, 0), len(travel.factors) - 1)]
+        until = (slot + 1) * SLOT_S - clock
+        if left <= factor * until:
+            return clock + left / factor
+        left -= factor * until
+        clock = float((slot + 1) * SLOT_S)
+
+
+def missed_windows(problem: DepotProblem, route: TimedRoute) -> Found:
+    for visit in route.visits:
+        order = problem.orders[visit.order]
+        if not any(w.opens_s <= visit.start_s <= w.closes_s for w in order.windows):
+            late_s = visit.start_s - order.windows[-1].closes_s
+            yield Violation("missed_windows", _vehicle(problem, route), order.id, late_s)
+
+
+def overloads(problem: DepotProblem, route: TimedRoute) -> Found:
+    """On every leg, deliveries still to come and pickups so far fit by weight and volume."""
+    crew = problem.crews[route.crew]
+    orders = [problem.orders[visit.order] for visit in route.visits]
+    for leg in range(len(orders) + 1):
+        aboard = [o for o in orders[:leg] if o.pickup] + [o for o in orders[leg:] if not o.pickup]
+        over_mg = sum(order.weight_mg for order in aboard) - crew.capacity_mg
+        over_mm3 = sum(order.volume_mm3 for order in aboard) - crew.capacity_mm3
+        after = orders[leg - 1].id if leg else None
+        if over_mg > 0:
+            yield Violation("overloads", crew.vehicle_id, after, over_mg / 1e6)
+        if over_mm3 > 0:
+            yield Violation("overloads", crew.vehicle_id, after, over_mm3 / 1e9)
+
+
+def overlong_shifts(problem: DepotProblem, route: TimedRoute) -> Found:
+    """Out and home within the driver's shift and the depot's hours."""
+    crew = problem.crews[route.crew]
+    early_s = max(crew.starts_s, problem.opens_s) - route.departs_s
+    late_s = route.returns_s - min(crew.ends_s, problem.closes_s)
+    if early_s > 0 or late_s > 0:
+        yield Violation("overlong_shifts", crew.vehicle_id, None, max(early_s, late_s))
+
+
+def overlong_drives(problem: DepotProblem, route: TimedRoute) -> Found:
+    crew = problem.crews[route.crew]
+    leaves = (route.departs_s, *(visit.departure_s for visit in route.visits))
+    reaches = (*(visit.arrival_s for visit in route.visits), route.returns_s)
+    drive_s = sum(b - a for a, b in zip(leaves, reaches, strict=True))
+    if crew.max_drive_s is not None and drive_s > crew.max_drive_s:
+        yield Violation("overlong_drives", crew.vehicle_id, None, drive_s - crew.max_drive_s)
+
+
+def missed_breaks(problem: DepotProblem, route: TimedRoute) -> Found:
+    """Never more than break_after_s from leaving, or a break's end, to the next break or home."""
+    crew, fresh_s = problem.crews[route.crew], route.departs_s
+    if crew.break_after_s is None:
+        return
+
+    def overwork(until_s: int, order_id: str | None) -> Found:
+        assert crew.break_after_s is not None
+        over_s = until_s - fresh_s - crew.break_after_s
+        if over_s > 0:
+            yield Violation("missed_breaks", crew.vehicle_id, order_id, over_s)
+
+    for visit in route.visits:
+        if _rested(visit, crew.break_s):
+            yield from overwork(visit.arrival_s, problem.orders[visit.order].id)
+            fresh_s = visit.start_s
+    yield from overwork(route.returns_s, None)
+
+
+def _rested(visit: Visit, break_s: int) -> bool:
+    return visit.start_s - visit.arrival_s >= break_s
+
+
+def beyond_range(problem: DepotProblem, route: TimedRoute) -> Found:
+    crew, distance_m = problem.crews[route.crew], problem.travel.distance_m
+    nodes = [0, *(visit.order + 1 for visit in route.visits), 0]
+    metres = sum(int(distance_m[a, b]) for a, b in pairwise(nodes))
+    if crew.range_m is not None and metres > crew.range_m:
+        yield Violation("beyond_range", crew.vehicle_id, None, metres - crew.range_m)
+    if metres != route.distance_m:
+        yield Violation("beyond_range", crew.vehicle_id, None, route.distance_m - metres)
+
+
+def missing_skills(problem: DepotProblem, route: TimedRoute) -> Found:
+    crew = problem.crews[route.crew]
+    for visit in route.visits:
+        order = problem.orders[visit.order]
+        missing = order.skills - crew.skills
+        if missing:
+            yield Violation("missing_skills", crew.vehicle_id, order.id, len(missing))
+
+
+def wrong_vehicle(problem: DepotProblem, route: TimedRoute) -> Found:
+    vehicle_id = _vehicle(problem, route)
+    for visit in route.visits:
+        order = problem.orders[visit.order]
+        if order.locked_vehicle not in (None, vehicle_id):
+            yield Violation("wrong_vehicle", vehicle_id, order.id, 1)
+
+
+def kept_back_vehicles(problem: DepotProblem, route: TimedRoute) -> Found:
+    if _vehicle(problem, route) in problem.kept_back:
+        yield Violation("kept_back_vehicles", _vehicle(problem, route), None, 1)
+
+
+def double_crews(problem: DepotProblem, routes: Sequence[TimedRoute]) -> Found:
+    """A vehicle and a driver each go out once."""
+    vehicles = Counter(_vehicle(problem, route) for route in routes)
+    drivers = Counter(problem.crews[route.crew].driver_id for route in routes)
+    for route in routes:
+        crew = problem.crews[route.crew]
+        trips = max(vehicles[crew.vehicle_id], drivers[crew.driver_id])
+        if trips > 1:
+            yield Violation("double_crews", crew.vehicle_id, None, trips)
+
+
+def orders_once(
+    problem: DepotProblem, routes: Sequence[TimedRoute], unserved: Collection[int]
+) -> Found:
+    """Every order is on one route, once, or among the unserved."""
+    seen = Counter(visit.order for route in routes for visit in route.visits)
+    seen.update(unserved)
+    for index, order in enumerate(problem.orders):
+        if seen[index] != 1:
+            yield Violation("orders_once", None, order.id, seen[index])
+
+
+def _vehicle(problem: DepotProblem, route: TimedRoute) -> str:
+    return problem.crews[route.crew].vehicle_id
+
+
+ROUTE_RULES = (
+    impossible_times,
+    missed_windows,
+    overloads,
+    overlong_shifts,
+    overlong_drives,
+    missed_breaks,
+    beyond_range,
+    missing_skills,
+    wrong_vehicle,
+    kept_back_vehicles,
+)
+CREW_RULES = (double_crews,)

@@ -1,0 +1,127 @@
+"""Small depot problems of every kind, for hypothesis; and Solomon's instances."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from hypothesis import strategies as st
+
+from logistics.routes.problem import Crew, DepotProblem, Order, TimeWindow
+from logistics.routes.travel import Travel
+
+HOUR_S = 3600
+
+factors = st.lists(st.sampled_from([0.4, 0.7, 1.0, 1.3]), min_size=1, max_size=96).map(tuple)
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> tuple[TimeWindow, ...]:
+    """One or two disjoint windows of the day."""
+    edges = draw(st.lists(st.integers(6, 20), min_size=2, max_size=4, unique=True).map(sorted))
+    pairs = zip(edges[::2], edges[1::2], strict=False)
+    return tuple(TimeWindow(a * HOUR_S, b * HOUR_S) for a, b in pairs)
+
+
+@st.composite
+def orders(draw: st.DrawFn, index: int) -> Order:
+    skills = st.frozensets(st.sampled_from(["fridge", "lift"]), max_size=1)
+    return Order(
+        id=f"S{index}",
+        weight_mg=draw(st.integers(0, 60)) * 10**6,
+        volume_mm3=draw(st.integers(0, 60)) * 10**7,
+        windows=draw(windows()),
+        service_s=draw(st.integers(0, 1800)),
+        penalty=draw(st.sampled_from([5.0, 60.0, 500.0])),
+        pickup=draw(st.booleans()),
+        skills=draw(skills) if index % 3 == 0 else frozenset(),
+        locked_vehicle=draw(st.sampled_from([None, None, "V0", "V9"])) if index % 4 == 1 else None,
+    )
+
+
+@st.composite
+def crews(draw: st.DrawFn, index: int) -> Crew:
+    starts_h = draw(st.integers(5, 9))
+    return Crew(
+        vehicle_id=f"V{index}",
+        driver_id=f"W{index}",
+        capacity_mg=draw(st.integers(50, 150)) * 10**6,
+        capacity_mm3=draw(st.integers(50, 150)) * 10**7,
+        starts_s=starts_h * HOUR_S,
+        ends_s=(starts_h + draw(st.integers(3, 11))) * HOUR_S,
+        cost_fixed=draw(st.sampled_from([0.0, 20.0])),
+        cost_per_km=draw(st.sampled_from([0.2, 1.0])),
+        cost_per_h=draw(st.sampled_from([0.0, 25.0])),
+        speed_factor=draw(st.sampled_from([0.8, 1.0])),
+        range_m=draw(st.sampled_from([None, 80_000])),
+        max_drive_s=draw(st.sampled_from([None, 3 * HOUR_S])),
+        break_after_s=draw(st.sampled_from([None, 3 * HOUR_S])),
+        break_s=1800,
+        skills=draw(st.frozensets(st.sampled_from(["fridge", "lift"]))),
+    )
+
+
+@st.composite
+def problems(draw: st.DrawFn, max_orders: int = 12, max_crews: int = 3) -> DepotProblem:
+    num_orders = draw(st.integers(1, max_orders))
+    num_crews = draw(st.integers(1, max_crews))
+    points = draw(
+        st.lists(
+            st.tuples(st.integers(-25, 25), st.integers(-25, 25)),
+            min_size=num_orders + 1,
+            max_size=num_orders + 1,
+        )
+    )
+    km = np.array(points, dtype=float)
+    metres = 1000 * np.hypot(*(km[:, None, :] - km[None, :, :]).transpose(2, 0, 1))
+    travel = Travel(np.rint(metres).astype(np.int64), metres / 12.5, draw(factors))
+    return DepotProblem(
+        "D1",
+        opens_s=5 * HOUR_S,
+        closes_s=21 * HOUR_S,
+        orders=tuple(draw(orders(index)) for index in range(num_orders)),
+        crews=tuple(draw(crews(index)) for index in range(num_crews)),
+        travel=travel,
+    )
+
+
+def one_order() -> DepotProblem:
+    """5 km out and back at 10 m/s, one order, one crew, all day."""
+    metres = np.array([[0, 5000], [5000, 0]])
+    order = Order("S0", 10**6, 10**6, (TimeWindow(0, 80_000),), 60, penalty=100.0)
+    crew = Crew("V0", "W0", 10**8, 10**9, 0, 80_000)
+    return DepotProblem("D1", 0, 80_000, (order,), (crew,), Travel(metres, metres / 10))
+
+
+def changed(**changes: object) -> DepotProblem:
+    """one_order with fields of the order, or else of the crew, replaced."""
+    problem = one_order()
+    of_order = {name: value for name, value in changes.items() if name in Order.__slots__}
+    of_crew = {name: value for name, value in changes.items() if name not in of_order}
+    order = replace(problem.orders[0], **of_order)
+    return replace(problem, orders=(order,), crews=(replace(problem.crews[0], **of_crew),))
+
+
+def solomon(data_dir: Path, name: str) -> DepotProblem:
+    """An instance in tenths of its unit: distance and time truncated to one decimal, × 10."""
+    lines = (data_dir / "routing" / "vrptw_solomon" / f"{name}.txt").read_text().splitlines()
+    num_vehicles, capacity = (int(part) for part in lines[4].split())
+    rows = np.array([line.split() for line in lines[9:] if line.strip()], dtype=float)
+    offsets = rows[:, None, 1:3] - rows[None, :, 1:3]
+    tenths = np.floor(10 * np.hypot(offsets[..., 0], offsets[..., 1])).astype(np.int64)
+    horizon = int(rows[0, 5] * 10)
+    orders_ = tuple(
+        Order(
+            id=str(int(row[0])),
+            weight_mg=int(row[3]) * 10**6,
+            volume_mm3=0,
+            windows=(TimeWindow(int(row[4] * 10), int(row[5] * 10)),),
+            service_s=int(row[6] * 10),
+            penalty=1e6,
+        )
+        for row in rows[1:]
+    )
+    crews_ = tuple(
+        Crew(f"V{k}", f"W{k}", capacity * 10**6, 0, 0, horizon, cost_per_km=1000)
+        for k in range(num_vehicles)
+    )
+    return DepotProblem(name, 0, horizon, orders_, crews_, Travel(tenths, tenths.astype(float)))

@@ -1,0 +1,108 @@
+"""Reasons are held against brute force: every position in every route, judged by verify's rules."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+
+from logistics.routes.explain import Reason, explain
+from logistics.routes.problem import Budget, DepotProblem, Route, TimeWindow
+from logistics.routes.retime import TimedRoute, retime
+from logistics.routes.solve import plan_depot
+from logistics.routes.verify import ROUTE_RULES
+from tests.routes.problems import HOUR_S, changed, one_order, problems
+
+LIFTED = {
+    "locked_vehicle": {"wrong_vehicle"},
+    "skills": {"missing_skills"},
+    "capacity": {"overloads"},
+    "range": {"beyond_range"},
+    "driving_time": {"overlong_drives"},
+    "break": {"missed_breaks"},
+}
+
+
+def everywhere(problem: DepotProblem, routes: tuple[TimedRoute, ...], order: int) -> list[set[str]]:
+    """The rules broken by each way of putting the order into the plan."""
+    old = {timed.crew: timed.route.orders for timed in routes}
+    tried = []
+    for crew in range(len(problem.crews)):
+        orders = old.get(crew, ())
+        for gap in range(len(orders) + 1):
+            timed = retime(problem, Route(crew, (*orders[:gap], order, *orders[gap:])))
+            tried.append({v.rule for rule in ROUTE_RULES for v in rule(problem, timed)})
+    return tried
+
+
+@given(problem=problems(max_orders=5, max_crews=2))
+@settings(max_examples=60, deadline=None)
+def test_every_reason_is_true_of_the_plan(problem: DepotProblem) -> None:
+    solved = plan_depot(problem, "auto", Budget(iterations=20), 1)
+    for order in solved.unserved:
+        reason = explain(problem, solved.routes, order)
+        tried = everywhere(problem, solved.routes, order)
+        assert (reason.constraint == "cost") == (set() in tried)
+        if reason.constraint in LIFTED and reason.relaxation != "lift the lock to this vehicle":
+            assert any(broken <= LIFTED[reason.constraint] for broken in tried)
+
+
+def alone(**changes: object) -> Reason:
+    """The reason for one order and one crew, changed so, when nothing is on the road."""
+    return explain(changed(**changes), (), 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "constraint", "relaxation"),
+    [
+        ({"weight_mg": 112 * 10**6}, "capacity", "12 kg more room on V0"),
+        ({"skills": frozenset({"lift"})}, "skills", "V0 would need lift"),
+        ({"range_m": 9_000}, "range", "1.000 km more range of V0"),
+        ({"max_drive_s": 900}, "driving_time", "2 min more driving time for W0"),
+        ({"locked_vehicle": "V7"}, "locked_vehicle", "lift the lock to this vehicle"),
+        (
+            {"windows": (TimeWindow(0, 400),), "starts_s": HOUR_S},
+            "time_window",
+            "its window would have to be open until 01:09 (V0)",
+        ),
+        ({"ends_s": 900}, "shift", "W0's shift (and the depot) would have to last until 00:18"),
+        ({"penalty": 9.5}, "cost", "V0 could serve it at a penalty of 10.00"),
+        ({"weight_mg": 112 * 10**6, "max_drive_s": 900}, "several", None),
+    ],
+)
+def test_the_binding_rule_is_named_with_the_change_that_is_enough(
+    changes: dict[str, object], constraint: str, relaxation: str | None
+) -> None:
+    reason = alone(**changes)
+    assert (reason.constraint, reason.relaxation) == (constraint, relaxation)
+
+
+@given(problem=problems(max_orders=5, max_crews=1))
+@settings(max_examples=60, deadline=None)
+def test_a_window_open_as_long_as_told_lets_the_order_in(problem: DepotProblem) -> None:
+    solved = plan_depot(problem, "auto", Budget(iterations=20), 1)
+    for order in solved.unserved:
+        reason = explain(problem, solved.routes, order)
+        told = re.search(r"open until (\d\d):(\d\d) \(", reason.relaxation or "")
+        if told is not None:
+            until_s = int(told[1]) * HOUR_S + int(told[2]) * 60
+            windows = tuple(
+                TimeWindow(window.opens_s, max(window.closes_s, until_s))
+                for window in problem.orders[order].windows
+                if window.opens_s <= until_s
+            )
+            eased = replace(problem.orders[order], windows=windows)
+            orders = (*problem.orders[:order], eased, *problem.orders[order + 1 :])
+            assert set() in everywhere(replace(problem, orders=orders), solved.routes, order)
+
+
+def test_without_a_crew_the_reason_is_vehicles() -> None:
+    problem = replace(one_order(), crews=())
+    assert explain(problem, (), 0).constraint == "vehicles"
+
+
+def test_an_order_locked_to_a_vehicle_in_the_workshop_says_so() -> None:
+    problem = one_order()
+    order = replace(problem.orders[0], locked_vehicle="V5")
+    problem = replace(problem, orders=(order,), kept_back=frozenset({"V5"}))
+    assert explain(problem, (), 0).reason == "locked to V5, which is in the workshop"

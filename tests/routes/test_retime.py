@@ -1,0 +1,85 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logistics.routes.problem import DepotProblem, Route
+from logistics.routes.retime import Faults, TimedRoute, retime
+from logistics.routes.verify import ROUTE_RULES
+from tests.routes.problems import problems
+from tests.routes.test_travel import step_by_step
+
+RULE_OF = {
+    "late_s": "missed_windows",
+    "overwork_s": "missed_breaks",
+    "overtime_s": "overlong_shifts",
+    "overdrive_s": "overlong_drives",
+    "overrange_m": "beyond_range",
+}
+
+
+@st.composite
+def routes(draw: st.DrawFn) -> tuple[DepotProblem, Route]:
+    problem = draw(problems(max_orders=6, max_crews=1))
+    visits = draw(st.permutations(range(len(problem.orders))))
+    return problem, Route(0, tuple(visits[: draw(st.integers(1, len(visits)))]))
+
+
+@given(routes())
+@settings(max_examples=150, deadline=None)
+def test_faults_are_what_the_independent_rules_find(case: tuple[DepotProblem, Route]) -> None:
+    problem, route = case
+    timed = retime(problem, route)
+    broken = {v.rule for rule in ROUTE_RULES for v in rule(problem, timed)}
+    assert "impossible_times" not in broken
+    for fault, rule in RULE_OF.items():
+        assert (getattr(timed.faults, fault) > 0) == (rule in broken), rule
+    overloaded = timed.faults.overload_mg > 0 or timed.faults.overload_mm3 > 0
+    assert overloaded == ("overloads" in broken)
+    misfit = bool({"missing_skills", "wrong_vehicle"} & broken)
+    if misfit:
+        assert timed.faults.misfits
+
+
+def walk(problem: DepotProblem, timed: TimedRoute, departs_s: int) -> int:
+    """Home again, driven second by second, with the same breaks at the same stops."""
+    crew, travel = problem.crews[timed.crew], problem.travel
+    clock, here = departs_s, 0
+    for visit in timed.visits:
+        node, order = visit.order + 1, problem.orders[visit.order]
+        base_s = travel.base_s[here, node] / crew.speed_factor
+        clock = -int(-(step_by_step(base_s, travel.factors, clock) - 1e-6) // 1)
+        ready_s = clock + visit.rest_s
+        start_s = min(
+            (max(ready_s, w.opens_s) for w in order.windows if ready_s <= w.closes_s),
+            default=ready_s,
+        )
+        clock, here = start_s + order.service_s, node
+    base_s = travel.base_s[here, 0] / crew.speed_factor
+    return -int(-(step_by_step(base_s, travel.factors, clock) - 1e-6) // 1)
+
+
+@given(routes())
+@settings(max_examples=40, deadline=None)
+def test_a_timetable_is_what_driving_second_by_second_gives(
+    case: tuple[DepotProblem, Route],
+) -> None:
+    problem, route = case
+    timed = retime(problem, route)
+    assert abs(walk(problem, timed, timed.departs_s) - timed.returns_s) <= len(route.orders) + 1
+
+
+@given(routes())
+@settings(max_examples=60, deadline=None)
+def test_leaving_late_costs_no_time_at_the_end_of_the_day(
+    case: tuple[DepotProblem, Route],
+) -> None:
+    problem, route = case
+    timed = retime(problem, route)
+    at_once_s = walk(problem, timed, problem.crews[0].starts_s)
+    assert timed.departs_s >= problem.crews[0].starts_s
+    if timed.faults.late_s == 0 and problem.crews[0].break_after_s is None:
+        assert timed.returns_s <= at_once_s + len(route.orders) + 1
+
+
+def test_a_route_without_faults_says_so() -> None:
+    assert Faults().none
+    assert not Faults(late_s=1).none

@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+import pytest
+
+from logistics.routes.problem import DepotProblem, Route
+from logistics.routes.retime import TimedRoute, retime
+from logistics.routes.verify import verify
+from tests.routes.problems import changed, one_order
+
+
+def broken(problem: DepotProblem, *routes: TimedRoute, unserved: tuple[int, ...] = ()) -> set[str]:
+    return {violation.rule for violation in verify(problem, routes, unserved)}
+
+
+def test_a_good_plan_breaks_no_rule() -> None:
+    problem = one_order()
+    assert verify(problem, [retime(problem, Route(0, (0,)))], ()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"weight_mg": 10**9}, "overloads"),
+        ({"volume_mm3": 10**10}, "overloads"),
+        ({"skills": frozenset({"lift"})}, "missing_skills"),
+        ({"locked_vehicle": "V7"}, "wrong_vehicle"),
+        ({"ends_s": 900}, "overlong_shifts"),
+        ({"range_m": 9_000}, "beyond_range"),
+        ({"max_drive_s": 900}, "overlong_drives"),
+        ({"break_after_s": 300, "break_s": 60}, "missed_breaks"),
+    ],
+)
+def test_each_rule_finds_its_violation(changes: dict[str, object], rule: str) -> None:
+    problem = changed(**changes)
+    assert broken(problem, retime(problem, Route(0, (0,)))) == {rule}
+
+
+def test_a_timetable_faster_than_the_road_is_found() -> None:
+    problem = one_order()
+    timed = retime(problem, Route(0, (0,)))
+    visit = replace(timed.visits[0], arrival_s=timed.visits[0].arrival_s - 2)
+    assert broken(problem, replace(timed, visits=(visit,))) == {"impossible_times"}
+    assert broken(problem, replace(timed, returns_s=timed.returns_s - 2)) == {"impossible_times"}
+
+
+def test_service_outside_the_windows_is_found() -> None:
+    problem = one_order()
+    timed = retime(problem, Route(0, (0,)))
+    late = {"start_s": 80_001, "departure_s": 80_061}
+    visit = replace(timed.visits[0], **late)
+    assert "missed_windows" in broken(problem, replace(timed, visits=(visit,)))
+
+
+def test_an_order_twice_or_nowhere_is_found() -> None:
+    problem = one_order()
+    timed = retime(problem, Route(0, (0,)))
+    assert broken(problem, timed, unserved=(0,)) == {"orders_once"}
+    assert broken(problem) == {"orders_once"}
+
+
+def test_a_vehicle_twice_or_from_the_workshop_is_found() -> None:
+    problem = one_order()
+    timed = retime(problem, Route(0, (0,)))
+    assert "double_crews" in broken(problem, timed, timed)
+    away = replace(problem, kept_back=frozenset({"V0"}))
+    assert broken(away, timed) == {"kept_back_vehicles"}
