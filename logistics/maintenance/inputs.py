@@ -373,8 +373,10 @@ def from_table(table: pa.Table) -> SensorWindows:
 
 
 def _lists(values: Small) -> pa.Array:
+    # Not fixed-size lists: Arrow has none of length 0, which a site without sensors needs.
     width = int(np.prod(values.shape[1:]))
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), width)
+    offsets = pa.array(np.arange(len(values) + 1) * width, pa.int64())
+    return pa.LargeListArray.from_arrays(offsets, pa.array(values.reshape(-1)))
 
 
 def _dense(table: pa.Table, column: str) -> Small:

@@ -182,9 +182,10 @@ def kind_indices(kinds: tuple[str, ...], windows: SensorWindows) -> Whole:
 
 def flat(windows: SensorWindows) -> Small:
     """(n, f) every feature in one row, NaN where absent."""
-    n = len(windows)
-    parts = (windows.signals.reshape(n, -1), windows.history.reshape(n, -1), windows.context)
-    return np.concatenate(parts, axis=1)
+    parts = (windows.signals, windows.history, windows.context)
+    widths = (int(np.prod(part.shape[1:])) for part in parts)
+    wide = [part.reshape(len(windows), width) for part, width in zip(parts, widths, strict=True)]
+    return np.concatenate(wide, axis=1)
 
 
 def fit_scaling(windows: SensorWindows, kinds: tuple[str, ...]) -> Scaling:

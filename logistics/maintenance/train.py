@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from logistics.config import MaintenanceConfig
-from logistics.maintenance.backtest import FOLDS, age_rule, scores
+from logistics.maintenance.backtest import FOLDS, PRIOR_DAYS, age_rule, scores
 from logistics.maintenance.features import Reals, Whole
 from logistics.maintenance.inputs import Outcomes, SensorWindows, select
 from logistics.maintenance.model import (
@@ -69,11 +69,11 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
         components=components,
         hidden=options.hidden,
         scaling=fit_scaling(windows, kinds),
-        fleet=fleet_rates(kind_of, known, len(kinds), components, windows),
+        fleet=fleet_rates(kind_of, known, len(kinds), components),
         nets=(),
     )
     failures = _num_failures(windows, known)
-    if failures < MIN_FAILURES:
+    if failures < MIN_FAILURES or len(set(windows.asset_ids.tolist())) < FOLDS:
         remark = f"base rates only: {failures} failures, a net needs {MIN_FAILURES}"
         return Fit(model, {"failures": float(failures)}, remark)
     rows = _Rows(encode(model.scaling, kind_of, windows), known, components, windows)
@@ -89,23 +89,19 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
 
 
 def fleet_rates(
-    kind_of: Whole,
-    known: Outcomes,
-    num_kinds: int,
-    components: tuple[str, ...],
-    windows: SensorWindows,
+    kind_of: Whole, known: Outcomes, num_kinds: int, components: tuple[str, ...]
 ) -> Fleet:
     """Failures per asset-day by kind, drawn towards the whole fleet where there are few.
 
-    Windows of an asset overlap; each counts its failure once and its life once, so rates are right.
+    Counted over the month after each window: over whole lives, machines that wear out evenly would
+    seem to fail twice as often as they do.
     """
-    days = np.maximum(known.days, 0.5)
-    failed = known.failed.astype(np.float64)
+    days = np.minimum(known.days, HORIZON_DAYS).astype(np.float64)
+    failed = (known.failed & (known.days < HORIZON_DAYS)).astype(np.float64)
     everyone = (failed.sum() + 0.5) / (days.sum() + 0.5 * LAST_DAY)
     by_kind = np.bincount(kind_of, weights=days, minlength=num_kinds + 1)
     ends = np.bincount(kind_of, weights=failed, minlength=num_kinds + 1)
-    prior_days = 200.0
-    rate = (ends + everyone * prior_days) / (by_kind + prior_days)
+    rate = (ends + everyone * PRIOR_DAYS) / (by_kind + PRIOR_DAYS)
     share = np.zeros((num_kinds + 1, len(components)))
     for i, component in enumerate(components):
         own = (known.component == component).astype(np.float64)
