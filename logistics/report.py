@@ -135,20 +135,26 @@ def _forecast(outcome: Outcome) -> tuple[str, str]:
 
 
 def _forecast_scores(card: Card) -> str:
-    """The back-test in one line; a card of another make shows all its scores."""
-    try:
-        days, wql, naive = (card.scores[k] for k in ("held_out_days", "wql", "naive_wql"))
-    except KeyError:
+    wql, naive = card.scores.get("wql"), card.scores.get("naive_wql")
+    if wql is None or naive is None:
         return _scores(card)
-    return f"WQL {wql:.3f}, seasonal naive {naive:.3f}, on {days:.0f} held-out days"
+    return f"WQL {wql:.3f} against {naive:.3f} of seasonal naive, back-tested"
 
 
 def _maintenance(outcome: Outcome) -> tuple[str, str]:
     figures = outcome.figures
     planned = (
-        f"{figures.get('assets', 0):,.0f} assets, [bold]{figures.get('at_risk', 0):,.0f} at risk[/]"
+        f"{figures.get('assets', 0):,.0f} assets, [bold]{figures.get('at_risk', 0):,.0f} at risk[/] "
+        "of failing this week"
     )
-    return planned, _scores(outcome.card) if outcome.card else ""
+    return planned, _risk_scores(outcome.card) if outcome.card else ""
+
+
+def _risk_scores(card: Card) -> str:
+    area, rule = card.scores.get("PR-AUC 30 d"), card.scores.get("PR-AUC 30 d by age")
+    if area is None or rule is None:
+        return _scores(card)
+    return f"PR-AUC {area:.2f} (30 days) against {rule:.2f} by age, back-tested"
 
 
 def _workshop(outcome: Outcome) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from ortools.sat.python import cp_model
 
 from logistics.maintenance.problem import (
     DAY_S,
+    NO_WORKSHOP,
     Job,
     Technician,
     Visit,
@@ -259,6 +260,8 @@ def _why_deferred(
 ) -> str:
     """The first thing that stood against a visit, from what cannot change to what was full."""
     what = job.component or "an unknown component"
+    if problem.workshop_id == NO_WORKSHOP:
+        return "no workshop looks after it"
     if problem.bays == 0:
         return f"workshop {problem.workshop_id} is not known"
     if not any(crew.can(job.component) for crew in crews):

@@ -68,7 +68,7 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
             "kept_back": kept_back,
         },
     )
-    figures = outputs.figures(problem, solved.routes, reasons, len(away), solved.cost)
+    figures = outputs.figures(problem, solved.routes, reasons, away, solved.cost)
     return Parcel(parcel.unit, counts=entry.counts, files=entry.files + files, figures=figures)
 
 

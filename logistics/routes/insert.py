@@ -13,6 +13,7 @@ from logistics.routes.problem import Crew, DepotProblem, Order, Plan, Route, pla
 from logistics.routes.retime import TimedRoute, retime
 
 _SHORT = 6  # stops; a longer route is rarely worth closing
+_SWEEPS = 2  # nearly all of the gain
 _GAIN = 1e-6  # a smaller one is rounding
 
 
@@ -234,13 +235,14 @@ def improve(table: Timetable) -> None:
     A plan that exact times made tear in places (an order dropped here, a vehicle added there) is
     mended by this: 2 to 4 % of the cost of the demo company's depots.
     """
-    improved = True
-    while improved:
+    for _ in range(_SWEEPS):
         improved = False
         for crew in range(len(table.routes)):
             improved |= _close(table, crew)
         for order in range(len(table.problem.orders)):
             improved |= _relocate(table, order)
+        if not improved:
+            break
         fill(table, table.plan().unserved)
 
 

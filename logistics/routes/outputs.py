@@ -93,7 +93,7 @@ def figures(
     problem: DepotProblem,
     routes: Sequence[TimedRoute],
     reasons: Sequence[Reason],
-    kept_back: int,
+    kept_back: Sequence[str],
     cost: float,
 ) -> Mapping[str, float]:
     """Additive numbers of one depot for the summary; cost includes dropped orders' penalties."""
@@ -105,7 +105,7 @@ def figures(
         "distance_km": sum(timed.distance_m for timed in routes) / 1000,
         "drive_h": sum(timed.drive_s for timed in routes) / 3600,
         "cost": cost,
-        "kept_back": kept_back,
+        "kept_back": len(kept_back),
         "late_stops": sum(
             all(not w.opens_s <= visit.start_s <= w.closes_s for w in windows)
             for timed in routes
@@ -113,6 +113,7 @@ def figures(
             for windows in (problem.orders[visit.order].windows,)
         ),
     }
+    totals |= {f"kept_back:{vehicle}": 1.0 for vehicle in kept_back}
     for reason in reasons:
         name = f"unserved:{reason.constraint}"
         totals[name] = totals.get(name, 0) + 1
