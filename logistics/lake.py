@@ -255,10 +255,10 @@ def _of_bucket(rows: pl.DataFrame, contract: Contract, unit: Unit) -> pl.DataFra
     if unit.buckets == 1 or column is None or column not in rows.columns:
         return rows
     entities = rows[column].cast(pl.String).unique()
-    buckets = {e: zlib.crc32(e.encode()) % unit.buckets for e in entities if e is not None}
-    mine = [entity for entity, bucket in buckets.items() if bucket == unit.bucket]
-    in_bucket = pl.col(column).cast(pl.String).is_in(mine)
-    return rows.filter(in_bucket | pl.col(column).is_null() if unit.bucket == 0 else in_bucket)
+    known = entities.drop_nulls()
+    mine = [entity for entity in known if in_bucket(entity, unit)]
+    wanted = pl.col(column).cast(pl.String).is_in(mine)
+    return rows.filter(wanted | pl.col(column).is_null() if unit.bucket == 0 else wanted)
 
 
 def _files(fs: AbstractFileSystem, root: str) -> list[tuple[str, dict[str, int]]]:

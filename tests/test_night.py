@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from logistics import lake, night
+from logistics import explain, lake, night, report
 from logistics.config import Config
 from logistics.outcome import Night
 from logistics.outputs import OUTPUTS
@@ -90,6 +90,39 @@ def test_the_same_night_twice_is_the_same_plan(first: Night, company: Config) ->
     assert runs is not None
     assert runs["run_id"].n_unique() == 2
     assert json.loads(runs["config"][0])["seed"] == company.seed
+
+
+def test_the_summary_says_what_was_planned(
+    first: Night, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report.summary(first) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for outcome in first.outcomes.values():
+        assert outcome.workload == "company" or outcome.workload in said
+    served, orders = (first.outcomes["routes"].figures[name] for name in ("served", "orders"))
+    assert f"{served:.0f} of {orders:.0f} orders served" in said
+    assert first.run.config.plan in said
+
+
+@pytest.mark.usefixtures("first")
+def test_everything_in_the_plan_has_its_story(company: Config) -> None:
+    things = {"order": ("stops", "order_id"), "sku": ("slots_plan", "sku_id")}
+    things["asset"] = ("work_orders", "asset_id")
+    for thing, (table, column) in things.items():
+        rows = lake.read_plan(company.plan, table, company.date)
+        assert rows is not None
+        name = rows[column].drop_nulls()[0]
+        told = explain.tell(replace(company, **{thing: name}))
+        assert told is not None
+        assert name in told[0]
+    assert explain.tell(replace(company, order="no-such-order")) is None
+    rejects = lake.read_plan(company.plan, "rejects", company.date)
+    assert rejects is not None
+    key = rejects.filter(pl.col("key").str.starts_with("order_id="))["key"].to_list()
+    for order in (k.removeprefix("order_id=") for k in key):
+        assert any(
+            "was rejected" in line for line in explain.tell(replace(company, order=order)) or ()
+        )
 
 
 @pytest.mark.usefixtures("first")

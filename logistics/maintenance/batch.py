@@ -88,7 +88,7 @@ def _read_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
 def _assets_of(assets: pl.DataFrame, unit: Unit) -> pl.DataFrame:
     """The assets at home in a unit; buckets split them as the lake splits their telemetry."""
     here = assets.filter(site_id=unit.site_id).sort("asset_id")
-    mine = [zlib.crc32(a.encode()) % unit.buckets == unit.bucket for a in here["asset_id"]]
+    mine = [lake.in_bucket(asset_id, unit) for asset_id in here["asset_id"]]
     return here.filter(pl.Series(mine, dtype=pl.Boolean))
 
 

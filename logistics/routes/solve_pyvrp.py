@@ -6,6 +6,7 @@ orders that may be dropped at a price. Driving limits are turned into a distance
 shorter shift, which is near the truth but not it: `retime` judges what comes back.
 """
 
+import warnings
 from collections.abc import Sequence
 from math import ceil, gcd
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyvrp
 from numpy.typing import NDArray
+from pyvrp.exceptions import PenaltyBoundWarning
 from pyvrp.stop import MaxIterations, MaxRuntime
 
 from logistics.routes.problem import Budget, Crew, DepotProblem, Plan, Route, plan_of
@@ -47,15 +49,18 @@ def solve(
     types = _types(problem)
     data, order_of = _data(problem, duration_s, types)
     initial = None if start is None else _solution(problem, data, order_of, types, start)
-    result = pyvrp.solve(
-        data,
-        _stop(budget),
-        seed=seed % 2**31,
-        collect_stats=False,
-        display=False,
-        params=_PARAMS,
-        initial_solution=initial,
-    )
+    with warnings.catch_warnings():
+        # It says that feasible plans are hard to find; what was found is judged either way.
+        warnings.simplefilter("ignore", PenaltyBoundWarning)
+        result = pyvrp.solve(
+            data,
+            _stop(budget),
+            seed=seed % 2**31,
+            collect_stats=False,
+            display=False,
+            params=_PARAMS,
+            initial_solution=initial,
+        )
     return _plan(problem, result.best, order_of, types)
 
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logistics.maintenance.problem import Job, Part, Technician, WorkOrder, WorkshopProblem
+from logistics.maintenance.problem import (
+    NO_WORKSHOP,
+    Job,
+    Part,
+    Technician,
+    WorkOrder,
+    WorkshopProblem,
+)
 from logistics.maintenance.verify import verify
 from logistics.maintenance.workshop import Budget, schedule
 from tests.maintenance.shops import HOUR, job, shop, shops
@@ -94,6 +101,7 @@ def test_a_job_waits_for_its_part() -> None:
         (shop(job("A", 0.25, 0.1)), "not worth a visit"),
         (shop(job("A"), technicians=()), "no technician repairs brakes"),
         (shop(job("A", component=None), bays=0), "is not known"),
+        (shop(job("A"), bays=0, workshop_id=NO_WORKSHOP), "no workshop looks after it"),
         (shop(job("A"), parts={"brakes": Part(0, 9)}), "part brakes arrives on 2026-03-11"),
         (shop(job("A"), job("B"), num_days=1, max_away={"S1": 1}), "of S1 are away"),
         (shop(*(job(f"A{n}") for n in range(4)), num_days=1), "no free bay or technician"),
