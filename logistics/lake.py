@@ -69,6 +69,11 @@ def units(lake: str, table: str, max_unit_mb: int) -> list[Unit]:
     return found
 
 
+def in_bucket(entity: str, unit: Unit) -> bool:
+    """Whether a SKU or asset of the site belongs to this bucket of it."""
+    return zlib.crc32(entity.encode()) % unit.buckets == unit.bucket
+
+
 def enter(run: Run, unit: Unit, names: Sequence[str], dims: Mapping[str, pl.DataFrame]) -> Entry:
     """Read and check a unit's tables; an absent table is empty. Rejects are staged for `rejects`.
 

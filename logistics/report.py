@@ -143,10 +143,8 @@ def _forecast_scores(card: Card) -> str:
 
 def _maintenance(outcome: Outcome) -> tuple[str, str]:
     figures = outcome.figures
-    planned = (
-        f"{figures.get('assets', 0):,.0f} assets, [bold]{figures.get('at_risk', 0):,.0f} at risk[/] "
-        "of failing this week"
-    )
+    assets, at_risk = figures.get("assets", 0), figures.get("at_risk", 0)
+    planned = f"{assets:,.0f} assets, [bold]{at_risk:,.0f} at risk[/] of failing this week"
     return planned, _risk_scores(outcome.card) if outcome.card else ""
 
 
