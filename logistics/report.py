@@ -149,7 +149,7 @@ def _maintenance(outcome: Outcome) -> tuple[str, str]:
 
 
 def _risk_scores(card: Card) -> str:
-    area, rule = card.scores.get("PR-AUC 30 d"), card.scores.get("PR-AUC 30 d by age")
+    area, rule = card.scores.get("PR-AUC 30 d"), card.scores.get("by age 30 d")
     if area is None or rule is None:
         return _scores(card)
     return f"PR-AUC {area:.2f} (30 days) against {rule:.2f} by age, back-tested"

@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env -S sh -c 'd=$(dirname "$0"); "$d/setup" && exec "$d/../.venv/bin/python" "$0" "$@"'
 """Where a night's time and memory go: runs one, samples the memory of all its processes.
 
     scripts/bench_night.py world=city            # any arguments of logistics.run

@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env -S sh -c 'd=$(dirname "$0"); "$d/setup" && exec "$d/../.venv/bin/python" "$0" "$@"'
 """Build a lake from the real benchmark files, so that a whole night can be planned on them.
 
     scripts/import_real.py --data ../shared/data --lake DIR

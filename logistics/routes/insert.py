@@ -13,7 +13,7 @@ from logistics.routes.problem import Crew, DepotProblem, Order, Plan, Route, pla
 from logistics.routes.retime import TimedRoute, retime
 
 _SHORT = 6  # stops; a longer route is rarely worth closing
-_SWEEPS = 2  # nearly all of the gain
+_SWEEPS = 2  # later ones found little on the six demo depots
 _GAIN = 1e-6  # a smaller one is rounding
 
 
@@ -233,7 +233,7 @@ def improve(table: Timetable) -> None:
     """Move single orders, close short routes and insert what then fits: less exact cost each time.
 
     A plan that exact times made tear in places (an order dropped here, a vehicle added there) is
-    mended by this: 2 to 4 % of the cost of the demo company's depots.
+    mended by this: 2.3 % and 2.9 % of the six demo depots' cost in two tries, 0.6 to 4.2 % each.
     """
     for _ in range(_SWEEPS):
         improved = False
