@@ -28,7 +28,7 @@ _LONGEST_M = 10_000_000
 # rounded by well under a percent of the whole, and PyVRP's penalties (up to 100,000) still bite.
 _DEAREST = 400
 _LOAD_STEPS = 10_000
-# A night's budget is a few thousand iterations. PyVRP adapts its penalties every 500, here every 50.
+# A night's budget is a few thousand iterations: PyVRP adapts its penalties every 500, we every 50.
 # Seen, not proven: 4,497 against 4,829 by the default on three made depots of 133 orders at 1,500
 # iterations, one seed each; no better on X-n200 and RC105 at 4 s.
 _PARAMS = pyvrp.SolveParams(penalty=pyvrp.PenaltyParams(solutions_between_updates=50))
