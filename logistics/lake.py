@@ -22,7 +22,7 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.transaction import AddAction
 from fsspec import AbstractFileSystem
 
-from logistics.contracts import Contract, check
+from logistics.contracts import Checked, Contract, TableError, check
 from logistics.outputs import OUTPUTS, REJECTS, Output
 from logistics.tables import CONTRACTS
 from logistics.units import Count, Run, StagedFile, Unit
@@ -58,6 +58,17 @@ def tables(lake: str) -> list[str]:
     return [name for name in CONTRACTS if name in names]
 
 
+def prepare(key: str, location: str) -> None:
+    """Make an output location. Raises LakeError naming the key when that cannot be done."""
+    fs, root = fsspec.core.url_to_fs(location)
+    try:
+        fs.makedirs(root, exist_ok=True)
+        fs.pipe_file(f"{root}/.writable", b"")
+        fs.rm_file(f"{root}/.writable")
+    except (OSError, ValueError) as fault:
+        raise LakeError(f"{key}={location} cannot be written: {fault}") from None
+
+
 def units(lake: str, table: str, max_unit_mb: int) -> list[Unit]:
     """The sites of a fact table; a site with more Parquet than max_unit_mb comes in buckets."""
     contract = CONTRACTS[table]
@@ -79,22 +90,29 @@ def enter(run: Run, unit: Unit, names: Sequence[str], dims: Mapping[str, pl.Data
 
     dims are the company's checked tables, for foreign keys; an empty one refers to nothing.
     """
-    known = _keys(dims)
-    good: dict[str, pl.DataFrame] = {}
-    counts: list[Count] = []
-    rejects: list[pl.DataFrame] = []
-    for name in sorted(names, key=list(CONTRACTS).index):
-        contract = CONTRACTS[name]
-        raw = _read(run.config.lake, contract, unit)
-        checked = check(raw, contract, known, None if unit == COMPANY else unit.site_id)
-        good[name] = checked.good
-        if unit == COMPANY:
-            known |= _keys({name: checked.good})
-        if unit.bucket > 0 and contract.bucket_by is None:
+    counts, rejects = [], []
+    checked = _check_tables(run, unit, names, dims)
+    for name, (rows_in, found) in checked.items():
+        if unit.bucket > 0 and CONTRACTS[name].bucket_by is None:
             continue  # bucket 0 has counted this table, which every bucket of the site reads
-        counts.append(Count(name, raw.height, checked.good.height, checked.rejects.height))
-        rejects.append(checked.rejects)
+        counts.append(Count(name, rows_in, found.good.height, found.rejects.height))
+        rejects.append(found.rejects)
+    good = {name: found.good for name, (_, found) in checked.items()}
     return Entry(good, tuple(counts), _stage_rejects(run, unit, rejects))
+
+
+def peek(
+    run: Run, unit: Unit, names: Sequence[str], dims: Mapping[str, pl.DataFrame]
+) -> dict[str, pl.DataFrame] | None:
+    """A unit's good rows for training, which counts nothing and rejects nothing.
+
+    None when the unit cannot be read: the night will report it, training goes on without it.
+    """
+    try:
+        checked = _check_tables(run, unit, names, dims)
+    except (LakeError, TableError):
+        return None
+    return {name: found.good for name, (_, found) in checked.items()}
 
 
 def publish(run: Run, unit: Unit, outputs: Mapping[str, pl.DataFrame]) -> tuple[StagedFile, ...]:
@@ -165,6 +183,22 @@ def read_runs(plan: str) -> pl.DataFrame | None:
 
 
 # --- input ---------------------------------------------------------------------------------------
+
+
+def _check_tables(
+    run: Run, unit: Unit, names: Sequence[str], dims: Mapping[str, pl.DataFrame]
+) -> dict[str, tuple[int, Checked]]:
+    """Table → rows found and what the contract makes of them, referred-to tables first."""
+    known = _keys(dims)
+    checked = {}
+    for name in sorted(names, key=list(CONTRACTS).index):
+        raw = _read(run.config.lake, CONTRACTS[name], unit)
+        site_id = None if unit == COMPANY else unit.site_id
+        found = check(raw, CONTRACTS[name], known, site_id)
+        checked[name] = (raw.height, found)
+        if unit == COMPANY:
+            known |= _keys({name: found.good})
+    return checked
 
 
 def _is_delta(fs: AbstractFileSystem, root: str) -> bool:

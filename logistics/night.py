@@ -34,6 +34,11 @@ from logistics.slotting import batch as slotting
 from logistics.tables import CONTRACTS
 from logistics.units import Parcel, Run, Unit, add_counts, add_figures, on_unit
 
+
+class TrainingError(ValueError):
+    """A model that cannot be trained; the message says why."""
+
+
 Units = Callable[[Run], list[Unit]]
 Dims = ray.ObjectRef[dict[str, pl.DataFrame]]  # the company's tables, checked, in the object store
 Runner = Callable[[Run, Dims, Sequence[Unit]], Iterator[Parcel]]
@@ -115,7 +120,9 @@ def chosen(task: str) -> list[Workload]:
 
 
 def check_lake(config: Config, workloads: Sequence[Workload]) -> None:
-    """Raises LakeError naming the location or the tables that are missing, before Ray starts."""
+    """Raises LakeError naming the location or table that cannot be used, before Ray starts."""
+    lake.prepare("plan", config.plan)
+    lake.prepare("models", config.models)
     present = lake.tables(config.lake)
     for workload in workloads:
         missing = [table for table in workload.needs if table not in present]
@@ -180,25 +187,26 @@ def run_night(config: Config, progress: Progress) -> Night:
     run = Run(f"{config.date}-{uuid.uuid4().hex[:8]}", config)
     workloads = chosen(config.task)
     dims, door = _enter_company(run, workloads)
-    trained = {
-        w.name: _train(w, run, dims, progress)
-        for w in workloads
-        if w.train is not None and registry.champion(config.models, w.name) is None
-    }
     outcomes = {"company": door}
     for outcome in _in_order(workloads, lambda w: _run_workload(w, run, dims, progress)):
         outcomes[outcome.workload] = outcome
     _commit_rejects(run, list(outcomes.values()))
     lake.append_run(config.plan, _run_rows(run, list(outcomes.values())))
-    return Night(run, outcomes, trained)
+    return Night(run, outcomes)
 
 
 def train(config: Config, name: str, progress: Progress) -> Card:
-    """Train one workload's model, back-test it, register it and make it the champion."""
+    """Train one workload's model, back-test it, register it and make it the champion.
+
+    Raises TrainingError with the reason when it cannot be trained.
+    """
     workload = next(w for w in WORKLOADS if w.name == name)
     run = Run(f"{config.date}-train", config)
     dims, _ = _enter_company(run, [workload])
-    return _train(workload, run, dims, progress)
+    try:
+        return _train(workload, run, dims, progress)
+    except ray.exceptions.RayError as fault:
+        raise TrainingError(f"training {name}: {_reason(fault)}") from None
 
 
 def _train(workload: Workload, run: Run, dims: Dims, progress: Progress) -> Card:
@@ -208,6 +216,11 @@ def _train(workload: Workload, run: Run, dims: Dims, progress: Progress) -> Card
     registry.promote(run.config.models, workload.name, card.version)
     progress(f"training {workload.name}", 1, 1)
     return card
+
+
+def _reason(fault: ray.exceptions.RayError) -> str:
+    """The last line of what Ray tells: the exception itself, without the way it took."""
+    return str(fault).strip().splitlines()[-1]
 
 
 @ray.remote(num_cpus=0.5, num_returns=2)  # the tables stay in the store, the tally comes here
@@ -241,16 +254,18 @@ def _run_workload(workload: Workload, run: Run, dims: Dims, progress: Progress) 
     started, clock = datetime.now(UTC), time.perf_counter()
     units = workload.units(run)
     parcels: list[Parcel] = []
-    progress(workload.name, 0, len(units))
     try:
+        if workload.train and registry.champion(run.config.models, workload.name) is None:
+            _train(workload, run, dims, progress)
+        progress(workload.name, 0, len(units))
         for parcel in workload.run(run, dims, units) if units else ():
             parcels.append(parcel)
-            progress(workload.name, len(parcels), len(units))
+            progress(workload.name, len(parcels), max(len(units), len(parcels)))
     except ray.exceptions.RayError as fault:
-        # A crashed worker or actor pool ends its workload, not the night.
-        reason = str(fault).strip().splitlines()[-1]
+        # A crashed worker or actor pool, or a model that cannot be trained, ends its workload,
+        # not the night.
         lost = sorted(set(units) - {parcel.unit for parcel in parcels})
-        parcels += [Parcel(unit, failure=reason) for unit in lost]
+        parcels += [Parcel(unit, failure=_reason(fault)) for unit in lost]
     written = _publish(run, workload.writes, parcels)
     card = registry.champion(run.config.models, workload.name) if workload.train else None
     return _outcome(workload.name, started, clock, parcels, written, card)

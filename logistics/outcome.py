@@ -1,7 +1,7 @@
 """How a night ended: values that the night fills in and the report shows. Computes nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -44,7 +44,6 @@ class Night:
 
     run: Run
     outcomes: Mapping[str, Outcome]
-    trained: Mapping[str, Card] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

@@ -120,7 +120,7 @@ def _run(config: Config) -> int:
                 return report.trained(config, night.train(config, config.workload, progress))
             finished = night.run_night(config, progress)
         return report.summary(finished)
-    except (LakeError, world.WorldError) as fault:
+    except (LakeError, night.TrainingError, world.WorldError) as fault:
         return report.refuse(str(fault))
 
 

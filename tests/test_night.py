@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -80,7 +81,8 @@ def test_every_table_of_the_plan_is_written(company: Config) -> None:
 def test_the_same_night_twice_is_the_same_plan(first: Night, company: Config) -> None:
     before = {table: laws.content(company, table) for table in OUTPUTS}
     again = night.run_night(company, quiet)
-    assert again.trained == {}
+    for name in ("forecast", "maintenance"):
+        assert again.outcomes[name].card == first.outcomes[name].card, "the champion was kept"
     assert again.run.run_id != first.run.run_id
     for table, rows in before.items():
         after = laws.content(company, table)
@@ -118,11 +120,40 @@ def test_everything_in_the_plan_has_its_story(company: Config) -> None:
     assert explain.tell(replace(company, order="no-such-order")) is None
     rejects = lake.read_plan(company.plan, "rejects", company.date)
     assert rejects is not None
-    key = rejects.filter(pl.col("key").str.starts_with("order_id="))["key"].to_list()
-    for order in (k.removeprefix("order_id=") for k in key):
-        assert any(
-            "was rejected" in line for line in explain.tell(replace(company, order=order)) or ()
-        )
+    orders = rejects.filter(table="orders", column="lat")["key"].str.strip_prefix("order_id=")
+    for order in orders:
+        told = explain.tell(replace(company, order=order))
+        assert told is not None
+        assert any("was rejected: lat" in line for line in told)
+
+
+@pytest.mark.usefixtures("first")
+def test_sites_that_nobody_knows_are_rejected_and_cost_nothing_else(
+    company: Config, tmp_path: Path
+) -> None:
+    odd = replace(company, lake=str(tmp_path / "lake"), plan=str(tmp_path / "plan"))
+    shutil.copytree(company.lake, odd.lake)
+    rows = {}
+    for table, site in (("orders", "depot_id"), ("telemetry", "site_id"), ("sales", "dc_id")):
+        source = sorted(Path(odd.lake, table).iterdir())[0]
+        found = pl.read_parquet(source / "*.parquet").head(40)
+        if table == "telemetry":
+            found = found.with_columns(asset_id=pl.lit("nobody"))
+        unknown = lake.UNKNOWN if table == "sales" else "nowhere"
+        Path(odd.lake, table, f"{site}={unknown}").mkdir()
+        found.write_parquet(Path(odd.lake, table, f"{site}={unknown}", "part-0.parquet"))
+        rows[table] = found.height
+    finished = night.run_night(odd, quiet)
+    assert finished.complete, [o.failures for o in finished.outcomes.values()]
+    before, after = (laws.content(c, "rejects") for c in (company, odd))
+    assert before is not None
+    assert after is not None
+    for table, more in rows.items():
+        assert after.filter(table=table).height == before.filter(table=table).height + more
+    for table in ("forecasts", "risks", "stops"):
+        whole, same = (laws.content(c, table) for c in (company, odd))
+        assert whole is not None
+        assert whole.equals(same), table
 
 
 @pytest.mark.usefixtures("first")
@@ -142,3 +173,24 @@ def test_a_corrupt_partition_fails_alone_and_is_named(company: Config, tmp_path:
     assert part is not None
     assert part.equals(whole.filter(pl.col("dc_id") != site))
     assert others
+
+
+def test_a_model_that_cannot_be_trained_fails_its_workload_with_the_reason(
+    company: Config, tmp_path: Path
+) -> None:
+    short = replace(
+        company,
+        task="forecast",
+        lake=str(tmp_path / "lake"),
+        plan=str(tmp_path / "plan"),
+        models=str(tmp_path / "models"),
+    )
+    shutil.copytree(company.lake, short.lake)
+    for file in Path(short.lake, "sales").rglob("*.parquet"):
+        recent = pl.col("date") >= short.date - timedelta(days=20)
+        pl.read_parquet(file).filter(recent).write_parquet(file)
+    outcome = night.run_night(short, quiet).outcomes["forecast"]
+    assert outcome.status == "failed"
+    assert all("sales cover 20 days" in reason for reason in outcome.failures.values())
+    with pytest.raises(night.TrainingError, match="sales cover 20 days"):
+        night.train(short, "forecast", quiet)

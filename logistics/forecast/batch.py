@@ -19,10 +19,12 @@ from logistics.forecast.totals import from_table as forecast_from_table
 from logistics.forecast.totals import to_table as forecast_to_table
 from logistics.forecast.train import fit, rows_of_sample
 from logistics.registry import Card
-from logistics.units import Parcel, Run, Unit, from_rows, map_rows, on_unit, to_rows
+from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
-Dims = ray.ObjectRef[dict[str, pl.DataFrame]]
+Tables = dict[str, pl.DataFrame]
+Dims = ray.ObjectRef[Tables]
 NAME = "forecast"
+TABLES = ("sales", "signals")
 MAX_TRAIN_UNITS = 32
 
 
@@ -86,21 +88,24 @@ def _read(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:
     return map_rows("read", partial(_panel_of, run, ray.get(dims)), rows)
 
 
-def _panel_of(run: Run, dims: dict[str, pl.DataFrame], parcel: Parcel) -> Parcel:
+def _panel_of(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    entry = lake.enter(run, parcel.unit, TABLES, dims)
+    tables = {"panel": panel_to_table(_panel(run, entry.tables | dims))}
+    return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
+
+
+def _panel(run: Run, tables: Tables) -> Panel:
     config = run.config
-    entry = lake.enter(run, parcel.unit, ("sales", "signals"), dims)
-    series = panel(
-        entry.tables["sales"],
-        dims["promotions"],
-        dims["prices"],
-        entry.tables["signals"],
-        dims["items"],
+    return panel(
+        tables["sales"],
+        tables["promotions"],
+        tables["prices"],
+        tables["signals"],
+        tables["items"],
         config.date,
         config.forecast.horizon_days,
         config.forecast.context_days,
     )
-    tables = {"panel": panel_to_table(series)}
-    return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 
 
 def _write(run: Run, rows: pa.Table) -> pa.Table:
@@ -118,12 +123,12 @@ def _publish(run: Run, parcel: Parcel) -> Parcel:
 
 
 @ray.remote(num_cpus=0.5)
-def _sample(run: Run, dims: dict[str, pl.DataFrame], unit: Unit, most: int) -> Panel | None:
+def _sample(run: Run, dims: Tables, unit: Unit, most: int) -> Panel | None:
     """A bounded sample of a unit's series; None when the unit cannot be read."""
-    parcel = on_unit("read", partial(_panel_of, run, dims), Parcel(unit))
-    if parcel.failure is not None:
+    read = lake.peek(run, unit, TABLES, dims)
+    if read is None:
         return None
-    series = panel_from_table(parcel.tables["panel"])
+    series = _panel(run, read | dims)
     return series.take(rows_of_sample(len(series), most, np.random.default_rng(run.config.seed)))
 
 

@@ -75,6 +75,8 @@ def _read_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, unit = run.config, parcel.unit
     entry = lake.enter(run, unit, ("telemetry", "events"), dims)
     assets = _assets_of(dims["assets"], unit)
+    if assets.is_empty():  # a site of telemetry where no asset is at home
+        return Parcel(unit, counts=entry.counts, files=entry.files)
     telemetry, events = (_before(entry.tables[t], config.date) for t in ("telemetry", "events"))
     window_days = config.maintenance.window_days
     found = inputs.windows(telemetry, events, assets, [config.date], window_days)
@@ -108,6 +110,8 @@ class Score:
         return map_rows("score", self._score, rows)
 
     def _score(self, parcel: Parcel) -> Parcel:
+        if not parcel.tables:
+            return parcel
         found = inputs.from_table(parcel.tables["windows"])
         about = cast(pl.DataFrame, pl.from_arrow(parcel.tables["assets"]))
         risks = _risk_rows(about, predict(self.model, found, self.device))
@@ -164,13 +168,18 @@ def train(run: Run, dims: "ray.ObjectRef[Tables]") -> Card:
     return registry.save(config.models, card, blob)
 
 
+Examples = tuple[pa.Table, Outcomes]
+
+
 @ray.remote(num_cpus=0.5)
-def _examples(run: Run, dims: Tables, unit: Unit, at_most: int) -> tuple[pa.Table, Outcomes]:
-    """One unit's windows with their outcomes, at most so many."""
+def _examples(run: Run, dims: Tables, unit: Unit, at_most: int) -> Examples | None:
+    """One unit's windows with their outcomes, at most so many; None where there are none."""
     config = run.config
-    entry = lake.enter(run, unit, ("telemetry", "events"), dims)
-    telemetry, events = (_before(entry.tables[t], config.date) for t in ("telemetry", "events"))
+    read = lake.peek(run, unit, ("telemetry", "events"), dims)
     assets = _assets_of(dims["assets"], unit)
+    if read is None or assets.is_empty():
+        return None
+    telemetry, events = (_before(read[t], config.date) for t in ("telemetry", "events"))
     seed = zlib.crc32(f"{config.seed} {unit.id}".encode())
     examples, known = inputs.examples(
         telemetry, events, assets, config.date, config.maintenance.window_days, at_most, seed
@@ -179,9 +188,12 @@ def _examples(run: Run, dims: Tables, unit: Unit, at_most: int) -> tuple[pa.Tabl
 
 
 @ray.remote(num_cpus=1)
-def _fit(run: Run, *parts: tuple[pa.Table, Outcomes]) -> tuple[tuple[dict[str, float], str], bytes]:
-    windows = inputs.concat([inputs.from_table(table) for table, _ in parts])
-    known = inputs.concat_outcomes([outcomes for _, outcomes in parts])
+def _fit(run: Run, *parts: Examples | None) -> tuple[tuple[dict[str, float], str], bytes]:
+    usable = [part for part in parts if part is not None]
+    if not usable:
+        raise ValueError("no site has both assets and readable telemetry")
+    windows = inputs.concat([inputs.from_table(table) for table, _ in usable])
+    known = inputs.concat_outcomes([outcomes for _, outcomes in usable])
     fitted = fit(windows, known, run.config.maintenance, run.config.seed)
     return (fitted.scores, fitted.remark), dumps(fitted.model)
 

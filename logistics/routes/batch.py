@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -40,13 +41,22 @@ def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Itera
 
 @ray.remote(num_cpus=1, max_retries=3)
 def _plan_unit(run: Run, dims: Tables, unit: Unit) -> Parcel:
-    return on_unit("solve", partial(_plan, run, dims), Parcel(unit))
+    parcel = on_unit("read", partial(_read, run, dims), Parcel(unit))
+    return on_unit("solve", partial(_plan, run, dims), parcel)
+
+
+def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    entry = lake.enter(run, parcel.unit, ("orders", "travel_times"), dims)
+    tables = {name: rows.to_arrow() for name, rows in entry.tables.items()}
+    return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 
 
 def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, depot_id = run.config, parcel.unit.site_id
-    entry = lake.enter(run, parcel.unit, ("orders", "travel_times"), dims)
-    tables = {**{name: dims[name] for name in _DIMS}, **entry.tables}
+    read = {name: cast(pl.DataFrame, pl.from_arrow(rows)) for name, rows in parcel.tables.items()}
+    if read["orders"].is_empty():  # the door has rejected them all, and said so
+        return parcel.tally()
+    tables = {**{name: dims[name] for name in _DIMS}, **read}
     vehicles = dims["vehicles"].filter(depot_id=depot_id)
     work_orders = lake.read_plan(config.plan, WORK_ORDERS.name, config.date)
     kept_back = outputs.kept_back_rows(vehicles, work_orders, config.date)
@@ -69,7 +79,7 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
         },
     )
     figures = outputs.figures(problem, solved.routes, reasons, away, solved.cost)
-    return Parcel(parcel.unit, counts=entry.counts, files=entry.files + files, figures=figures)
+    return replace(parcel, files=parcel.files + files, figures=figures).tally()
 
 
 def _budget(run: Run) -> Budget:

@@ -2,9 +2,12 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import cast
 
 import polars as pl
+import pyarrow as pa
 import ray
 
 from logistics import lake
@@ -25,20 +28,30 @@ def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Itera
     """Each warehouse's parcel as it is done."""
     rows = ray.data.from_arrow([to_rows([Parcel(unit)]) for unit in units])
     done = rows.map_batches(
-        partial(map_rows, "solve", partial(_solve, run, dims)),
-        batch_format="pyarrow",
-        batch_size=1,
-        num_cpus=1,
+        partial(_plan_rows, run, dims), batch_format="pyarrow", batch_size=1, num_cpus=1
     )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from from_rows(batch)
 
 
-def _solve(run: Run, dims: "ray.ObjectRef[Tables]", parcel: Parcel) -> Parcel:
+def _plan_rows(run: Run, dims: "ray.ObjectRef[Tables]", rows: pa.Table) -> pa.Table:
+    company = ray.get(dims)
+    read = map_rows("read", partial(_read, run, company), rows)
+    return map_rows("solve", partial(_solve, run, company), read)
+
+
+def _read(run: Run, company: Tables, parcel: Parcel) -> Parcel:
+    entry = lake.enter(run, parcel.unit, ("slots", "order_lines"), company)
+    tables = {name: rows.to_arrow() for name, rows in entry.tables.items()}
+    return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
+
+
+def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
     config, unit = run.config, parcel.unit
-    company: Tables = ray.get(dims)
-    entry = lake.enter(run, unit, ("slots", "order_lines"), company)
-    tables = {"items": company["items"], **entry.tables}
+    read = {name: cast(pl.DataFrame, pl.from_arrow(rows)) for name, rows in parcel.tables.items()}
+    if read["slots"].is_empty():  # the door has rejected them all, and said so
+        return parcel.tally()
+    tables = {"items": company["items"], **read}
     totals = lake.read_plan(config.plan, FORECAST_TOTALS.name, config.date, unit.site_id)
     seed = zlib.crc32(f"{config.seed} {unit.site_id}".encode())
     warehouse, demand, tours = inputs.read(
@@ -55,4 +68,4 @@ def _solve(run: Run, dims: "ray.ObjectRef[Tables]", parcel: Parcel) -> Parcel:
         },
     )
     figures = outputs.figures(warehouse, demand, walking.layout, tours, night, ideal)
-    return Parcel(unit, counts=entry.counts, files=entry.files + files, figures=figures)
+    return replace(parcel, files=parcel.files + files, figures=figures).tally()
