@@ -26,7 +26,7 @@ from logistics.outputs import OUTPUTS
 from logistics.registry import Card
 from logistics.units import Count, add_counts
 
-_WIDTH = 120  # of the summary where there is no terminal to ask
+_WIDTH = 132  # of the summary where there is no terminal to ask
 _out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -62,7 +62,9 @@ def refuse(reason: str) -> int:
 
 
 def interrupted() -> int:
-    _err.print("[bold red]✗[/] interrupted; nothing half-done was published, run it again")
+    _err.print(
+        "[bold red]✗[/] interrupted; every table that was published is whole. Run the same command again"
+    )
     return 130
 
 

@@ -78,6 +78,7 @@ def routes(config: Config, inputs: Rows) -> Iterator[str]:
         yield from _loads(route, calls, orders, crew[0])
         yield from _skills(route, orders, crew)
         yield from _times(config, route, calls, orders, crew, depot, speeds)
+        yield from _work(route, calls, crew[1])
 
 
 def _kept_back(config: Config, inputs: Rows, planned: dict[str, dict]) -> Iterator[str]:
@@ -175,6 +176,24 @@ def _times(
         yield f"{route['route_id']}: {route['distance_m']:.0f} m shown, {distance_m:.0f} driven"
     if vehicle["range_km"] is not None and distance_m > vehicle["range_km"] * 1000 + 1:
         yield f"{route['route_id']}: beyond the vehicle's range"
+
+
+def _work(route: dict, calls: list[dict], driver: dict) -> Iterator[str]:
+    """Driving time, and a break of break_s after break_after_s of work; a long wait is a break."""
+    if driver["max_drive_s"] is not None and route["drive_s"] > driver["max_drive_s"] + TOLERANCE_S:
+        yield f"{route['route_id']}: drives longer than {driver['driver_id']} may"
+    if driver["break_after_s"] is None:
+        return
+    fresh = route["departs_local"]
+    for arrival, start in (
+        *((stop["arrival_local"], stop["service_start_local"]) for stop in calls),
+        (route["returns_local"], None),
+    ):
+        rested = start is not None and (start - arrival).total_seconds() >= (driver["break_s"] or 0)
+        if rested or start is None:
+            if (arrival - fresh).total_seconds() > driver["break_after_s"] + TOLERANCE_S:
+                yield f"{route['route_id']}: works {arrival - fresh} without a break"
+            fresh = start
 
 
 def _haversine_m(a: tuple[float, float], b: tuple[float, float]) -> float:
