@@ -62,9 +62,8 @@ def refuse(reason: str) -> int:
 
 
 def interrupted() -> int:
-    _err.print(
-        "[bold red]✗[/] interrupted; every table that was published is whole. Run the same command again"
-    )
+    whole = "every table that was published is whole"
+    _err.print(f"[bold red]✗[/] interrupted; {whole}. Run the same command again")
     return 130
 
 

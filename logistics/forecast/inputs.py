@@ -6,7 +6,7 @@ date is used except what is known ahead: promotions, list prices and signals.
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 FOREVER_DAYS = 9999
-NUM_CODES = 64  # names of categories and departments are hashed into so many codes; 0: unknown
+NUM_CATEGORIES = 64  # category names are hashed into so many embeddings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,6 @@ class Panel:
 
     units (n, t): NaN before a series' first sale. in_stock (n, t): share of opening hours.
     discount (n, t + h): 0 without a promotion. log_price (n, t + h): 0 where none is known.
-    listed (n,): log_price is a list price, known ahead; else what was paid, known only afterwards.
     signals (n, t + h, s): NaN where no value is known, named by signal_names.
     days_left (n,): until end of life, FOREVER_DAYS without one. age_days (n,): since launch.
     """
@@ -39,9 +38,7 @@ class Panel:
     log_price: Array
     signals: Array
     signal_names: tuple[str, ...]
-    listed: NDArray[np.bool_]
     category: NDArray[np.int64]
-    department: NDArray[np.int64]
     age_days: Array
     days_left: Array
 
@@ -54,25 +51,19 @@ class Panel:
 
     def take(self, rows: NDArray[np.int64]) -> "Panel":
         """The panel of some series."""
-        arrays = {name: getattr(self, name)[rows] for name in (*_GRIDS, "signals", *_COLUMNS)}
-        return replace(self, sku_ids=tuple(self.sku_ids[i] for i in rows), **arrays)
-
-    def rewind(self, days: int) -> "Panel":
-        """The panel as it was `days` ago, but for promotions, list prices and signals as they came.
-
-        Prices paid since then are still in it; features do not look at them (see `listed`).
-        """
-        t, h = self.num_days - days, self.horizon_days
-        return replace(
-            self,
-            run_date=self.run_date - timedelta(days=days),
-            units=self.units[:, :t],
-            in_stock=self.in_stock[:, :t],
-            discount=self.discount[:, : t + h],
-            log_price=self.log_price[:, : t + h],
-            signals=self.signals[:, : t + h],
-            age_days=self.age_days - days,
-            days_left=self.days_left + days,
+        return Panel(
+            self.run_date,
+            self.horizon_days,
+            tuple(self.sku_ids[i] for i in rows),
+            self.units[rows],
+            self.in_stock[rows],
+            self.discount[rows],
+            self.log_price[rows],
+            self.signals[rows],
+            self.signal_names,
+            self.category[rows],
+            self.age_days[rows],
+            self.days_left[rows],
         )
 
 
@@ -101,9 +92,7 @@ def panel(
     age = np.array([(run_date - day).days for day in launched], np.float32)
     seen = past.filter(pl.col("date") >= first)
     units, in_stock = _sales_grids(seen, code, age, first, t)
-    here = pl.col("dc_id").is_null() | pl.col("dc_id").is_in(past["dc_id"].unique().to_list())
-    listed = prices.filter(here, pl.col("sku_id").is_in(skus.to_list()))
-    promoted = promotions.filter(here, pl.col("sku_id").is_in(skus.to_list()))
+    dc_ids = past["dc_id"].unique().to_list()
     of = items.join(skus.to_frame(), on="sku_id").sort("sku_id")
     total = t + horizon_days
     names = tuple(signals["name"].unique().sort())
@@ -114,13 +103,11 @@ def panel(
         tuple(skus),
         units,
         in_stock,
-        _promotion_grid(promoted, code, first, total),
-        _price_grid(listed, seen, code, first, total),
+        _promotion_grid(promotions, dc_ids, code, first, total),
+        _price_grid(prices, seen, dc_ids, code, first, total),
         np.broadcast_to(values, (len(code), *values.shape)),
         names,
-        skus.is_in(listed["sku_id"].implode()).to_numpy(),
-        _codes(of, "category", code),
-        _codes(of, "department", code),
+        _categories(of, code),
         age,
         _days_left(of, code, run_date),
     )
@@ -149,60 +136,58 @@ def _places(
 
 
 def _promotion_grid(
-    promotions: pl.DataFrame, code: dict[str, int], first: date, total: int
+    promotions: pl.DataFrame, dc_ids: Sequence[str], code: dict[str, int], first: date, total: int
 ) -> Array:
-    """The deepest discount of each day."""
-    last = first + timedelta(days=total - 1)
-    days = promotions.select(
-        "sku_id",
-        "discount",
-        date=pl.date_ranges(
-            pl.col("start").clip(lower_bound=first), pl.col("end").clip(upper_bound=last)
-        ),
-    ).explode("date", empty_as_null=False, keep_nulls=False)
     grid = np.zeros((len(code), total), np.float32)
-    np.maximum.at(grid, _places(days, code, first), days["discount"].to_numpy().astype(np.float32))
+    here = _at(promotions, dc_ids, code).sort("promo_id")
+    for sku, start, end, discount in here.select("sku_id", "start", "end", "discount").iter_rows():
+        a, b = max((start - first).days, 0), max((end - first).days + 1, 0)
+        grid[code[sku], a:b] = np.maximum(grid[code[sku], a:b], discount)
     return grid
 
 
 def _price_grid(
-    listed: pl.DataFrame, seen: pl.DataFrame, code: dict[str, int], first: date, total: int
+    prices: pl.DataFrame,
+    seen: pl.DataFrame,
+    dc_ids: Sequence[str],
+    code: dict[str, int],
+    first: date,
+    total: int,
 ) -> Array:
     """Log list price where the prices table knows the SKU, else the log of the price last paid.
 
-    Prices are carried on until the next one. A DC's own list price overrides the general one.
+    Paid prices are known for the past only, so they are carried on unchanged into the future.
     """
     paid = seen.filter(pl.col("price").is_not_null())
     grid = np.full((len(code), total), np.nan, np.float32)
     grid[_places(paid, code, first)] = np.log(paid["price"].to_numpy())
-    for own in (False, True):
-        rows = listed.filter(pl.col("dc_id").is_not_null() == own).sort("sku_id", "start")
-        # Of the prices that began before the first day only the last still holds.
-        rows = rows.with_columns(date=pl.col("start").clip(lower_bound=first)).unique(
-            ["sku_id", "date"], keep="last", maintain_order=True
-        )
-        rows = rows.filter(pl.col("date") < first + timedelta(days=total))
-        series, days = _places(rows, code, first)
-        held = np.full_like(grid, np.nan)
-        held[series, days] = np.log(rows["price"].to_numpy())
-        if not own:
-            grid[np.unique(series)] = np.nan
-        last = _last_known(held)
-        grid = np.where(last < 0, grid, np.take_along_axis(held, np.maximum(last, 0), axis=1))
+    listed = _at(prices, dc_ids, code)
+    known = [code[sku] for sku in listed["sku_id"].unique()]
+    grid[known] = np.nan
+    # A DC's own list price comes after the general one and so overrides it.
+    for sku, start, price in (
+        listed.sort("dc_id", "start", nulls_last=False)
+        .select("sku_id", "start", "price")
+        .iter_rows()
+    ):
+        grid[code[sku], max((start - first).days, 0) :] = np.log(price)
     return _fill_forward(grid)
 
 
-def _last_known(grid: Array) -> NDArray[np.int64]:
-    """Column of the latest known value at or before each, -1 where there is none."""
-    columns = np.where(np.isnan(grid), -1, np.arange(grid.shape[1]))
-    return np.asarray(np.maximum.accumulate(columns, axis=1))
-
-
 def _fill_forward(grid: Array) -> Array:
-    """Unknown values take the last known one, before the first one the first, and 0 without any."""
-    last, first = _last_known(grid), (~np.isnan(grid)).argmax(axis=1)
+    known = ~np.isnan(grid)
+    last = np.maximum.accumulate(np.where(known, np.arange(grid.shape[1]), -1), axis=1)
+    first = np.where(known.any(axis=1), known.argmax(axis=1), 0)
     source = np.where(last < 0, first[:, None], last)
     return np.nan_to_num(np.take_along_axis(grid, source, axis=1)).astype(np.float32)
+
+
+def _at(table: pl.DataFrame, dc_ids: Sequence[str], code: dict[str, int]) -> pl.DataFrame:
+    """The rows that concern this DC's SKUs."""
+    return table.filter(
+        pl.col("sku_id").is_in(list(code))
+        & (pl.col("dc_id").is_null() | pl.col("dc_id").is_in(dc_ids))
+    )
 
 
 def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], first: date, total: int) -> Array:
@@ -215,12 +200,11 @@ def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], first: date, tot
     return grid
 
 
-def _codes(of: pl.DataFrame, column: str, code: dict[str, int]) -> NDArray[np.int64]:
-    """Names as numbers that stay the same from night to night, 0 where there is none (n,)."""
+def _categories(of: pl.DataFrame, code: dict[str, int]) -> NDArray[np.int64]:
     found = np.zeros(len(code), np.int64)
-    for sku, name in of.select("sku_id", column).iter_rows():
-        if name is not None:
-            found[code[sku]] = 1 + zlib.crc32(name.encode()) % (NUM_CODES - 1)
+    for sku, category in of.select("sku_id", "category").iter_rows():
+        if category is not None:
+            found[code[sku]] = 1 + zlib.crc32(category.encode()) % (NUM_CATEGORIES - 1)
     return found
 
 
@@ -233,7 +217,7 @@ def _days_left(of: pl.DataFrame, code: dict[str, int], run_date: date) -> Array:
 
 
 _GRIDS = ("units", "in_stock", "discount", "log_price")
-_COLUMNS = ("listed", "category", "department", "age_days", "days_left")
+_COLUMNS = ("category", "age_days", "days_left")
 
 
 def to_table(panel: Panel) -> pa.Table:
@@ -270,11 +254,16 @@ def from_table(table: pa.Table) -> Panel:
     )
     columns = {name: table[name].to_numpy() for name in _COLUMNS}
     return Panel(
-        run_date=date.fromisoformat(metadata[b"run_date"].decode()),
-        horizon_days=int(metadata[b"horizon_days"]),
-        sku_ids=tuple(table["sku_id"].to_pylist()),
-        signals=np.broadcast_to(signals, (n, *signals.shape)),
-        signal_names=names,
-        **grids,
-        **columns,
+        date.fromisoformat(metadata[b"run_date"].decode()),
+        int(metadata[b"horizon_days"]),
+        tuple(table["sku_id"].to_pylist()),
+        grids["units"],
+        grids["in_stock"],
+        grids["discount"],
+        grids["log_price"],
+        np.broadcast_to(signals, (n, *signals.shape)),
+        names,
+        columns["category"],
+        columns["age_days"],
+        columns["days_left"],
     )
