@@ -144,6 +144,7 @@ def start_ray(config: Config) -> None:
     with contextlib.nullcontext() if config.verbose else _without_native_logs():
         if cluster.address is None:
             ray.init(
+                "local",  # one of our own even where another Ray runs
                 num_cpus=cluster.num_cpus,
                 object_store_memory=cluster.object_store_mb * 2**20,
                 include_dashboard=cluster.dashboard,
