@@ -73,7 +73,7 @@ class ForecastConfig:
 
     horizon_days: Natural
     context_days: Natural  # history the model sees
-    service_level: Share  # of the safety stock
+    service_level: Annotated[float, Field(gt=0, lt=1)]  # of the safety stock
     max_train_series: Natural
     max_train_windows: Natural  # (series, origin) pairs
     train_steps: Natural

@@ -13,33 +13,63 @@ from numpy.typing import NDArray
 from logistics.forecast.inputs import FOREVER_DAYS, Array, Panel
 
 SPANS = (7, 14, 28, 56, 91, 182, 364)
+# A day in stock for less than this share tells too little of its demand to be judged by it.
+MIN_IN_STOCK = 0.8
 YEAR_DAYS = 364  # 52 weeks: the same weekday a year ago
 FORECAST_FADES_DAYS = 6.0
+MIN_SCALE = 0.02  # units a day, about two a quarter: the level of a series that hardly sells
 WEEKLY = 13  # where in `future` the weekday profile stands, after the calendar's columns
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What the training data could show. Beyond it features hold still: nothing is extrapolated.
+
+    signal_names: the order of their columns. reach_days: the furthest day ahead that was seen.
+    yearly: more than a year was seen, so that the day of the year and a year ago can mean anything.
+    """
+
+    signal_names: tuple[str, ...]
+    reach_days: int
+    yearly: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Features:
-    """scale (n,) in units a day; past (n, f); future (n, h, g); category (n,)."""
+    """scale (n,) in units a day; past (n, f); future (n, h, g); category and department (n,)."""
 
     scale: Array
     past: Array
     future: Array
     category: NDArray[np.int64]
+    department: NDArray[np.int64]
 
 
-def features(panel: Panel, origin: int, signal_names: tuple[str, ...]) -> Features:
-    """Features of every series at one origin; signals are given in the order of signal_names."""
+def features(panel: Panel, origin: int, scope: Scope) -> Features:
+    """Features of every series at one origin."""
     demand, weight = _demand(panel, origin)
     means = np.stack([_mean(demand, weight, origin - span, origin) for span in SPANS], axis=1)
     scale = _scale(means)
-    weekly = _weekday_profile(demand, weight, scale, panel, origin)
+    weekly = _weekday_profile(demand, weight, panel, origin)
     return Features(
         scale,
-        _past(panel, demand, weight, means, scale, origin),
-        _future(panel, demand, weight, scale, weekly, origin, signal_names),
+        _past(panel, demand, weight, means, scale, origin, scope),
+        _future(panel, demand, weight, weekly, origin, scope),
         panel.category,
+        panel.department,
     )
+
+
+def demand_ahead(panel: Panel, origin: int) -> Array:
+    """Demand of the days from the origin (n, h); NaN where it was not seen or was censored."""
+    n, h = len(panel), panel.horizon_days
+    units = panel.units[:, origin : origin + h]
+    in_stock = panel.in_stock[:, origin : origin + h]
+    out = np.full((n, h), np.nan, np.float32)
+    out[:, : units.shape[1]] = np.where(
+        in_stock >= MIN_IN_STOCK, units / np.maximum(in_stock, MIN_IN_STOCK), np.nan
+    )
+    return out
 
 
 def _demand(panel: Panel, origin: int) -> tuple[Array, Array]:
@@ -61,27 +91,45 @@ def _mean(demand: Array, weight: Array, start: int, stop: int) -> Array:
 
 
 def _scale(means: Array) -> Array:
-    """The level of a series: its last four weeks and its last quarter together, never 0."""
-    filled = np.nan_to_num(means[:, [2, 4]], nan=0.0)
-    return np.asarray(np.maximum(filled.mean(axis=1), 0.02), np.float32)
+    """The level of a series: its last four weeks and its last quarter together, never 0.
+
+    Out of stock all that time, it is the last level that was seen.
+    """
+    month, quarter, half, year = means[:, [2, 4, 5, 6]].T
+    level = np.where(np.isnan(month), quarter, (month + quarter) / 2)
+    for longer in (half, year):
+        level = np.where(np.isnan(level), longer, level)
+    return np.asarray(np.maximum(np.nan_to_num(level), MIN_SCALE), np.float32)
 
 
 def _past(
-    panel: Panel, demand: Array, weight: Array, means: Array, scale: Array, origin: int
+    panel: Panel,
+    demand: Array,
+    weight: Array,
+    means: Array,
+    scale: Array,
+    origin: int,
+    scope: Scope,
 ) -> Array:
     recent = slice(max(origin - 28, 0), origin)
     quarter = slice(max(origin - 91, 0), origin)
     ratio = demand[:, quarter] / scale[:, None]
+    known = weight[:, quarter] >= MIN_IN_STOCK
+    num_known = np.maximum(known.sum(axis=1), 1)
+    centre = (ratio * known).sum(axis=1) / num_known
+    variance = ((ratio - centre[:, None]) ** 2 * known).sum(axis=1) / num_known
     last_year = _mean(demand, weight, origin - YEAR_DAYS - 28, origin - YEAR_DAYS)
+    if not scope.yearly:
+        last_year = np.full_like(last_year, np.nan)
     shift = panel.num_days - origin  # days between this origin and the run date
     columns = [
         *(_ratio(means[:, i], scale) for i in range(len(SPANS))),
         _ratio(last_year, scale),
         *(np.isnan(column).astype(np.float32) for column in (means[:, 6], last_year)),
         np.log(scale),
-        np.log1p(ratio.std(axis=1)),
-        (demand[:, recent] == 0).mean(axis=1),
-        (demand[:, quarter] == 0).mean(axis=1),
+        np.log1p(np.sqrt(variance)),
+        _quiet_share(demand[:, recent], weight[:, recent]),
+        _quiet_share(demand[:, quarter], weight[:, quarter]),
         np.log1p(ratio.max(axis=1, initial=0)),
         weight[:, recent].mean(axis=1),
         panel.discount[:, recent].mean(axis=1),
@@ -92,38 +140,39 @@ def _past(
     return np.stack(columns, axis=1).astype(np.float32)
 
 
+def _quiet_share(demand: Array, weight: Array) -> Array:
+    """Share of days without a sale among those that could have had one (n,)."""
+    known = weight >= MIN_IN_STOCK
+    return np.asarray(((demand == 0) & known).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
+
+
 def _future(
-    panel: Panel,
-    demand: Array,
-    weight: Array,
-    scale: Array,
-    weekly: Array,
-    origin: int,
-    signal_names: tuple[str, ...],
+    panel: Panel, demand: Array, weight: Array, weekly: Array, origin: int, scope: Scope
 ) -> Array:
     n, h = len(panel), panel.horizon_days
     days = np.arange(origin, origin + h)
     weekday = _weekday(panel, days)
+    ahead = np.minimum(days - origin, scope.reach_days - 1)
     angle = _year_angle(panel, days)
     calendar = np.stack(
         [
-            (days - origin) / 90.0,
-            np.log1p(days - origin) / 4.5,
-            *(f(k * angle) for k in (1, 2) for f in (np.sin, np.cos)),
+            ahead / 90.0,
+            np.log1p(ahead) / 4.5,
+            *(scope.yearly * f(k * angle) for k in (1, 2) for f in (np.sin, np.cos)),
             *(weekday == d for d in range(7)),
         ],
         axis=1,
     )
     own = [
         weekly[:, weekday],
-        *_year_ago(demand, weight, scale, origin, h),
+        *(scope.yearly * known for known in _year_ago(demand, weight, origin, h)),
         *_commerce(panel, origin, days),
         np.stack([_left(panel, origin, k) for k in range(h)], axis=1),
     ]
     blocks = [
         np.broadcast_to(calendar[None], (n, h, calendar.shape[1])),
         np.stack(own, axis=2),
-        _signals(panel, origin, days, signal_names),
+        _signals(panel, origin, days, scope.signal_names),
     ]
     return np.concatenate(blocks, axis=2).astype(np.float32)
 
@@ -133,9 +182,7 @@ def _ratio(value: Array, scale: Array) -> Array:
     return np.log1p(np.clip(np.where(np.isnan(value), scale, value) / scale, 0, 20))
 
 
-def _weekday_profile(
-    demand: Array, weight: Array, scale: Array, panel: Panel, origin: int
-) -> Array:
+def _weekday_profile(demand: Array, weight: Array, panel: Panel, origin: int) -> Array:
     """Each weekday's level over the last 26 weeks against all days, shrunk to 1 (n, 7), as log."""
     start = max(origin - 182, 0)
     weekday = _weekday(panel, np.arange(start, origin))
@@ -150,9 +197,7 @@ def _weekday_profile(
     return np.log(np.clip(profile, 0.05, 20))
 
 
-def _year_ago(
-    demand: Array, weight: Array, scale: Array, origin: int, h: int
-) -> tuple[Array, Array, Array]:
+def _year_ago(demand: Array, weight: Array, origin: int, h: int) -> tuple[Array, Array, Array]:
     """A year before each day to come: its week and month against the level then; if known."""
     n = demand.shape[0]
     base = origin - YEAR_DAYS
@@ -181,11 +226,13 @@ def _commerce(panel: Panel, origin: int, days: NDArray[np.int64]) -> list[Array]
     sums = np.pad(np.cumsum(panel.discount, axis=1), ((0, 0), (1, 0)))
     before = [(sums[:, days] - sums[:, np.maximum(days - k, 0)]) / k for k in (5, 12)]
     today = panel.discount[:, days]
+    last = panel.log_price[:, [origin - 1]]
+    ahead = np.where(panel.listed[:, None], panel.log_price[:, days], last)
     return [
         today,
         today - usual,
         *(b * (today == 0) for b in before),
-        np.clip(panel.log_price[:, days] - price, -1, 1),
+        np.clip(ahead - price, -1, 1),
     ]
 
 
@@ -202,7 +249,10 @@ def _signals(
     for i, name in enumerate(signal_names):
         if name not in position:
             continue
-        series = panel.signals[0, :, position[name]]  # a unit is one DC: its series share signals
+        # A unit is one DC: its series share signals. Of an earlier day no more is taken as known
+        # ahead than is tonight, so that training and the back-test see what the night will.
+        series = panel.signals[0, :, position[name]].copy()
+        series[origin + panel.lead_days[position[name]] :] = np.nan
         past = series[max(origin - 364, 0) : origin]
         if np.isnan(past).all():
             continue

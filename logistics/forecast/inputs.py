@@ -5,8 +5,7 @@ date is used except what is known ahead: promotions, list prices and signals.
 """
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 FOREVER_DAYS = 9999
-NUM_CATEGORIES = 64  # category names are hashed into so many embeddings
+NUM_CODES = 64  # names of categories and departments are hashed into so many codes; 0: unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,9 @@ class Panel:
 
     units (n, t): NaN before a series' first sale. in_stock (n, t): share of opening hours.
     discount (n, t + h): 0 without a promotion. log_price (n, t + h): 0 where none is known.
+    listed (n,): log_price is a list price, known ahead; else what was paid, known only afterwards.
     signals (n, t + h, s): NaN where no value is known, named by signal_names.
+    lead_days (s,): how far beyond the run date each is known; 0: only afterwards, as it happens.
     days_left (n,): until end of life, FOREVER_DAYS without one. age_days (n,): since launch.
     """
 
@@ -38,7 +39,10 @@ class Panel:
     log_price: Array
     signals: Array
     signal_names: tuple[str, ...]
+    lead_days: tuple[int, ...]
+    listed: NDArray[np.bool_]
     category: NDArray[np.int64]
+    department: NDArray[np.int64]
     age_days: Array
     days_left: Array
 
@@ -51,19 +55,26 @@ class Panel:
 
     def take(self, rows: NDArray[np.int64]) -> "Panel":
         """The panel of some series."""
-        return Panel(
-            self.run_date,
-            self.horizon_days,
-            tuple(self.sku_ids[i] for i in rows),
-            self.units[rows],
-            self.in_stock[rows],
-            self.discount[rows],
-            self.log_price[rows],
-            self.signals[rows],
-            self.signal_names,
-            self.category[rows],
-            self.age_days[rows],
-            self.days_left[rows],
+        arrays = {name: getattr(self, name)[rows] for name in (*_GRIDS, "signals", *_COLUMNS)}
+        return replace(self, sku_ids=tuple(self.sku_ids[i] for i in rows), **arrays)
+
+    def rewind(self, days: int) -> "Panel":
+        """The panel as it was `days` ago, but for promotions, list prices and signals as they came.
+
+        What was not known ahead then is still in it; features do not look at it (see `listed` and
+        `lead_days`).
+        """
+        t, h = self.num_days - days, self.horizon_days
+        return replace(
+            self,
+            run_date=self.run_date - timedelta(days=days),
+            units=self.units[:, :t],
+            in_stock=self.in_stock[:, :t],
+            discount=self.discount[:, : t + h],
+            log_price=self.log_price[:, : t + h],
+            signals=self.signals[:, : t + h],
+            age_days=self.age_days - days,
+            days_left=np.minimum(self.days_left + days, FOREVER_DAYS),
         )
 
 
@@ -92,24 +103,29 @@ def panel(
     age = np.array([(run_date - day).days for day in launched], np.float32)
     seen = past.filter(pl.col("date") >= first)
     units, in_stock = _sales_grids(seen, code, age, first, t)
-    dc_ids = past["dc_id"].unique().to_list()
+    here = pl.col("dc_id").is_null() | pl.col("dc_id").is_in(past["dc_id"].unique().to_list())
+    listed = prices.filter(here, pl.col("sku_id").is_in(skus.to_list()))
+    promoted = promotions.filter(here, pl.col("sku_id").is_in(skus.to_list()))
     of = items.join(skus.to_frame(), on="sku_id").sort("sku_id")
     total = t + horizon_days
     names = tuple(signals["name"].unique().sort())
     values = _signal_grid(signals, names, first, total)
     return Panel(
-        run_date,
-        horizon_days,
-        tuple(skus),
-        units,
-        in_stock,
-        _promotion_grid(promotions, dc_ids, code, first, total),
-        _price_grid(prices, seen, dc_ids, code, first, total),
-        np.broadcast_to(values, (len(code), *values.shape)),
-        names,
-        _categories(of, code),
-        age,
-        _days_left(of, code, run_date),
+        run_date=run_date,
+        horizon_days=horizon_days,
+        sku_ids=tuple(skus),
+        units=units,
+        in_stock=in_stock,
+        discount=_promotion_grid(promoted, code, first, total),
+        log_price=_price_grid(listed, seen, code, first, total),
+        signals=np.broadcast_to(values, (len(code), *values.shape)),
+        signal_names=names,
+        lead_days=_lead_days(values, t),
+        listed=skus.is_in(listed["sku_id"].implode()).to_numpy(),
+        category=_codes(of, "category", code),
+        department=_codes(of, "department", code),
+        age_days=age,
+        days_left=_days_left(of, code, run_date),
     )
 
 
@@ -136,58 +152,59 @@ def _places(
 
 
 def _promotion_grid(
-    promotions: pl.DataFrame, dc_ids: Sequence[str], code: dict[str, int], first: date, total: int
+    promotions: pl.DataFrame, code: dict[str, int], first: date, total: int
 ) -> Array:
+    """The deepest discount of each day."""
+    last = first + timedelta(days=total - 1)
+    days = promotions.select(
+        "sku_id",
+        "discount",
+        date=pl.date_ranges(
+            pl.col("start").clip(lower_bound=first), pl.col("end").clip(upper_bound=last)
+        ),
+    ).explode("date", empty_as_null=False, keep_nulls=False)
     grid = np.zeros((len(code), total), np.float32)
-    here = _at(promotions, dc_ids, code).sort("promo_id")
-    for sku, start, end, discount in here.select("sku_id", "start", "end", "discount").iter_rows():
-        a, b = max((start - first).days, 0), max((end - first).days + 1, 0)
-        grid[code[sku], a:b] = np.maximum(grid[code[sku], a:b], discount)
+    np.maximum.at(grid, _places(days, code, first), days["discount"].to_numpy().astype(np.float32))
     return grid
 
 
 def _price_grid(
-    prices: pl.DataFrame,
-    seen: pl.DataFrame,
-    dc_ids: Sequence[str],
-    code: dict[str, int],
-    first: date,
-    total: int,
+    listed: pl.DataFrame, seen: pl.DataFrame, code: dict[str, int], first: date, total: int
 ) -> Array:
     """Log list price where the prices table knows the SKU, else the log of the price last paid.
 
-    Paid prices are known for the past only, so they are carried on unchanged into the future.
+    Prices are carried on until the next one. A DC's own list price overrides the general one.
     """
     paid = seen.filter(pl.col("price").is_not_null())
     grid = np.full((len(code), total), np.nan, np.float32)
     grid[_places(paid, code, first)] = np.log(paid["price"].to_numpy())
-    listed = _at(prices, dc_ids, code)
-    known = [code[sku] for sku in listed["sku_id"].unique()]
-    grid[known] = np.nan
-    # A DC's own list price comes after the general one and so overrides it.
-    for sku, start, price in (
-        listed.sort("dc_id", "start", nulls_last=False)
-        .select("sku_id", "start", "price")
-        .iter_rows()
-    ):
-        grid[code[sku], max((start - first).days, 0) :] = np.log(price)
+    grid[[code[sku] for sku in listed["sku_id"].unique()]] = np.nan
+    for own in (False, True):
+        rows = listed.filter(pl.col("dc_id").is_not_null() == own).sort("sku_id", "start")
+        # Of the prices that began before the first day only the last still holds.
+        rows = rows.with_columns(date=pl.col("start").clip(lower_bound=first)).unique(
+            ["sku_id", "date"], keep="last", maintain_order=True
+        )
+        rows = rows.filter(pl.col("date") < first + timedelta(days=total))
+        series, days = _places(rows, code, first)
+        held = np.full_like(grid, np.nan)
+        held[series, days] = np.log(rows["price"].to_numpy())
+        last = _last_known(held)
+        grid = np.where(last < 0, grid, np.take_along_axis(held, np.maximum(last, 0), axis=1))
     return _fill_forward(grid)
 
 
+def _last_known(grid: Array) -> NDArray[np.int64]:
+    """Column of the latest known value at or before each, -1 where there is none."""
+    columns = np.where(np.isnan(grid), -1, np.arange(grid.shape[1]))
+    return np.asarray(np.maximum.accumulate(columns, axis=1))
+
+
 def _fill_forward(grid: Array) -> Array:
-    known = ~np.isnan(grid)
-    last = np.maximum.accumulate(np.where(known, np.arange(grid.shape[1]), -1), axis=1)
-    first = np.where(known.any(axis=1), known.argmax(axis=1), 0)
+    """Unknown values take the last known one, before the first one the first, and 0 without any."""
+    last, first = _last_known(grid), (~np.isnan(grid)).argmax(axis=1)
     source = np.where(last < 0, first[:, None], last)
     return np.nan_to_num(np.take_along_axis(grid, source, axis=1)).astype(np.float32)
-
-
-def _at(table: pl.DataFrame, dc_ids: Sequence[str], code: dict[str, int]) -> pl.DataFrame:
-    """The rows that concern this DC's SKUs."""
-    return table.filter(
-        pl.col("sku_id").is_in(list(code))
-        & (pl.col("dc_id").is_null() | pl.col("dc_id").is_in(dc_ids))
-    )
 
 
 def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], first: date, total: int) -> Array:
@@ -200,24 +217,32 @@ def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], first: date, tot
     return grid
 
 
-def _categories(of: pl.DataFrame, code: dict[str, int]) -> NDArray[np.int64]:
+def _lead_days(values: Array, t: int) -> tuple[int, ...]:
+    ahead = ~np.isnan(values[t:])
+    days = np.arange(1, len(ahead) + 1)[:, None]
+    return tuple(int(lead) for lead in (ahead * days).max(axis=0, initial=0))
+
+
+def _codes(of: pl.DataFrame, column: str, code: dict[str, int]) -> NDArray[np.int64]:
+    """Names as numbers that stay the same from night to night, 0 where there is none (n,)."""
+    named = of.filter(pl.col(column).is_not_null())
+    numbers = {name: 1 + zlib.crc32(name.encode()) % (NUM_CODES - 1) for name in named[column]}
     found = np.zeros(len(code), np.int64)
-    for sku, category in of.select("sku_id", "category").iter_rows():
-        if category is not None:
-            found[code[sku]] = 1 + zlib.crc32(category.encode()) % (NUM_CATEGORIES - 1)
+    found[[code[sku] for sku in named["sku_id"]]] = [numbers[name] for name in named[column]]
     return found
 
 
 def _days_left(of: pl.DataFrame, code: dict[str, int], run_date: date) -> Array:
+    ending = of.filter(pl.col("end_of_life").is_not_null())
     left = np.full(len(code), FOREVER_DAYS, np.float32)
-    for sku, end in of.select("sku_id", "end_of_life").iter_rows():
-        if end is not None:
-            left[code[sku]] = (end - run_date).days
+    left[[code[sku] for sku in ending["sku_id"]]] = [
+        (end - run_date).days for end in ending["end_of_life"]
+    ]
     return left
 
 
 _GRIDS = ("units", "in_stock", "discount", "log_price")
-_COLUMNS = ("category", "age_days", "days_left")
+_COLUMNS = ("listed", "category", "department", "age_days", "days_left")
 
 
 def to_table(panel: Panel) -> pa.Table:
@@ -233,6 +258,7 @@ def to_table(panel: Panel) -> pa.Table:
         "run_date": str(panel.run_date),
         "horizon_days": str(panel.horizon_days),
         "signal_names": "\n".join(panel.signal_names),
+        "lead_days": " ".join(str(lead) for lead in panel.lead_days),
         "signals": np.ascontiguousarray(shared, np.float32).tobytes(),
     }
     return pa.table(columns).replace_schema_metadata(metadata)
@@ -254,16 +280,12 @@ def from_table(table: pa.Table) -> Panel:
     )
     columns = {name: table[name].to_numpy() for name in _COLUMNS}
     return Panel(
-        date.fromisoformat(metadata[b"run_date"].decode()),
-        int(metadata[b"horizon_days"]),
-        tuple(table["sku_id"].to_pylist()),
-        grids["units"],
-        grids["in_stock"],
-        grids["discount"],
-        grids["log_price"],
-        np.broadcast_to(signals, (n, *signals.shape)),
-        names,
-        columns["category"],
-        columns["age_days"],
-        columns["days_left"],
+        run_date=date.fromisoformat(metadata[b"run_date"].decode()),
+        horizon_days=int(metadata[b"horizon_days"]),
+        sku_ids=tuple(table["sku_id"].to_pylist()),
+        signals=np.broadcast_to(signals, (n, *signals.shape)),
+        signal_names=names,
+        lead_days=tuple(int(lead) for lead in metadata[b"lead_days"].split()),
+        **grids,
+        **columns,
     )

@@ -2,22 +2,24 @@
 
 Knows Torch and arrays; knows nothing of tables, Ray or storage. A day's demand is located by
 exp(network + weekday profile) in units of the series' scale; quantiles are ordered multiples of it.
-A second head gives the quantiles of 30/60/90-day totals as multiples of the summed means, because
-the quantiles of a sum are not the sums of quantiles.
+A second head gives the quantiles of totals over any number of days as multiples of the summed
+means, because the quantiles of a sum are not the sums of quantiles.
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from logistics.forecast.features import WEEKLY, Features, features
-from logistics.forecast.inputs import NUM_CATEGORIES, Array, Panel
+from logistics.forecast.features import WEEKLY, Features, Scope, features
+from logistics.forecast.inputs import NUM_CODES, Array, Panel
 from logistics.outputs import QUANTILE_LEVELS, TOTAL_HORIZONS_DAYS
 
-CHUNK = 1024  # series per forward pass: 1024 × 90 days × 64 activations × 4 bytes is 24 MB
+CHUNK = 1024  # series at a time: 1024 × 90 days × 128 activations × 4 bytes is 47 MB
+CODE_WIDTH = 6  # of the embeddings of category and department
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,15 @@ class Settings:
     num_past: int
     num_future: int
     hidden: int
-    signal_names: tuple[str, ...]
+    scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
 class QuantileForecast:
-    """mean (n, h), quantiles (n, h, 9), total_mean (n, 3), total_quantiles (n, 3, 9), in units."""
+    """mean (n, h), quantiles (n, h, 9), total_mean (n, 3), total_quantiles (n, 3, 9), in units.
+
+    Quantiles are in order and no less than 0. A total's mean is the sum of its days' means.
+    """
 
     mean: Array
     quantiles: Array
@@ -47,9 +52,12 @@ class Forecaster(nn.Module):
         super().__init__()
         self.settings = settings
         hidden, q = settings.hidden, len(QUANTILE_LEVELS)
-        self.category = nn.Embedding(NUM_CATEGORIES, 6)
+        self.category = _zero(nn.Embedding(NUM_CODES, CODE_WIDTH, padding_idx=0))
+        self.department = _zero(nn.Embedding(NUM_CODES, CODE_WIDTH, padding_idx=0))
         self.encoder = nn.Sequential(
-            nn.Linear(settings.num_past + 6, hidden), nn.GELU(), nn.Linear(hidden, hidden // 2)
+            nn.Linear(settings.num_past + 2 * CODE_WIDTH, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden // 2),
         )
         self.day = nn.Sequential(
             nn.Linear(hidden // 2 + settings.num_future, hidden),
@@ -58,40 +66,42 @@ class Forecaster(nn.Module):
             nn.GELU(),
             _zero(nn.Linear(hidden // 2, 1 + q)),
         )
-        num_totals = settings.num_past + settings.num_future + len(TOTAL_HORIZONS_DAYS) + 1
         self.total = nn.Sequential(
-            nn.Linear(num_totals, hidden), nn.GELU(), _zero(nn.Linear(hidden, q))
+            nn.Linear(settings.num_past + settings.num_future + 2, hidden),
+            nn.GELU(),
+            _zero(nn.Linear(hidden, q)),
         )
+        # Factors on the totals' quantiles below and above the median, set by calibration.
         self.spread: Tensor
-        self.register_buffer("spread", torch.ones(len(TOTAL_HORIZONS_DAYS)))
+        self.register_buffer("spread", torch.ones(len(TOTAL_HORIZONS_DAYS), 2))
 
-    def forward(self, past: Tensor, future: Tensor, category: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, past: Tensor, future: Tensor, category: Tensor, department: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Mean (n, h) and quantiles (n, h, q), in units of the scale; quantiles may be below 0."""
-        context = self.encoder(torch.cat([past, self.category(category)], dim=1))
+        codes = [self.category(category), self.department(department)]
+        context = self.encoder(torch.cat([past, *codes], dim=1))
         context = context[:, None, :].expand(-1, future.shape[1], -1)
         out = self.day(torch.cat([context, future], dim=2))
         location = torch.exp((out[..., 0] + future[..., WEEKLY]).clamp(-7, 4))
         return location, location[..., None] * _ordered(out[..., 1:])
 
-    def totals(self, past: Tensor, future: Tensor, sums: Tensor) -> Tensor:
-        """Quantiles of the totals as multiples of the summed means (n, 3, q).
-
-        sums (n, 3): the summed means in units of the scale.
-        """
-        n, horizons = sums.shape
-        mean_future = torch.stack(
-            [future[:, :days].mean(dim=1) for days in TOTAL_HORIZONS_DAYS], dim=1
-        )
-        which = torch.eye(horizons).to(sums).expand(n, -1, -1)
-        shared = past[:, None, :].expand(-1, horizons, -1)
-        size = torch.log(sums.clamp_min(1e-3))[..., None]
-        ratio = _ordered(self.total(torch.cat([shared, mean_future, which, size], dim=2)))
-        middle = ratio[..., len(QUANTILE_LEVELS) // 2, None]
-        return middle + (ratio - middle) * self.spread[None, :, None]
+    def totals(
+        self, past: Tensor, future: Tensor, mean: Tensor, num_days: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Sums of the first num_days means (n, k), and their quantiles' multiples (n, k, q)."""
+        sums = sums_of(mean, num_days)
+        reach = self.settings.scope.reach_days
+        inputs = []
+        for i, days in enumerate(num_days):
+            length = torch.full_like(sums[:, :1], min(days, reach)).log() / 4.5
+            size = torch.log(sums[:, i : i + 1].clamp_min(1e-3))
+            inputs.append(torch.cat([past, future[:, :days].mean(dim=1), length, size], dim=1))
+        return sums, _ordered(self.total(torch.stack(inputs, dim=1)))
 
 
-def _zero(layer: nn.Linear) -> nn.Linear:
-    """Start at the weekday profile and a fixed spread instead of at noise."""
+def _zero(layer: nn.Linear | nn.Embedding) -> nn.Linear | nn.Embedding:
+    """Start at the weekday profile and a fixed spread, and at no opinion of names never seen."""
     nn.init.zeros_(layer.weight)
     return layer
 
@@ -106,11 +116,16 @@ def _ordered(raw: Tensor) -> Tensor:
     return torch.cat([down, middle, up], dim=-1)
 
 
-def predict(model: Forecaster, panel: Panel, device: str = "cpu") -> QuantileForecast:
+def predict(
+    model: Forecaster,
+    panel: Panel,
+    device: str = "cpu",
+    total_days: Sequence[int] = TOTAL_HORIZONS_DAYS,
+) -> QuantileForecast:
     """Demand from the panel's run date on; 0 from a series' end of life on."""
-    seen = features(panel, panel.num_days, model.settings.signal_names)
+    rows = np.arange(len(panel))
     parts = [
-        _predict(model, seen, slice(i, i + CHUNK), _alive(panel)[i : i + CHUNK], device)
+        _predict(model, panel.take(rows[i : i + CHUNK]), device, total_days)
         for i in range(0, max(len(panel), 1), CHUNK)
     ]
     return QuantileForecast(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -118,30 +133,39 @@ def predict(model: Forecaster, panel: Panel, device: str = "cpu") -> QuantileFor
 
 @torch.inference_mode()
 def _predict(
-    model: Forecaster, seen: Features, rows: slice, alive: Array, device: str
-) -> tuple[Array, Array, Array, Array]:
-    past, future, scale = (
-        torch.from_numpy(array[rows]).to(device) for array in (seen.past, seen.future, seen.scale)
-    )
-    category = torch.from_numpy(seen.category[rows]).to(device)
-    on_sale = torch.from_numpy(alive).to(device)
-    mean, quantiles = model(past, future, category)
+    model: Forecaster, panel: Panel, device: str, total_days: Sequence[int]
+) -> tuple[Array, ...]:
+    seen = features(panel, panel.num_days, model.settings.scope)
+    past, future, category, department = inputs_of(seen, device)
+    scale = torch.from_numpy(seen.scale).to(device)[:, None]
+    on_sale = torch.from_numpy(_alive(panel)).to(device)
+    mean, quantiles = model(past, future, category, department)
     mean = mean * on_sale
-    sums = sums_of(mean)
-    ratios = model.totals(past, future, sums)
-    total = sums * scale[:, None]
-    arrays = (
-        mean * scale[:, None],
-        quantiles.clamp_min(0) * (on_sale * scale[:, None])[..., None],
-        total,
-        (ratios * total[..., None]).clamp_min(0),
-    )
-    return tuple(array.float().cpu().numpy() for array in arrays)  # type: ignore[return-value]
+    sums, ratios = model.totals(past, future, mean, total_days)
+    middle = ratios[..., len(QUANTILE_LEVELS) // 2, None]
+    below, above = model.spread[None, :, 0, None], model.spread[None, :, 1, None]
+    ratios = middle + (ratios - middle) * torch.where(ratios < middle, below, above)
+    mean, quantiles = mean * scale, quantiles * (on_sale * scale)[..., None]
+    total = sums * scale
+    arrays = (mean, _in_order(quantiles), total, _in_order(ratios * total[..., None]))
+    return tuple(array.float().cpu().numpy() for array in arrays)
 
 
-def sums_of(daily: Tensor) -> Tensor:
-    """(n, h) → (n, 3): totals over the standard horizons, as far as the days reach."""
-    return torch.stack([daily[:, :days].sum(dim=1) for days in TOTAL_HORIZONS_DAYS], dim=1)
+def _in_order(quantiles: Tensor) -> Tensor:
+    """Not below 0, and in order beyond the last rounding of their construction."""
+    return torch.cummax(quantiles.clamp_min(0), dim=-1).values
+
+
+def inputs_of(seen: Features, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The features as the network takes them: past, future, category, department."""
+    arrays = (seen.past, seen.future, seen.category, seen.department)
+    past, future, category, department = (torch.from_numpy(array).to(device) for array in arrays)
+    return past, future, category, department
+
+
+def sums_of(daily: Tensor, num_days: Sequence[int]) -> Tensor:
+    """(n, h) → (n, k): totals over the first num_days, as far as the days reach."""
+    return torch.stack([daily[:, :days].sum(dim=1) for days in num_days], dim=1)
 
 
 def _alive(panel: Panel) -> Array:
@@ -152,15 +176,17 @@ def dumps(model: Forecaster) -> bytes:
     """The model as bytes."""
     file = io.BytesIO()
     settings = asdict(model.settings)
-    settings["signal_names"] = list(settings["signal_names"])
-    torch.save({"settings": settings, "state": model.cpu().state_dict()}, file)
+    settings["scope"]["signal_names"] = list(settings["scope"]["signal_names"])
+    state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    torch.save({"settings": settings, "state": state}, file)
     return file.getvalue()
 
 
 def loads(blob: bytes, device: str = "cpu") -> Forecaster:
     """The inverse of `dumps`."""
     saved = torch.load(io.BytesIO(blob), map_location=device, weights_only=True)
-    names = tuple(saved["settings"].pop("signal_names"))
-    model = Forecaster(Settings(**saved["settings"], signal_names=names))
+    scope = saved["settings"].pop("scope")
+    names = tuple(scope.pop("signal_names"))
+    model = Forecaster(Settings(**saved["settings"], scope=Scope(names, **scope)))
     model.load_state_dict(saved["state"])
     return model.to(device).eval()

@@ -1,12 +1,11 @@
-"""Fitting and back-testing the forecaster. Knows Torch and panels; nothing of Ray or storage.
+"""Fitting the forecaster. Knows Torch and panels; nothing of Ray or storage.
 
-The last horizon is held out: a model trained strictly before it is scored against seasonal naive
-there. The champion is that model, trained on with the held-out days included.
+The last horizon is held out: a model trained strictly before it is scored there. The champion is
+that model, trained on with the held-out days included.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 import numpy as np
 import torch
@@ -14,17 +13,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from logistics.config import ForecastConfig
-from logistics.forecast import metrics
-from logistics.forecast.features import Features, features
+from logistics.forecast.backtest import backtest
+from logistics.forecast.features import Features, Scope, demand_ahead, features
 from logistics.forecast.inputs import Array, Panel
-from logistics.forecast.model import Forecaster, QuantileForecast, Settings, predict, sums_of
+from logistics.forecast.model import Forecaster, Settings, sums_of
 from logistics.outputs import QUANTILE_LEVELS, TOTAL_HORIZONS_DAYS
 
-MIN_PAST_DAYS = 35  # an origin needs five weeks behind it
+MIN_PAST_DAYS = 28  # an origin needs four weeks behind it
 MIN_FUTURE_DAYS = 14  # and two ahead
+MAX_ORIGINS = 48  # of a panel
+YEARLY_DAYS = 364 + 91  # of history, before a season can be told from a trend
 STEPS_SEEN = 24  # days of the horizon that one training batch looks at
-# A day in stock for less than this share tells too little of its demand to learn from.
-MIN_IN_STOCK = 0.8
+MIN_SEEN = 0.85  # of its days, for a total to be learnt from
 LEVELS = np.array(QUANTILE_LEVELS, np.float32)
 
 
@@ -43,6 +43,7 @@ class Windows:
     past: Tensor
     future: Tensor
     category: Tensor
+    department: Tensor
     target: Tensor
     weight: Tensor
 
@@ -53,50 +54,44 @@ class Windows:
 def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str = "cpu") -> Fitted:
     """Train, back-test and train on. Raises ValueError when no panel has history enough."""
     torch.manual_seed(seed)
-    names = tuple(sorted({name for panel in panels for name in panel.signal_names}))
+    # Sums split over threads differ in their last digits from one machine to the next; and layers
+    # this small gain nothing from more threads (two on a busy machine took 20 times as long).
+    torch.set_num_threads(1)
     panels = [panel for panel in panels if len(panel)]
     longest = max((panel.num_days for panel in panels), default=0)
-    if longest < MIN_PAST_DAYS + 2 * MIN_FUTURE_DAYS:
-        raise ValueError(f"sales cover {longest} days; training needs 63 at least")
+    least = MIN_PAST_DAYS + 2 * MIN_FUTURE_DAYS
+    if longest < least:
+        raise ValueError(f"sales cover {longest} days; training needs {least} at least")
     held_out = min(config.horizon_days, max(longest // 4, MIN_FUTURE_DAYS))
-    before = [rewind(panel, held_out) for panel in panels if panel.num_days > held_out]
+    before = [panel.rewind(held_out) for panel in panels if panel.num_days > held_out]
     rng = np.random.default_rng(seed)
-    windows = _windows(before, names, config.max_train_windows, rng)
-    settings = Settings(windows.past.shape[1], windows.future.shape[2], config.hidden, names)
+    scope = _scope(before)
+    windows = _windows(before, scope, config.max_train_windows, rng)
+    settings = Settings(windows.past.shape[1], windows.future.shape[2], config.hidden, scope)
     model = Forecaster(settings).to(device)
     _train(model, windows, config.train_steps, config, config.learning_rate, rng, device)
-    scores = _backtest(model, panels, held_out, device)
-    windows = _windows(panels, names, config.max_train_windows, rng)
+    judged = backtest(model.eval(), panels, held_out, device)
+    # `yearly` stays as it was: days of the year that the first training could not tell apart are
+    # too much to learn while training on.
+    reach_days = _scope(panels).reach_days
+    model.settings = replace(settings, scope=replace(scope, reach_days=reach_days))
+    windows = _windows(panels, model.settings.scope, config.max_train_windows, rng)
     more = max(config.train_steps // 3, 1)
     _train(model, windows, more, config, config.learning_rate / 3, rng, device)
-    return Fitted(model.eval(), scores)
+    model.spread = torch.from_numpy(judged.spread).to(device)
+    return Fitted(model.eval(), judged.scores)
 
 
-def rewind(panel: Panel, days: int) -> Panel:
-    """The panel as it was known `days` ago (signals and prices as they came)."""
-    t, h = panel.num_days - days, panel.horizon_days
-    return replace(
-        panel,
-        run_date=panel.run_date - timedelta(days=days),
-        units=panel.units[:, :t],
-        in_stock=panel.in_stock[:, :t],
-        discount=panel.discount[:, : t + h],
-        log_price=panel.log_price[:, : t + h],
-        signals=panel.signals[:, : t + h],
-        age_days=panel.age_days - days,
-        days_left=panel.days_left + days,
-    )
+def _scope(panels: Sequence[Panel]) -> Scope:
+    longest = max(panel.num_days for panel in panels)
+    reach_days = min(longest - MIN_PAST_DAYS, max(panel.horizon_days for panel in panels))
+    names = tuple(sorted({name for panel in panels for name in panel.signal_names}))
+    return Scope(names, reach_days, longest >= YEARLY_DAYS)
 
 
-def _windows(
-    panels: Sequence[Panel], names: tuple[str, ...], most: int, rng: np.random.Generator
-) -> Windows:
+def _windows(panels: Sequence[Panel], scope: Scope, most: int, rng: np.random.Generator) -> Windows:
     """Up to `most` examples from origins spread over every panel's history, newest first."""
-    origins = [
-        (panel, origin)
-        for panel in panels
-        for origin in range(panel.num_days - MIN_FUTURE_DAYS, MIN_PAST_DAYS, -14)
-    ]
+    origins = [(panel, origin) for panel in panels for origin in _origins(panel)]
     each = max(most // max(len(origins), 1), 1)
     seen, targets = [], []
     for panel, origin in origins:
@@ -104,22 +99,17 @@ def _windows(
         rows = np.sort(rng.choice(started, min(each, started.size), replace=False))
         if rows.size:
             part = panel.take(rows)
-            found = features(part, origin, names)
+            found = features(part, origin, scope)
             seen.append(found)
-            targets.append(_target(part, origin) / found.scale[:, None])
+            targets.append(demand_ahead(part, origin) / found.scale[:, None])
     return _stack(seen, targets)
 
 
-def _target(panel: Panel, origin: int) -> Array:
-    """Demand of the days from the origin (n, h); NaN where it was not seen or was censored."""
-    n, h = len(panel), panel.horizon_days
-    units = panel.units[:, origin : origin + h]
-    in_stock = panel.in_stock[:, origin : origin + h]
-    out = np.full((n, h), np.nan, np.float32)
-    out[:, : units.shape[1]] = np.where(
-        in_stock >= MIN_IN_STOCK, units / np.maximum(in_stock, MIN_IN_STOCK), np.nan
-    )
-    return out
+def _origins(panel: Panel) -> range:
+    """Newest first. No whole weeks apart, or all would share a weekday and so would their steps."""
+    newest = panel.num_days - MIN_FUTURE_DAYS
+    stride = max((newest - MIN_PAST_DAYS) // MAX_ORIGINS, 1)
+    return range(newest, MIN_PAST_DAYS - 1, -(stride + (stride % 7 == 0)))
 
 
 def _stack(seen: Sequence[Features], targets: Sequence[Array]) -> Windows:
@@ -130,6 +120,7 @@ def _stack(seen: Sequence[Features], targets: Sequence[Array]) -> Windows:
         torch.from_numpy(np.concatenate([found.past for found in seen])),
         torch.from_numpy(np.concatenate([found.future for found in seen])),
         torch.from_numpy(np.concatenate([found.category for found in seen])),
+        torch.from_numpy(np.concatenate([found.department for found in seen])),
         torch.from_numpy(np.concatenate(targets)),
         torch.from_numpy(weight),
     )
@@ -150,29 +141,23 @@ def _train(
     horizon = windows.target.shape[1]
     optimiser, schedule = _optimiser(days, learning_rate, steps)
     for _ in range(steps):
-        rows = torch.from_numpy(rng.integers(0, len(windows), config.batch_series))
+        batch = _batch(windows, rng, config.batch_series, device)
         at = torch.from_numpy(np.sort(rng.choice(horizon, min(STEPS_SEEN, horizon), replace=False)))
-        batch = _batch(windows, rows, device)
-        mean, quantiles = model(batch.past, batch.future[:, at], batch.category)
-        _step(
-            optimiser,
-            schedule,
-            days,
-            _daily_loss(mean, quantiles, batch.target[:, at], batch.weight),
-        )
+        mean, quantiles = model(batch.past, batch.future[:, at], batch.category, batch.department)
+        loss = _daily_loss(mean, quantiles, batch.target[:, at], batch.weight)
+        _step(optimiser, schedule, days, loss)
     totals = list(model.total.parameters())
     optimiser, schedule = _optimiser(totals, learning_rate, max(steps // 3, 1))
     for _ in range(max(steps // 3, 1)):
-        rows = torch.from_numpy(rng.integers(0, len(windows), config.batch_series))
-        batch = _batch(windows, rows, device)
+        batch = _batch(windows, rng, config.batch_series, device)
         with torch.no_grad():
-            mean, _ = model(batch.past, batch.future, batch.category)
+            mean, _ = model(batch.past, batch.future, batch.category, batch.department)
         _step(optimiser, schedule, totals, _total_loss(model, batch, mean))
 
 
-def _batch(windows: Windows, rows: Tensor, device: str) -> Windows:
-    arrays = (windows.past, windows.future, windows.category, windows.target, windows.weight)
-    return Windows(*(array[rows].to(device) for array in arrays))
+def _batch(windows: Windows, rng: np.random.Generator, size: int, device: str) -> Windows:
+    rows = torch.from_numpy(rng.integers(0, len(windows), size))
+    return Windows(*(getattr(windows, name)[rows].to(device) for name in Windows.__slots__))
 
 
 def _optimiser(
@@ -210,14 +195,14 @@ def _daily_loss(mean: Tensor, quantiles: Tensor, target: Tensor, weight: Tensor)
 
 def _total_loss(model: Forecaster, batch: Windows, mean: Tensor) -> Tensor:
     """Pinball of the totals whose days were (nearly) all seen, censored days at their mean."""
+    reach = model.settings.scope.reach_days
+    lengths = sorted({min(days, reach) for days in TOTAL_HORIZONS_DAYS})
     known = ~torch.isnan(batch.target)
-    actual = sums_of(torch.where(known, batch.target, mean))
-    share = torch.stack([known[:, :d].float().mean(dim=1) for d in TOTAL_HORIZONS_DAYS], dim=1)
-    sums = sums_of(mean)
-    quantiles = model.totals(batch.past, batch.future, sums) * sums[..., None]
-    days = torch.tensor([min(d, mean.shape[1]) for d in TOTAL_HORIZONS_DAYS]).to(mean)
-    shown = (share > 0.85) * batch.weight[:, None] / days
-    loss = _pinball(actual, quantiles).mean(dim=-1)
+    actual = sums_of(torch.where(known, batch.target, mean), lengths)
+    share = torch.stack([known[:, :days].float().mean(dim=1) for days in lengths], dim=1)
+    sums, ratios = model.totals(batch.past, batch.future, mean, lengths)
+    shown = (share >= MIN_SEEN) * batch.weight[:, None] / torch.tensor(lengths).to(mean)
+    loss = _pinball(actual, ratios * sums[..., None]).mean(dim=-1)
     return (loss * shown).sum() / shown.sum().clamp_min(1e-6)
 
 
@@ -225,93 +210,6 @@ def _pinball(actual: Tensor, quantiles: Tensor) -> Tensor:
     levels = torch.from_numpy(LEVELS).to(quantiles)
     error = actual[..., None] - quantiles
     return torch.maximum(levels * error, (levels - 1) * error)
-
-
-def _backtest(
-    model: Forecaster, panels: Sequence[Panel], held_out: int, device: str
-) -> dict[str, float]:
-    """Scores over the held-out days, ours and seasonal naive's; sets the spread of the totals.
-
-    Days that were censored by stock-outs are left out: their sales are not their demand.
-    """
-    model.eval()
-    ours, naive, actual, totals = [], [], [], []
-    for panel in (panel for panel in panels if panel.num_days > held_out):
-        past = rewind(panel, held_out)
-        rows = np.flatnonzero(past.age_days > 0)
-        past, panel = past.take(rows), panel.take(rows)
-        ours.append(predict(model, past, device))
-        naive.append(seasonal_naive(past))
-        actual.append(_target(panel, past.num_days)[:, :held_out])
-        totals.append(np.nan_to_num(panel.units[:, past.num_days :]))
-    came = np.concatenate(actual)
-    quantiles = np.concatenate([f.quantiles for f in ours])[:, :held_out]
-    mean = np.concatenate([f.mean for f in ours])[:, :held_out]
-    plain = np.concatenate([n[0] for n in naive])[:, :held_out]
-    plain_quantiles = np.concatenate([n[1] for n in naive])[:, :held_out]
-    scores = {
-        "held_out_days": float(held_out),
-        "wql": metrics.wql(came, quantiles, LEVELS),
-        "naive_wql": metrics.wql(came, plain_quantiles, LEVELS),
-        "wape": metrics.wape(came, mean),
-        "naive_wape": metrics.wape(came, plain),
-        "bias": metrics.bias(came, mean),
-        "coverage80": metrics.coverage(came, quantiles[..., 0], quantiles[..., -1]),
-    }
-    return scores | _total_scores(model, ours, np.concatenate(totals), plain, held_out)
-
-
-def _total_scores(
-    model: Forecaster,
-    ours: Sequence[QuantileForecast],
-    came: Array,
-    plain: Array,
-    held_out: int,
-) -> dict[str, float]:
-    """Scores of the longest total that the held-out days hold; calibrates the totals' spread."""
-    reach = [i for i, days in enumerate(TOTAL_HORIZONS_DAYS) if days <= held_out]
-    if not reach:
-        return {}
-    mean = np.concatenate([f.total_mean for f in ours])
-    quantiles = np.concatenate([f.total_quantiles for f in ours])
-    longest = TOTAL_HORIZONS_DAYS[reach[-1]]
-    actual = came[:, :longest].sum(axis=1)
-    at = reach[-1]
-    scores = {
-        "total_days": float(longest),
-        "total_wape": metrics.wape(actual, mean[:, at]),
-        "naive_total_wape": metrics.wape(actual, plain[:, :longest].sum(axis=1)),
-        "total_coverage80": metrics.coverage(actual, quantiles[:, at, 0], quantiles[:, at, -1]),
-    }
-    for i in range(len(TOTAL_HORIZONS_DAYS)):
-        j = i if i in reach else at  # a horizon that was not held out takes the longest one's
-        total = came[:, : TOTAL_HORIZONS_DAYS[j]].sum(axis=1)
-        model.spread[i] = _spread(total, quantiles[:, j])
-    return scores
-
-
-def _spread(actual: Array, quantiles: Array) -> float:
-    """The factor on the totals' distance from their median that makes 80 % cover 80 %."""
-    middle = quantiles[:, len(LEVELS) // 2]
-    best, smallest = 1.0, np.inf
-    for factor in np.arange(0.6, 2.51, 0.05):
-        low = middle + factor * (quantiles[:, 0] - middle)
-        high = middle + factor * (quantiles[:, -1] - middle)
-        gap = abs(metrics.coverage(actual, low, high) - 0.8)
-        if gap < smallest:
-            best, smallest = float(factor), gap
-    return best
-
-
-def seasonal_naive(panel: Panel) -> tuple[Array, Array]:
-    """The last week again (n, h), with the spread of past weekly differences (n, h, q)."""
-    units = np.nan_to_num(panel.units)
-    week = units[:, -7:]
-    mean = np.tile(week, (1, -(-panel.horizon_days // 7)))[:, : panel.horizon_days]
-    recent = units[:, -98:]
-    change = recent[:, 7:] - recent[:, :-7]
-    spread = np.quantile(change, LEVELS, axis=1).T.astype(np.float32)
-    return mean, np.maximum(mean[..., None] + spread[:, None, :], 0)
 
 
 def rows_of_sample(num: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:

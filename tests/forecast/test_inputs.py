@@ -83,6 +83,40 @@ def test_a_dcs_own_list_price_overrides_the_general_one(made: Tables) -> None:
     assert np.allclose(price[NUM_DAYS + 5 :], 7.0)
 
 
+def test_of_overlapping_promotions_the_deepest_discount_holds(made: Tables) -> None:
+    promo = {"sku_id": "S001", "kind": "leaflet"}
+    rows = [
+        promo | {"promo_id": "x", "start": RUN_DATE, "end": RUN_DATE + timedelta(9)}
+        | {"discount": 0.4},
+        promo | {"promo_id": "y", "start": RUN_DATE + timedelta(5), "end": date(2030, 1, 1)}
+        | {"discount": 0.6},
+        promo | {"promo_id": "z", "start": date(2001, 1, 1), "end": date(2001, 1, 2)}
+        | {"discount": 0.9},
+    ]  # fmt: skip
+    none = made | {"promotions": made["promotions"].clear()}
+    discount = panel_of(with_rows(none, "promotions", *rows)).discount[1]
+    assert discount[:NUM_DAYS].max() == 0
+    assert np.allclose(discount[NUM_DAYS : NUM_DAYS + 5], 0.4)
+    assert np.allclose(discount[NUM_DAYS + 5 :], 0.6)
+
+
+def test_a_price_that_was_paid_is_not_a_list_price(made: Tables) -> None:
+    paid = made | {"sales": made["sales"].with_columns(price=pl.lit(2.0))}
+    row = {"sku_id": "S000", "dc_id": None, "start": RUN_DATE - timedelta(400), "price": 3.0}
+    schema = {name: column.dtype for name, column in PRICES.columns.items()}
+    series = panel_of(paid | {"prices": pl.DataFrame([row], schema=schema)})
+    assert series.listed.tolist() == [True, *[False] * 5]
+    assert np.allclose(np.exp(series.log_price[:, 0]), [3.0, *[2.0] * 5])
+
+
+def test_a_rewound_panel_is_the_panel_of_that_night(made: Tables) -> None:
+    then = panel_of(made, RUN_DATE - timedelta(50))
+    now = panel_of(made).rewind(50)
+    assert then.run_date == now.run_date
+    for name in ("units", "in_stock", "discount", "age_days", "days_left"):
+        assert np.array_equal(getattr(then, name), getattr(now, name), equal_nan=True), name
+
+
 def test_signals_and_end_of_life_are_placed_by_date(made: Tables) -> None:
     signal = {"dc_id": "DC", "date": RUN_DATE + timedelta(2), "name": "holiday", "value": 1.0}
     item = {"sku_id": "S002", "category": "toys", "end_of_life": RUN_DATE + timedelta(30)}
@@ -96,5 +130,6 @@ def test_signals_and_end_of_life_are_placed_by_date(made: Tables) -> None:
         }
     )
     assert np.flatnonzero(series.signals[0, :, 0] == 1).tolist() == [NUM_DAYS + 2]
+    assert series.lead_days == (3,)
     assert series.days_left.tolist() == [FOREVER_DAYS, FOREVER_DAYS, 30, *[FOREVER_DAYS] * 3]
     assert series.category[2] > 0
