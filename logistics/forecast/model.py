@@ -52,8 +52,8 @@ class Forecaster(nn.Module):
         super().__init__()
         self.settings = settings
         hidden, q = settings.hidden, len(QUANTILE_LEVELS)
-        self.category = _zero(nn.Embedding(NUM_CODES, CODE_WIDTH, padding_idx=0))
-        self.department = _zero(nn.Embedding(NUM_CODES, CODE_WIDTH, padding_idx=0))
+        self.category = nn.Embedding(NUM_CODES, CODE_WIDTH, padding_idx=0)
+        self.department = nn.Embedding(NUM_CODES, CODE_WIDTH, padding_idx=0)
         self.encoder = nn.Sequential(
             nn.Linear(settings.num_past + 2 * CODE_WIDTH, hidden),
             nn.GELU(),
@@ -100,8 +100,8 @@ class Forecaster(nn.Module):
         return sums, _ordered(self.total(torch.stack(inputs, dim=1)))
 
 
-def _zero(layer: nn.Linear | nn.Embedding) -> nn.Linear | nn.Embedding:
-    """Start at the weekday profile and a fixed spread, and at no opinion of names never seen."""
+def _zero(layer: nn.Linear) -> nn.Linear:
+    """Start at the weekday profile and a fixed spread instead of at noise."""
     nn.init.zeros_(layer.weight)
     return layer
 

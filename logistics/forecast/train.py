@@ -69,6 +69,7 @@ def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str 
     windows = _windows(before, scope, config.max_train_windows, rng)
     settings = Settings(windows.past.shape[1], windows.future.shape[2], config.hidden, scope)
     model = Forecaster(settings).to(device)
+    _silence_unseen(model, windows)
     _train(model, windows, config.train_steps, config, config.learning_rate, rng, device)
     judged = backtest(model.eval(), panels, held_out, device)
     # `yearly` stays as it was: days of the year that the first training could not tell apart are
@@ -80,6 +81,22 @@ def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str 
     _train(model, windows, more, config, config.learning_rate / 3, rng, device)
     model.spread = torch.from_numpy(judged.spread).to(device)
     return Fitted(model.eval(), judged.scores)
+
+
+@torch.no_grad()
+def _silence_unseen(model: Forecaster, windows: Windows) -> None:
+    """A category or department that training never sees must not be noise to the network.
+
+    Those seen start at random: from zero they are learnt so slowly that the demo company's 90-day
+    totals were a fifth worse (WAPE 0.141 against 0.119).
+    """
+    for codes, seen in (
+        (model.category, windows.category),
+        (model.department, windows.department),
+    ):
+        unseen = torch.ones(codes.num_embeddings, dtype=torch.bool)
+        unseen[seen] = False
+        codes.weight[unseen.to(codes.weight.device)] = 0
 
 
 def _scope(panels: Sequence[Panel]) -> Scope:
