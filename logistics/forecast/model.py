@@ -19,6 +19,7 @@ from logistics.forecast.inputs import NUM_CODES, Array, Panel
 from logistics.outputs import QUANTILE_LEVELS, TOTAL_HORIZONS_DAYS
 
 CHUNK = 1024  # series at a time: 1024 × 90 days × 128 activations × 4 bytes is 47 MB
+FORMAT = 2  # of a saved model: raise it when a feature or layer changes its shape or its meaning
 CODE_WIDTH = 6  # of the embeddings of category and department
 
 
@@ -178,13 +179,18 @@ def dumps(model: Forecaster) -> bytes:
     settings = asdict(model.settings)
     settings["scope"]["signal_names"] = list(settings["scope"]["signal_names"])
     state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-    torch.save({"settings": settings, "state": state}, file)
+    torch.save({"format": FORMAT, "settings": settings, "state": state}, file)
     return file.getvalue()
 
 
 def loads(blob: bytes, device: str = "cpu") -> Forecaster:
-    """The inverse of `dumps`."""
+    """The inverse of `dumps`. Raises ValueError for a model of another format."""
     saved = torch.load(io.BytesIO(blob), map_location=device, weights_only=True)
+    if saved.get("format") != FORMAT:
+        raise ValueError(
+            "the forecaster was saved by another version of this package: "
+            "train it again with task=train workload=forecast"
+        )
     scope = saved["settings"].pop("scope")
     names = tuple(scope.pop("signal_names"))
     model = Forecaster(Settings(**saved["settings"], scope=Scope(names, **scope)))

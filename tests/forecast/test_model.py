@@ -25,6 +25,7 @@ from logistics.forecast.train import Fitted, fit
 from tests.forecast.made import HORIZON_DAYS, NUM_DAYS, panel_of, tables
 from tests.settings import config
 
+Patch = pytest.MonkeyPatch
 SCOPE = Scope((), HORIZON_DAYS, yearly=True)
 
 
@@ -65,6 +66,14 @@ def test_a_saved_model_forecasts_the_same(series: Panel, fitted: Fitted) -> None
     again = predict(loads(dumps(fitted.model)), series)
     assert equal(again, predict(fitted.model, series))
     assert equal(from_table(to_table(again), HORIZON_DAYS), again)
+
+
+def test_a_model_of_another_format_is_refused(fitted: Fitted, monkeypatch: Patch) -> None:
+    monkeypatch.setattr("logistics.forecast.model.FORMAT", 1)
+    blob = dumps(fitted.model)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="train it again"):
+        loads(blob)
 
 
 def test_features_ignore_what_comes_after_their_origin(series: Panel) -> None:
