@@ -130,30 +130,25 @@ def _workloads(outcomes: Mapping[str, Outcome]) -> Table:
 
 
 def _forecast(outcome: Outcome) -> tuple[str, str]:
-    figures = outcome.figures
-    planned = f"{figures.get('series', 0):,.0f} SKUs at {_units(outcome, 'DC')}"
-    return planned, _forecast_scores(outcome.card) if outcome.card else ""
-
-
-def _forecast_scores(card: Card) -> str:
-    wql, naive = card.scores.get("wql"), card.scores.get("naive_wql")
-    if wql is None or naive is None:
-        return _scores(card)
-    return f"WQL {wql:.3f} against {naive:.3f} of seasonal naive, back-tested"
+    planned = f"{outcome.figures.get('series', 0):,.0f} SKUs at {_units(outcome, 'DC')}"
+    told = "WQL {:.3f} against {:.3f} of seasonal naive, back-tested"
+    return planned, _against(outcome.card, "wql", "naive_wql", told)
 
 
 def _maintenance(outcome: Outcome) -> tuple[str, str]:
-    figures = outcome.figures
-    assets, at_risk = figures.get("assets", 0), figures.get("at_risk", 0)
+    assets, at_risk = (outcome.figures.get(name, 0) for name in ("assets", "at_risk"))
     planned = f"{assets:,.0f} assets, [bold]{at_risk:,.0f} at risk[/] of failing this week"
-    return planned, _risk_scores(outcome.card) if outcome.card else ""
+    told = "PR-AUC {:.2f} (30 days) against {:.2f} by age, back-tested"
+    return planned, _against(outcome.card, "PR-AUC 30 d", "by age 30 d", told)
 
 
-def _risk_scores(card: Card) -> str:
-    area, rule = card.scores.get("PR-AUC 30 d"), card.scores.get("by age 30 d")
-    if area is None or rule is None:
+def _against(card: Card | None, ours: str, rule: str, told: str) -> str:
+    """The model's score beside the simple rule's; a card without them shows what it has."""
+    if card is None:
+        return ""
+    if ours not in card.scores or rule not in card.scores:
         return _scores(card)
-    return f"PR-AUC {area:.2f} (30 days) against {rule:.2f} by age, back-tested"
+    return told.format(card.scores[ours], card.scores[rule])
 
 
 def _workshop(outcome: Outcome) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import json
 import pickle
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
@@ -163,3 +164,7 @@ class Run:
 
     run_id: str
     config: Config
+
+    def seed_of(self, unit_id: str) -> int:
+        """A unit's own seed: the same every night, whatever other units there are."""
+        return zlib.crc32(f"{self.config.seed} {unit_id}".encode())

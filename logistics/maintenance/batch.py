@@ -1,7 +1,6 @@
 """Risks and workshop schedules on Ray. Knows storage and Ray; how a risk or a schedule comes about
 is in the files beside it."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import partial
@@ -180,7 +179,7 @@ def _examples(run: Run, dims: Tables, unit: Unit, at_most: int) -> Examples | No
     if read is None or assets.is_empty():
         return None
     telemetry, events = (_before(read[t], config.date) for t in ("telemetry", "events"))
-    seed = zlib.crc32(f"{config.seed} {unit.id}".encode())
+    seed = run.seed_of(unit.id)
     examples, known = inputs.examples(
         telemetry, events, assets, config.date, config.maintenance.window_days, at_most, seed
     )
@@ -235,7 +234,7 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     budget = workshop.Budget(seconds=options.solve_seconds)
     if config.deterministic:
         budget = workshop.Budget(deterministic_time=options.solve_deterministic_time)
-    seed = zlib.crc32(f"{config.seed} {shop}".encode())
+    seed = run.seed_of(shop)
     orders = workshop.schedule(task, budget, seed)
     violations = verify(task, orders)
     if violations:

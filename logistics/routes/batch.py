@@ -1,6 +1,5 @@
 """Routes on Ray: one plain task per depot, the largest first. Knows storage; no solver."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -62,7 +61,7 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     kept_back = outputs.kept_back_rows(vehicles, work_orders, config.date)
     away = kept_back["vehicle_id"].to_list()
     problem = inputs.problem(tables, depot_id, away, config.date, config.routes)
-    seed = zlib.crc32(f"{config.seed} {depot_id}".encode())
+    seed = run.seed_of(depot_id)
     solved = plan_depot(problem, config.routes.engine, _budget(run), seed)
     violations = verify(problem, solved.routes, solved.unserved)
     if violations:

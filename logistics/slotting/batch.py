@@ -1,6 +1,5 @@
 """Slotting on Ray Data: one task per warehouse reads, solves and publishes. Knows storage."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -53,7 +52,7 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
         return parcel.tally()
     tables = {"items": company["items"], **read}
     totals = lake.read_plan(config.plan, FORECAST_TOTALS.name, config.date, unit.site_id)
-    seed = zlib.crc32(f"{config.seed} {unit.site_id}".encode())
+    seed = run.seed_of(unit.site_id)
     warehouse, demand, tours = inputs.read(
         tables, totals, unit.site_id, config.date, config.slotting, seed
     )
