@@ -151,16 +151,23 @@ def read_plan(
     where: pl.Expr | None = None,
 ) -> pl.DataFrame | None:
     """Committed rows of one night, sorted by site and key; None when there are none."""
-    output, url = OUTPUTS[table], f"{_url(plan)}/{table}"
-    if not DeltaTable.is_deltatable(url):
+    output, night = OUTPUTS[table], _scan_night(plan, table, run_date)
+    if night is None:
         return None
-    night = pl.scan_delta(url).filter(pl.col("run_date") == run_date)
     if site_id is not None:
         night = night.filter(pl.col(output.site) == site_id)
     if where is not None:
         night = night.filter(where)
     rows = night.select(*_partition_columns(output), *output.columns).collect()
     return None if rows.is_empty() else rows.sort(output.site, *output.key)
+
+
+def plan_values(plan: str, table: str, run_date: date, column: str) -> list[str | None]:
+    """The distinct values of one column of a committed night, sorted; nothing else is read."""
+    night = _scan_night(plan, table, run_date)
+    if night is None:
+        return []
+    return night.select(pl.col(column).unique().sort()).collect()[column].to_list()
 
 
 def versions(plan: str) -> dict[str, int]:
@@ -180,9 +187,6 @@ def read_runs(plan: str) -> pl.DataFrame | None:
     """Every recorded run, or None before the first."""
     url = f"{_url(plan)}/runs"
     return pl.scan_delta(url).collect() if DeltaTable.is_deltatable(url) else None
-
-
-# --- input ---------------------------------------------------------------------------------------
 
 
 def _check_tables(
@@ -324,7 +328,11 @@ def _keys(dims: Mapping[str, pl.DataFrame]) -> dict[str, set[str]]:
     }
 
 
-# --- output --------------------------------------------------------------------------------------
+def _scan_night(plan: str, table: str, run_date: date) -> pl.LazyFrame | None:
+    url = f"{_url(plan)}/{table}"
+    if not DeltaTable.is_deltatable(url):
+        return None
+    return pl.scan_delta(url).filter(pl.col("run_date") == run_date)
 
 
 def _partition_columns(output: Output) -> tuple[str, str]:

@@ -44,7 +44,7 @@ def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Itera
     card = registry.champion(config.models, WORKLOAD)
     if card is None:
         raise registry.RegistryError(f"{WORKLOAD} has no model in {config.models}; train one first")
-    homes = set(ray.get(dims)["assets"]["site_id"]) - {unit.site_id for unit in units}
+    homes = ray.get(_homes.remote(dims)) - {unit.site_id for unit in units}
     everywhere = sorted([*units, *(Unit(site_id) for site_id in homes)])
     options = config.maintenance
     rows = ray.data.from_arrow([to_rows([Parcel(unit)]) for unit in everywhere])
@@ -64,6 +64,12 @@ def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Itera
     )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from from_rows(batch)
+
+
+@ray.remote(num_cpus=0.5)
+def _homes(dims: Tables) -> set[str]:
+    """The sites of all assets, found where the tables lie: the driver never holds them."""
+    return set(dims["assets"]["site_id"])
 
 
 def _read(rows: pa.Table, run: Run, dims: "ray.ObjectRef[Tables]") -> pa.Table:
@@ -202,10 +208,8 @@ def _fit(run: Run, *parts: Examples | None) -> tuple[tuple[dict[str, float], str
 
 def workshop_units(run: Run) -> list[Unit]:
     """One unit per workshop that tonight's risks name, and one for assets without any."""
-    risks = lake.read_plan(run.config.plan, "risks", run.config.date)
-    if risks is None:
-        return []
-    return [Unit(shop) for shop in risks["workshop_id"].fill_null(NO_WORKSHOP).unique().sort()]
+    shops = lake.plan_values(run.config.plan, "risks", run.config.date, "workshop_id")
+    return sorted(Unit(NO_WORKSHOP if shop is None else shop) for shop in shops)
 
 
 def run_workshops(

@@ -29,13 +29,19 @@ def units(run: Run) -> list[Unit]:
 def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Iterator[Parcel]:
     """Each depot's parcel as it is done. The night's length is that of its largest depots, which
     therefore start first (by their share of the fleet, which is known without reading orders)."""
-    fleet = dict(ray.get(dims)["vehicles"].group_by("depot_id").len().iter_rows())
+    fleet = ray.get(_fleet_sizes.remote(dims))
     largest = sorted(units, key=lambda unit: (-fleet.get(unit.site_id, 0), unit.site_id))
     waiting = [_plan_unit.remote(run, dims, unit) for unit in largest]
     while waiting:
         done, waiting = ray.wait(waiting, num_returns=1)
         for parcel in ray.get(done):
             yield cast(Parcel, parcel)
+
+
+@ray.remote(num_cpus=0.5)
+def _fleet_sizes(dims: Tables) -> dict[str, int]:
+    """Depot → vehicles, counted where the tables lie: the driver never holds them."""
+    return dict(dims["vehicles"].group_by("depot_id").len().iter_rows())
 
 
 @ray.remote(num_cpus=1, max_retries=3)
