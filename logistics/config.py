@@ -11,11 +11,15 @@ import pydantic
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid", coerce_numbers_to_str=True)  # order=5 is an id
+# order=5 is an id; from and to, which Python does not take for names, have aliases.
+_STRICT = ConfigDict(
+    extra="forbid", coerce_numbers_to_str=True, validate_by_name=True, validate_by_alias=True
+)
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Natural = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
+Day = date  # where a field is called date
 
 Task = Literal[
     "night",
@@ -24,6 +28,10 @@ Task = Literal[
     "maintenance",
     "slotting",
     "train",
+    "repair",
+    "backfill",
+    "rollback",
+    "tidy",
     "world",
     "explain",
 ]
@@ -65,6 +73,7 @@ class ClusterConfig:
     object_store_mb: Natural  # of a local Ray
     dashboard: bool
     max_unit_mb: Natural  # a site with more Parquet than this is split into buckets
+    kill_after_s: Natural  # a solve that runs longer is killed, and its site fails
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -131,6 +140,14 @@ class SlottingConfig:
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
+class RetentionConfig:
+    """What task=tidy keeps."""
+
+    nights_days: Natural | None  # of the plan, before config.date; null: every night
+    versions_days: Natural  # replaced files, and those that killed nights have staged
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class Config:
     """One run, whole."""
 
@@ -144,6 +161,10 @@ class Config:
     seed: Whole
     deterministic: bool
     verbose: bool
+    resume: bool  # units that are done, from the same inputs, are not computed again
+    run: str | None  # of task=repair and task=rollback
+    first: Annotated[Day | None, Field(alias="from")]  # of task=backfill
+    last: Annotated[Day | None, Field(alias="to")]
     order: str | None  # of task=explain
     sku: str | None
     asset: str | None
@@ -153,6 +174,13 @@ class Config:
     routes: RoutesConfig
     maintenance: MaintenanceConfig
     slotting: SlottingConfig
+    retention: RetentionConfig
+
+
+def dump(config: Config) -> dict[str, object]:
+    """The config as plain values that `parse` takes back."""
+    plain = pydantic.TypeAdapter(Config).dump_python(config, mode="json", by_alias=True)
+    return dict(plain)
 
 
 def parse(raw: Mapping[str, object]) -> Config:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from logistics import lake
+from logistics import plan
 from logistics.config import Config
 
 Row = dict[str, object]
@@ -123,7 +123,7 @@ _STORIES: dict[str, Callable[[Config, str], Iterator[str]]] = {
 
 
 def _find(config: Config, table: str, column: str, value: str) -> list[Row]:
-    rows = lake.read_plan(config.plan, table, config.date, where=pl.col(column) == value)
+    rows = plan.read_plan(config.plan, table, config.date, where=pl.col(column) == value)
     return [] if rows is None else rows.to_dicts()
 
 

@@ -1,7 +1,7 @@
 """How a night ended: values that the night fills in and the report shows. Computes nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -17,24 +17,34 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one workload ended. failures: unit → reason."""
+    """How one workload ended.
+
+    failures: unit (or table that could not be committed) → reason. units_reused were taken from an
+    earlier run; stopped were not begun because the night was told to stop. restored: the run whose
+    plan a rollback has brought back.
+    """
 
     workload: str
     started_at: datetime
     seconds: float
     units: int
-    failures: Mapping[str, str]
-    counts: tuple[Count, ...]
-    rows_written: Mapping[str, int]
-    step_seconds: Mapping[str, float]
-    figures: Mapping[str, float]
+    units_reused: int = 0
+    failures: Mapping[str, str] = field(default_factory=dict)
+    stopped: int = 0
+    counts: tuple[Count, ...] = ()
+    rows_written: Mapping[str, int] = field(default_factory=dict)
+    step_seconds: Mapping[str, float] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
     rejects: tuple[StagedFile, ...] = ()
     card: Card | None = None
+    restored: str | None = None
 
     @property
     def status(self) -> str:
         if not self.failures:
             return "done"
+        if self.stopped:
+            return "stopped"
         return "failed" if len(self.failures) >= max(self.units, 1) else "partly failed"
 
 
@@ -44,7 +54,14 @@ class Night:
 
     run: Run
     outcomes: Mapping[str, Outcome]
+    started_at: datetime
+    seconds: float
 
     @property
     def complete(self) -> bool:
         return not any(outcome.failures for outcome in self.outcomes.values())
+
+    @property
+    def stopped(self) -> bool:
+        """Whether units were left out because the night was told to stop."""
+        return any(outcome.stopped for outcome in self.outcomes.values())

@@ -195,16 +195,17 @@ OUTPUTS: dict[str, Output] = {
     )
 }
 
-# One row per workload and run; appended, never replaced.
+# One row per workload and run, and one for the night; appended, never replaced.
 RUNS = pl.Schema(
     {
         "run_date": pl.Date(),
         "run_id": _TEXT,
         "workload": _TEXT,
-        "status": _TEXT,  # done, partly failed, failed
+        "status": _TEXT,  # done, partly failed, failed, stopped
         "started_at": pl.Datetime("us"),  # UTC
         "seconds": _REAL,
         "units": _WHOLE,
+        "units_reused": _WHOLE,  # of these: taken from an earlier run, not computed again
         "units_failed": _WHOLE,
         "failures": pl.List(_TEXT),
         "counts": pl.List(
@@ -221,7 +222,11 @@ RUNS = pl.Schema(
         "step_seconds": pl.List(pl.Struct({"step": _TEXT, "seconds": _REAL})),
         "figures": pl.List(pl.Struct({"name": _TEXT, "value": _REAL})),
         "model": _TEXT,
-        "versions": _TEXT,  # JSON: packages, and the Delta version of each output table
+        # The Delta version of every output table when the run ended. The row of workload `night`
+        # with status done pins one consistent night.
+        "tables": pl.List(pl.Struct({"table": _TEXT, "version": _WHOLE})),
+        "restored": _TEXT,  # by task=rollback: the run whose plan this is again
+        "versions": _TEXT,  # JSON: of this package's code and of those it stands on
         "config": _TEXT,  # JSON
     }
 )

@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 
-import fsspec
+from logistics.storage import at, put
 
 
 class RegistryError(ValueError):
@@ -31,18 +31,17 @@ class Card:
 def save(models: str, card: Card, blob: bytes) -> Card:
     """Store a model and return its card with the version; the same bytes are the same version."""
     card = replace(card, version=hashlib.sha256(blob).hexdigest()[:12])
-    fs, root = fsspec.core.url_to_fs(f"{models}/{card.workload}")
+    fs, root = at(f"{models}/{card.workload}")
     folder = f"{root}/{card.version}"
-    fs.makedirs(folder, exist_ok=True)
-    fs.pipe_file(f"{folder}/model.bin", blob)
+    put(fs, f"{folder}/model.bin", blob)
     # The card comes last: a version without a card was never finished and is not listed.
-    fs.pipe_file(f"{folder}/card.json", json.dumps(asdict(card), indent=1).encode())
+    put(fs, f"{folder}/card.json", json.dumps(asdict(card), indent=1).encode())
     return card
 
 
 def versions(models: str, workload: str) -> list[Card]:
     """Every saved model of a workload, by training date and version."""
-    fs, root = fsspec.core.url_to_fs(f"{models}/{workload}")
+    fs, root = at(f"{models}/{workload}")
     cards = [Card(**json.loads(fs.cat_file(path))) for path in fs.glob(f"{root}/*/card.json")]
     return sorted(cards, key=lambda card: (card.trained_to, card.version))
 
@@ -73,21 +72,20 @@ def champion(models: str, workload: str) -> Card | None:
 
 def load(models: str, workload: str, version: str) -> bytes:
     """The bytes of one saved model."""
-    fs, root = fsspec.core.url_to_fs(f"{models}/{workload}/{version}/model.bin")
+    fs, root = at(f"{models}/{workload}/{version}/model.bin")
     return bytes(fs.cat_file(root))
 
 
 def _card(models: str, workload: str, version: str) -> Card:
-    fs, path = fsspec.core.url_to_fs(f"{models}/{workload}/{version}/card.json")
+    fs, path = at(f"{models}/{workload}/{version}/card.json")
     return Card(**json.loads(fs.cat_file(path)))
 
 
 def _champions(models: str, workload: str) -> list[str]:
-    fs, path = fsspec.core.url_to_fs(f"{models}/{workload}/champions.json")
+    fs, path = at(f"{models}/{workload}/champions.json")
     return list(json.loads(fs.cat_file(path))) if fs.exists(path) else []
 
 
 def _write_champions(models: str, workload: str, history: list[str]) -> None:
-    fs, path = fsspec.core.url_to_fs(f"{models}/{workload}/champions.json")
-    fs.pipe_file(f"{path}.new", json.dumps(history).encode())
-    fs.mv(f"{path}.new", path)
+    fs, path = at(f"{models}/{workload}/champions.json")
+    put(fs, path, json.dumps(history).encode())

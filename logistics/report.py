@@ -5,7 +5,7 @@ that stdout holds the answer alone.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -25,7 +25,9 @@ from logistics.outcome import Night, Outcome, Progress
 from logistics.outputs import OUTPUTS
 from logistics.registry import Card
 from logistics.units import Count, add_counts
+from logistics.upkeep import Tidied
 
+_MOST = 20  # failures listed per workload
 _WIDTH = 132  # of the summary where there is no terminal to ask
 _out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -62,9 +64,38 @@ def refuse(reason: str) -> int:
 
 
 def interrupted() -> int:
-    whole = "every table that was published is whole"
-    _err.print(f"[bold red]✗[/] interrupted; {whole}. Run the same command again")
+    whole = "every table that was published is whole, and units that are done are kept"
+    _err.print(f"[bold red]✗[/] interrupted; {whole}. Run the same command again to go on")
     return 130
+
+
+def stopping() -> None:
+    """Said when a night is told to stop."""
+    _err.print("stopping: units in flight are finished and published; once more stops at once")
+
+
+def nothing() -> int:
+    """The exit code of a request that asks for nothing that is not there already."""
+    return 0
+
+
+def tidied(config: Config, tables: Iterable[Tidied]) -> int:
+    """What task=tidy did, table by table."""
+    for done in tables:
+        _out.print(
+            f"{done.table:<16} {done.nights_dropped:,} nights dropped, "
+            f"{done.files_compacted:,} files compacted, {done.files_removed:,} removed"
+        )
+    kept = config.retention
+    _out.print(f"plan      {config.plan}, {kept.versions_days} days of versions kept")
+    return 0
+
+
+def rolled_back(config: Config, run_id: str, changed: Sequence[str]) -> int:
+    """What task=rollback brought back."""
+    what = ", ".join(changed) or "nothing: it was already so"
+    _out.print(f"The plan for {config.date} is again that of run {run_id}; changed: {what}")
+    return 0
 
 
 def made(config: Config) -> int:
@@ -95,7 +126,7 @@ def explain(config: Config) -> int:
 
 
 def summary(night: Night) -> int:
-    """Print the night; 0 when every unit is in, 1 when some failed."""
+    """Print the night; 0 when every unit is in, 1 when some failed, 130 when it was stopped."""
     config = night.run.config
     mark = "[bold green]✓[/]" if night.complete else "[bold red]✗[/]"
     _out.print()
@@ -105,13 +136,21 @@ def summary(night: Night) -> int:
     for line in _remarks(night.outcomes):
         _out.print(line)
     _out.print(_rejects(night.outcomes))
+    units = sum(outcome.units for outcome in night.outcomes.values())
+    reused = sum(outcome.units_reused for outcome in night.outcomes.values())
+    if reused:
+        _out.print(f"reused    {reused:,} of {units:,} units, done before from the same inputs")
     for outcome in night.outcomes.values():
-        for unit, reason in outcome.failures.items():
+        for unit, reason in sorted(outcome.failures.items())[:_MOST]:
             _out.print(
                 f"[bold red]failed[/]    {outcome.workload} {_plain(unit)}: {_plain(reason)}"
             )
+        if len(outcome.failures) > _MOST:
+            _out.print(f"          and {len(outcome.failures) - _MOST} more, all in `runs`")
     _out.print(f"plan      {config.plan}  ({', '.join(_written(night.outcomes))})")
     _out.print(_next_step(night))
+    if night.stopped:
+        return 130
     return 0 if night.complete else 1
 
 
@@ -234,8 +273,13 @@ def _written(outcomes: Mapping[str, Outcome]) -> list[str]:
 
 def _next_step(night: Night) -> str:
     config = night.run.config
+    if night.stopped:
+        return "next      stopped; run the same command again to go on, what is done is kept"
     if not night.complete:
-        return "next      mend what failed and run the same command again"
+        return (
+            "next      mend what failed, then the same command again, or "
+            f"task=repair run={night.run.run_id}: only what failed is computed"
+        )
     where = f"lake={config.lake} date={config.date}" if not config.made else ""
     return "next      the story of one thing: python -m logistics.run " + " ".join(
         part for part in (where, "task=explain order=… (or sku=…, asset=…)") if part

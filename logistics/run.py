@@ -3,16 +3,22 @@
     python -m logistics.run [key=value …]      (--help lists the tasks and the common keys)
 
 Exit codes: 0 the plan is whole, 1 some unit failed, 2 the request cannot be carried out,
-130 interrupted.
+130 told to stop (SIGTERM or ctrl-C): units in flight are finished and published first.
 """
 
 import difflib
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from types import FrameType
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
@@ -23,7 +29,7 @@ from logistics import report
 from logistics.config import Config, ConfigError, parse
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-GROUPS = ("task", "world", "cluster", "forecast", "routes", "maintenance", "slotting")
+GROUPS = ("task", "world", "cluster", "forecast", "routes", "maintenance", "slotting", "retention")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
     if any(argument in ("-h", "--help", "help") for argument in arguments):
         print(_help())  # noqa: T201
         return 0
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         raw = compose_config(arguments)
         if "--cfg" in arguments:
@@ -65,11 +73,7 @@ def _fill_in(raw: dict[str, object]) -> dict[str, object]:
     if made:
         raw["lake"] = f".night/{world['name']}-{raw['seed']}"
     if raw["date"] is None:
-        if not made and raw["task"] != "world":
-            raise ConfigError(
-                f"date: say which day to plan for lake={raw['lake']}, date=2026-03-02"
-            )
-        raw["date"] = world["date"]
+        raw["date"] = _date(raw, made, world["date"])
     if raw["deterministic"] is None:
         raw["deterministic"] = made and world["deterministic"]
     raw["lake"] = _absolute(str(raw["lake"]))
@@ -79,12 +83,30 @@ def _fill_in(raw: dict[str, object]) -> dict[str, object]:
     return raw
 
 
+def _date(raw: dict[str, object], made: bool, first: object) -> object:
+    """The day to plan where none is given."""
+    if raw["task"] == "backfill":
+        return raw["from"] or first
+    if made or raw["task"] in ("world", "repair"):  # repair plans the day of the run it repairs
+        return first
+    if raw["task"] == "tidy":
+        return date.today().isoformat()
+    raise ConfigError(f"date: say which day to plan for lake={raw['lake']}, date=2026-03-02")
+
+
 def _consistent(config: Config) -> Config:
     """The config itself. Raises ConfigError when the task lacks what it is about."""
     if config.task == "train" and config.workload is None:
         raise ConfigError(
             "task=train: say what to train, workload=forecast or workload=maintenance"
         )
+    if config.task == "repair" and config.run is None:
+        raise ConfigError("task=repair: say which run to repair, run=<run_id of the runs table>")
+    if config.task == "backfill":
+        if config.first is None or config.last is None:
+            raise ConfigError("task=backfill: say which nights, from=2026-03-02 to=2026-03-05")
+        if config.last < config.first:
+            raise ConfigError(f"to: {config.last} is before from={config.first}")
     return config
 
 
@@ -97,20 +119,28 @@ def _run(config: Config) -> int:
     if config.task == "explain":
         return report.explain(config)
     # Ray and Torch take seconds to import: only once the request is known to be sound.
-    from logistics import night
-    from logistics.lake import LakeError
+    from logistics import cluster, night, upkeep
+    from logistics.storage import LakeError
+    from logistics.workloads import chosen
     from logistics.world import batch as world
 
     try:
+        if config.task == "tidy":
+            return report.tidied(config, upkeep.tidy(config))
+        if config.task == "rollback":
+            return report.rolled_back(config, *upkeep.roll_back(config))
+        if config.task == "repair":
+            config = night.as_it_was(config)
         make = config.task == "world" or (
             config.made and not world.exists(config.world, config.lake, config.seed)
         )
         if not make:
-            night.check_lake(config, night.chosen(config.workload or config.task))
+            night.check_lake(config, chosen(config.workload or config.task))
         with report.progress() as progress:
             progress("starting Ray", 0, 1)
-            night.start_ray(config)
+            cluster.start_ray(config)
             progress("starting Ray", 1, 1)
+            signal.signal(signal.SIGTERM, _interrupt)  # Ray has put its own there
             if make:
                 world.generate(config.world, config.lake, config.seed, progress)
             if config.task == "world":
@@ -118,10 +148,38 @@ def _run(config: Config) -> int:
             if config.task == "train":
                 assert config.workload is not None
                 return report.trained(config, night.train(config, config.workload, progress))
-            finished = night.run_night(config, progress)
-        return report.summary(finished)
+            with _told_to_stop() as stop:
+                nights = [
+                    night.run_night(replace(config, task=task, date=day), progress, stop)
+                    for task, day in night.asked_for(config)
+                    if not stop.is_set()
+                ]
+        return max((report.summary(finished) for finished in nights), default=report.nothing())
     except (LakeError, night.TrainingError, world.WorldError) as fault:
         return report.refuse(str(fault))
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """Set by the first SIGTERM or ctrl-C; a second one interrupts at once."""
+    stop = threading.Event()
+
+    def told(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            _interrupt(number, frame)
+        stop.set()
+        report.stopping()
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _one_line(fault: Exception) -> str:

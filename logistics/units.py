@@ -59,6 +59,7 @@ class Parcel:
 
     figures are additive numbers (orders served, metres saved, …) that the driver sums over units.
     failure is the reason this unit failed; later steps pass a failed parcel on untouched.
+    fingerprint tells what the unit is made from (see records.py).
     """
 
     unit: Unit
@@ -68,6 +69,7 @@ class Parcel:
     figures: Mapping[str, float] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     failure: str | None = None
+    fingerprint: str = ""
 
     def tally(self) -> "Parcel":
         """The parcel without its tables: all that ever reaches the driver."""
@@ -104,7 +106,7 @@ _ROW = pa.schema([("header", pa.string()), ("tables", pa.large_binary())])
 
 def to_rows(parcels: Sequence[Parcel]) -> pa.Table:
     """One row per parcel: a JSON header and the pickled Arrow tables."""
-    headers = [json.dumps(asdict(parcel.tally())) for parcel in parcels]
+    headers = [to_json(parcel) for parcel in parcels]
     bodies = [pickle.dumps(dict(parcel.tables), protocol=5) for parcel in parcels]
     return pa.table({"header": headers, "tables": bodies}, schema=_ROW)
 
@@ -112,7 +114,7 @@ def to_rows(parcels: Sequence[Parcel]) -> pa.Table:
 def from_rows(rows: pa.Table) -> list[Parcel]:
     """The inverse of `to_rows`."""
     return [
-        _parcel(header.as_py(), pickle.loads(body.as_buffer()))
+        replace(from_json(header.as_py()), tables=pickle.loads(body.as_buffer()))
         for header, body in zip(rows["header"], rows["tables"], strict=True)
     ]
 
@@ -122,16 +124,22 @@ def map_rows(step_name: str, step: Step, rows: pa.Table) -> pa.Table:
     return to_rows([on_unit(step_name, step, parcel) for parcel in from_rows(rows)])
 
 
-def _parcel(header: str, tables: dict[str, pa.Table]) -> Parcel:
+def to_json(parcel: Parcel) -> str:
+    """The parcel without its tables."""
+    return json.dumps(asdict(parcel.tally()))
+
+
+def from_json(header: str) -> Parcel:
+    """The inverse of `to_json`."""
     raw = json.loads(header)
     return Parcel(
         unit=Unit(**raw["unit"]),
-        tables=tables,
         counts=tuple(Count(**count) for count in raw["counts"]),
         files=tuple(StagedFile(**file) for file in raw["files"]),
         figures=raw["figures"],
         seconds=raw["seconds"],
         failure=raw["failure"],
+        fingerprint=raw["fingerprint"],
     )
 
 

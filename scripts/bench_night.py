@@ -20,7 +20,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from logistics import lake
+from logistics.plan import read_runs
 from logistics.run import compose_config
 
 SAMPLE_S = 2.0
@@ -61,7 +61,7 @@ def _memory(pid: int) -> int:
 
 
 def _print_steps(plan: str) -> None:
-    runs = lake.read_runs(plan)
+    runs = read_runs(plan)
     assert runs is not None
     newest = runs.sort("started_at").tail(1)["run_id"].item()
     table = Table(box=None, header_style="dim")

@@ -37,8 +37,8 @@ def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The one Ray of the test run, started as a night starts it."""
     import ray
 
-    from logistics import night
+    from logistics import cluster
 
-    night.start_ray(config(tmp_path_factory.mktemp("ray"), "cluster.dashboard=false"))
+    cluster.start_ray(config(tmp_path_factory.mktemp("ray"), "cluster.dashboard=false"))
     yield
     ray.shutdown()

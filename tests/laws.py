@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 
 import polars as pl
 
-from logistics import lake
+from logistics import lake, plan
 from logistics.config import Config
 from logistics.tables import CONTRACTS
 from logistics.units import Run
@@ -36,7 +36,7 @@ def read_inputs(config: Config) -> Rows:
 
 
 def read_plan(config: Config, table: str) -> list[dict]:
-    rows = lake.read_plan(config.plan, table, config.date)
+    rows = plan.read_plan(config.plan, table, config.date)
     return [] if rows is None else rows.to_dicts()
 
 
@@ -332,4 +332,4 @@ def slots(config: Config, inputs: Rows) -> Iterator[str]:
 
 def content(config: Config, table: str) -> pl.DataFrame | None:
     """A night's rows of one table in key order: what two identical nights share."""
-    return lake.read_plan(config.plan, table, config.date)
+    return plan.read_plan(config.plan, table, config.date)

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from logistics import lake
+from logistics import lake, plan
 from logistics.outputs import MOVES
+from logistics.storage import LakeError
 from logistics.units import Run, Unit
 from tests.settings import config
 
@@ -57,8 +58,8 @@ def test_every_layout_gives_the_same_rows_and_loses_none(run: Run, write) -> Non
     good = pl.concat(entry.tables["sales"] for entry in entries.values())
     assert sorted(good["units"]) == [1.0, 2.0, 4.0]
     assert sum(entry.counts[0].rows_in for entry in entries.values()) == SALES.height
-    lake.commit(run, "rejects", [f for e in entries.values() for f in e.files], only=["sales"])
-    rejects = lake.read_plan(run.config.plan, "rejects", DAY)
+    plan.commit(run, "rejects", [f for e in entries.values() for f in e.files], only=["sales"])
+    rejects = plan.read_plan(run.config.plan, "rejects", DAY)
     assert rejects is not None
     assert rejects.select("site_id", "column", "rule").rows() == [
         ("A", "units", "below 0"),
@@ -88,7 +89,7 @@ def test_a_corrupt_file_is_named(run: Run) -> None:
     folder = Path(run.config.lake) / "sales" / "dc_id=A"
     folder.mkdir(parents=True)
     (folder / "part-0.parquet").write_bytes(b"PAR1 this is not Parquet")
-    with pytest.raises(lake.LakeError, match=r"sales: .*part-0\.parquet cannot be read"):
+    with pytest.raises(LakeError, match=r"sales: .*part-0\.parquet cannot be read"):
         lake.enter(run, Unit("A"), ["sales"], {})
 
 
@@ -98,7 +99,7 @@ def test_an_absent_table_is_empty_with_its_columns(run: Run) -> None:
 
 
 def test_an_absent_lake_is_named(tmp_path: Path) -> None:
-    with pytest.raises(lake.LakeError, match="no such folder"):
+    with pytest.raises(LakeError, match="no such folder"):
         lake.tables(str(tmp_path / "nowhere"))
 
 
@@ -108,29 +109,29 @@ def moves(*savings: float) -> pl.DataFrame:
 
 
 def savings(run: Run, day: date = DAY) -> list[float]:
-    rows = lake.read_plan(run.config.plan, "moves", day)
+    rows = plan.read_plan(run.config.plan, "moves", day)
     return [] if rows is None else rows["saving_m_per_day"].to_list()
 
 
 def test_staged_rows_are_unseen_until_committed_and_then_replace_the_night(run: Run) -> None:
-    first = lake.publish(run, Unit("W1"), {"moves": moves(1, 2)})
+    first = plan.publish(run, Unit("W1"), {"moves": moves(1, 2)})
     assert savings(run) == []
-    lake.commit(run, "moves", first)
+    plan.commit(run, "moves", first)
     assert savings(run) == [1, 2]
     again = Run("r2", run.config)
-    lake.commit(again, "moves", lake.publish(again, Unit("W 2/ü"), {"moves": moves(3)}))
+    plan.commit(again, "moves", plan.publish(again, Unit("W 2/ü"), {"moves": moves(3)}))
     assert savings(run) == [3]
     old = DeltaTable(f"{run.config.plan}/moves", version=1).to_pyarrow_table()
     assert old.num_rows == 2, "yesterday's version stays readable"
 
 
 def test_another_night_is_left_alone(run: Run, tmp_path: Path) -> None:
-    lake.commit(run, "moves", lake.publish(run, Unit("W1"), {"moves": moves(1)}))
+    plan.commit(run, "moves", plan.publish(run, Unit("W1"), {"moves": moves(1)}))
     next_night = Run("r2", config(tmp_path, "date=2026-03-03"))
-    lake.commit(next_night, "moves", lake.publish(next_night, Unit("W1"), {"moves": moves(2)}))
+    plan.commit(next_night, "moves", plan.publish(next_night, Unit("W1"), {"moves": moves(2)}))
     assert (savings(run), savings(run, date(2026, 3, 3))) == ([1], [2])
 
 
 def test_a_table_of_the_wrong_shape_is_never_staged(run: Run) -> None:
     with pytest.raises(TypeError, match="moves: columns are"):
-        lake.publish(run, Unit("W1"), {"moves": moves(1).drop("sku_id")})
+        plan.publish(run, Unit("W1"), {"moves": moves(1).drop("sku_id")})

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from logistics import explain, lake, night, report
+from logistics import explain, lake, night, plan, report
 from logistics.config import Config
 from logistics.outcome import Night
 from logistics.outputs import OUTPUTS
@@ -33,6 +34,10 @@ SMALL = (
 )
 
 
+def run_night(company: Config) -> Night:
+    return night.run_night(company, quiet, threading.Event())
+
+
 def quiet(what: str, done: int, total: int) -> None:
     """Nobody watches a test."""
 
@@ -46,7 +51,7 @@ def company(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Conf
 
 @pytest.fixture(scope="module")
 def first(company: Config) -> Night:
-    return night.run_night(company, quiet)
+    return run_night(company)
 
 
 @pytest.mark.usefixtures("first")
@@ -59,7 +64,7 @@ def test_every_unit_is_in_and_every_row_accounted_for(first: Night, company: Con
     counts = [count for outcome in first.outcomes.values() for count in outcome.counts]
     assert counts
     assert all(c.rows_in == c.rows_out + c.rows_rejected for c in counts)
-    rejects = lake.read_plan(company.plan, "rejects", company.date)
+    rejects = plan.read_plan(company.plan, "rejects", company.date)
     assert rejects is not None
     assert rejects.height == sum(count.rows_rejected for count in counts)
     in_lake = {
@@ -74,13 +79,13 @@ def test_every_unit_is_in_and_every_row_accounted_for(first: Night, company: Con
 @pytest.mark.usefixtures("first")
 def test_every_table_of_the_plan_is_written(company: Config) -> None:
     may_be_empty = {"unserved", "kept_back", "unplaced"}
-    empty = {t for t in OUTPUTS if lake.read_plan(company.plan, t, company.date) is None}
+    empty = {t for t in OUTPUTS if plan.read_plan(company.plan, t, company.date) is None}
     assert empty <= may_be_empty
 
 
 def test_the_same_night_twice_is_the_same_plan(first: Night, company: Config) -> None:
     before = {table: laws.content(company, table) for table in OUTPUTS}
-    again = night.run_night(company, quiet)
+    again = run_night(company)
     for name in ("forecast", "maintenance"):
         assert again.outcomes[name].card == first.outcomes[name].card, "the champion was kept"
     assert again.run.run_id != first.run.run_id
@@ -88,7 +93,7 @@ def test_the_same_night_twice_is_the_same_plan(first: Night, company: Config) ->
         after = laws.content(company, table)
         assert (rows is None) == (after is None), table
         assert rows is None or rows.equals(after), table
-    runs = lake.read_runs(company.plan)
+    runs = plan.read_runs(company.plan)
     assert runs is not None
     assert runs["run_id"].n_unique() == 2
     assert json.loads(runs["config"][0])["seed"] == company.seed
@@ -111,14 +116,14 @@ def test_everything_in_the_plan_has_its_story(company: Config) -> None:
     things = {"order": ("stops", "order_id"), "sku": ("slots_plan", "sku_id")}
     things["asset"] = ("work_orders", "asset_id")
     for thing, (table, column) in things.items():
-        rows = lake.read_plan(company.plan, table, company.date)
+        rows = plan.read_plan(company.plan, table, company.date)
         assert rows is not None
         name = rows[column].drop_nulls()[0]
         told = explain.tell(replace(company, **{thing: name}))
         assert told is not None
         assert name in told[0]
     assert explain.tell(replace(company, order="no-such-order")) is None
-    rejects = lake.read_plan(company.plan, "rejects", company.date)
+    rejects = plan.read_plan(company.plan, "rejects", company.date)
     assert rejects is not None
     orders = rejects.filter(table="orders", column="lat")["key"].str.strip_prefix("order_id=")
     for order in orders:
@@ -143,7 +148,7 @@ def test_sites_that_nobody_knows_are_rejected_and_cost_nothing_else(
         Path(odd.lake, table, f"{site}={unknown}").mkdir()
         found.write_parquet(Path(odd.lake, table, f"{site}={unknown}", "part-0.parquet"))
         rows[table] = found.height
-    finished = night.run_night(odd, quiet)
+    finished = run_night(odd)
     assert finished.complete, [o.failures for o in finished.outcomes.values()]
     before, after = (laws.content(c, "rejects") for c in (company, odd))
     assert before is not None
@@ -164,7 +169,7 @@ def test_a_corrupt_partition_fails_alone_and_is_named(company: Config, tmp_path:
     shutil.copytree(company.lake, damaged.lake)
     victim, *others = sorted(Path(damaged.lake, "sales").iterdir())
     next(victim.glob("*.parquet")).write_bytes(b"PAR1 torn")
-    outcome = night.run_night(damaged, quiet).outcomes["forecast"]
+    outcome = run_night(damaged).outcomes["forecast"]
     site = victim.name.partition("=")[2]
     assert list(outcome.failures) == [site]
     assert "cannot be read as Parquet" in outcome.failures[site]
@@ -189,7 +194,7 @@ def test_a_model_that_cannot_be_trained_fails_its_workload_with_the_reason(
     for file in Path(short.lake, "sales").rglob("*.parquet"):
         recent = pl.col("date") >= short.date - timedelta(days=20)
         pl.read_parquet(file).filter(recent).write_parquet(file)
-    outcome = night.run_night(short, quiet).outcomes["forecast"]
+    outcome = run_night(short).outcomes["forecast"]
     assert outcome.status == "failed"
     assert all("sales cover 20 days" in reason for reason in outcome.failures.values())
     with pytest.raises(night.TrainingError, match="sales cover 20 days"):

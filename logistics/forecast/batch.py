@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import ray
 
-from logistics import lake, registry
+from logistics import lake, plan, records, registry
 from logistics.forecast.inputs import Panel, panel
 from logistics.forecast.inputs import from_table as panel_from_table
 from logistics.forecast.inputs import to_table as panel_to_table
@@ -28,23 +28,25 @@ TABLES = ("sales", "signals")
 MAX_TRAIN_UNITS = 32
 
 
-def units(run: Run) -> list[Unit]:
+def units(run: Run, dims: Dims) -> list[Unit]:
+    """The DCs, big ones in buckets of SKUs."""
     return lake.units(run.config.lake, "sales", run.config.cluster.max_unit_mb)
 
 
-def run(run: Run, dims: Dims, units: Sequence[Unit]) -> Iterator[Parcel]:
+def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     """Forecast every unit; yields their tallies as they finish."""
     config = run.config.forecast
     card = registry.champion(run.config.models, NAME)
     assert card is not None, "the night trains a champion before it forecasts"
-    rows = ray.data.from_arrow([to_rows([Parcel(unit)]) for unit in units])
+    rows = ray.data.from_arrow([to_rows([parcel]) for parcel in parcels])
+    rows.set_name(f"forecast {run.config.date}")
     done = (
         rows.map_batches(
             partial(_read, run, dims), batch_format="pyarrow", batch_size=1, num_cpus=0.5
         )
         .map_batches(
             Predict,
-            fn_constructor_args=(run.config.models, card.version, config.num_gpus),
+            fn_constructor_args=(run, card.version),
             compute=ray.data.ActorPoolStrategy(size=config.actors),
             batch_format="pyarrow",
             batch_size=1,
@@ -60,7 +62,7 @@ def run(run: Run, dims: Dims, units: Sequence[Unit]) -> Iterator[Parcel]:
 def train(run: Run, dims: Dims) -> Card:
     """Train on a bounded sample of series, back-test, and save; returns the card."""
     config = run.config.forecast
-    every = units(run)
+    every = units(run, dims)
     chosen = every[:: -(-len(every) // MAX_TRAIN_UNITS)]
     each = -(-config.max_train_series // len(chosen))
     panels = [_sample.remote(run, dims, unit, each) for unit in chosen]
@@ -71,14 +73,16 @@ def train(run: Run, dims: Dims) -> Card:
 class Predict:
     """Ray Data actor: a unit's panel in, its forecasts out."""
 
-    def __init__(self, models: str, version: str, num_gpus: float) -> None:
-        self.device = "cuda" if num_gpus else "cpu"
-        self.model = loads(registry.load(models, NAME, version), self.device)
+    def __init__(self, run: Run, version: str) -> None:
+        self.run = run
+        self.device = "cuda" if run.config.forecast.num_gpus else "cpu"
+        self.model = loads(registry.load(run.config.models, NAME, version), self.device)
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         return map_rows("predict", self.step, rows)
 
     def step(self, parcel: Parcel) -> Parcel:
+        records.attempt(self.run, NAME, parcel.unit)
         series = panel_from_table(parcel.tables["panel"])
         forecast = predict(self.model, series, self.device)
         return replace(parcel, tables={**parcel.tables, "forecast": forecast_to_table(forecast)})
@@ -89,6 +93,7 @@ def _read(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:
 
 
 def _panel_of(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    records.unless_stopped(run)
     entry = lake.enter(run, parcel.unit, TABLES, dims)
     tables = {"panel": panel_to_table(_panel(run, entry.tables | dims))}
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
@@ -117,9 +122,9 @@ def _publish(run: Run, parcel: Parcel) -> Parcel:
     forecast = forecast_from_table(parcel.tables["forecast"], series.horizon_days)
     of_totals = totals(series, forecast, run.config.forecast.service_level)
     outputs = {"forecasts": days(series, forecast), "forecast_totals": of_totals}
-    files = parcel.files + lake.publish(run, parcel.unit, outputs)
+    files = parcel.files + plan.publish(run, parcel.unit, outputs)
     figures = {"series": float(len(series)), "units_30d": float(forecast.total_mean[:, 0].sum())}
-    return replace(parcel, files=files, figures=figures).tally()
+    return records.finish(run, NAME, replace(parcel, files=files, figures=figures))
 
 
 @ray.remote(num_cpus=0.5)

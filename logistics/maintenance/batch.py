@@ -2,6 +2,7 @@
 is in the files beside it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import cast
@@ -10,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import ray
 
-from logistics import lake, registry
+from logistics import lake, plan, records, registry, tasks
 from logistics.maintenance import inputs, problem, workshop
 from logistics.maintenance.inputs import Outcomes
 from logistics.maintenance.model import Risk, dumps, loads, predict
@@ -19,7 +20,7 @@ from logistics.maintenance.train import fit
 from logistics.maintenance.verify import verify
 from logistics.outputs import RISKS
 from logistics.registry import Card
-from logistics.units import Parcel, Run, Unit, from_rows, map_rows, on_unit, to_rows
+from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
 Tables = dict[str, pl.DataFrame]
 WORKLOAD = "maintenance"
@@ -28,26 +29,31 @@ WORKLOAD = "maintenance"
 # --- risks ---------------------------------------------------------------------------------------
 
 
-def units(run: Run) -> list[Unit]:
-    """Every site with telemetry or events, big ones in buckets of assets."""
+def units(run: Run, dims: "ray.ObjectRef[Tables]") -> list[Unit]:
+    """Every site with telemetry or events, big ones in buckets of assets; and the sites without
+    either that are home to assets, which get the base rate of their kind."""
+    heard = _heard(run)
+    homes = ray.get(_homes.remote(dims)) - {unit.site_id for unit in heard}
+    return sorted([*heard, *(Unit(site_id) for site_id in homes)])
+
+
+def _heard(run: Run) -> list[Unit]:
     mb = run.config.cluster.max_unit_mb
     found = lake.units(run.config.lake, "telemetry", mb)
-    heard = {unit.site_id for unit in found}
-    silent = [u for u in lake.units(run.config.lake, "events", mb) if u.site_id not in heard]
-    return sorted(found + silent)
+    sites = {unit.site_id for unit in found}
+    silent = [u for u in lake.units(run.config.lake, "events", mb) if u.site_id not in sites]
+    return found + silent
 
 
-def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Iterator[Parcel]:
-    """The risk of every asset, each at its home site. Sites without telemetry or events of their
-    own are units as well: their assets get the base rate of their kind."""
+def run(run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+    """The risk of every asset, each at its home site."""
     config = run.config
     card = registry.champion(config.models, WORKLOAD)
     if card is None:
         raise registry.RegistryError(f"{WORKLOAD} has no model in {config.models}; train one first")
-    homes = ray.get(_homes.remote(dims)) - {unit.site_id for unit in units}
-    everywhere = sorted([*units, *(Unit(site_id) for site_id in homes)])
     options = config.maintenance
-    rows = ray.data.from_arrow([to_rows([Parcel(unit)]) for unit in everywhere])
+    rows = ray.data.from_arrow([to_rows([parcel]) for parcel in parcels])
+    rows.set_name(f"maintenance {config.date}")
     done = rows.map_batches(
         partial(_read, run=run, dims=dims),
         batch_format="pyarrow",
@@ -56,7 +62,7 @@ def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Itera
     ).map_batches(
         Score,
         fn_constructor_kwargs={"run": run, "version": card.version},
-        compute=ray.data.ActorPoolStrategy(size=min(options.actors, len(everywhere))),
+        compute=ray.data.ActorPoolStrategy(size=min(options.actors, len(parcels))),
         batch_format="pyarrow",
         batch_size=1,
         num_cpus=0.25,
@@ -78,10 +84,11 @@ def _read(rows: pa.Table, run: Run, dims: "ray.ObjectRef[Tables]") -> pa.Table:
 
 def _read_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, unit = run.config, parcel.unit
+    records.unless_stopped(run)
     entry = lake.enter(run, unit, ("telemetry", "events"), dims)
     assets = _assets_of(dims["assets"], unit)
     if assets.is_empty():  # a site of telemetry where no asset is at home
-        return Parcel(unit, counts=entry.counts, files=entry.files)
+        return replace(parcel, counts=entry.counts, files=entry.files)
     telemetry, events = (_before(entry.tables[t], config.date) for t in ("telemetry", "events"))
     window_days = config.maintenance.window_days
     found = inputs.windows(telemetry, events, assets, [config.date], window_days)
@@ -89,7 +96,7 @@ def _read_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
     about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
     tables = {"windows": inputs.to_table(found), "assets": about.to_arrow()}
-    return Parcel(unit, tables, entry.counts, entry.files)
+    return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 
 
 def _assets_of(assets: pl.DataFrame, unit: Unit) -> pl.DataFrame:
@@ -116,20 +123,16 @@ class Score:
 
     def _score(self, parcel: Parcel) -> Parcel:
         if not parcel.tables:
-            return parcel
+            return records.finish(self.run, WORKLOAD, parcel)
+        records.attempt(self.run, WORKLOAD, parcel.unit)
         found = inputs.from_table(parcel.tables["windows"])
         about = cast(pl.DataFrame, pl.from_arrow(parcel.tables["assets"]))
         risks = _risk_rows(about, predict(self.model, found, self.device))
-        files = lake.publish(self.run, parcel.unit, {"risks": risks})
+        files = plan.publish(self.run, parcel.unit, {"risks": risks})
         at_risk = risks["p_fail_7d"] >= self.run.config.maintenance.at_risk_p7
         figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
-        return Parcel(
-            parcel.unit,
-            counts=parcel.counts,
-            files=parcel.files + files,
-            figures=figures,
-            seconds=parcel.seconds,
-        )
+        scored = replace(parcel, files=parcel.files + files, figures=figures)
+        return records.finish(self.run, WORKLOAD, scored)
 
 
 def _risk_rows(about: pl.DataFrame, risk: Risk) -> pl.DataFrame:
@@ -154,7 +157,7 @@ def _risk_rows(about: pl.DataFrame, risk: Risk) -> pl.DataFrame:
 def train(run: Run, dims: "ray.ObjectRef[Tables]") -> Card:
     """Windows of every unit, read where they lie; one task fits them all."""
     config = run.config
-    found = units(run)
+    found = _heard(run)
     share = -(-config.maintenance.max_train_windows // max(len(found), 1))
     parts = [_examples.remote(run, dims, unit, share) for unit in found]
     fitted, blob = ray.get(_fit.remote(run, *parts))
@@ -206,33 +209,35 @@ def _fit(run: Run, *parts: Examples | None) -> tuple[tuple[dict[str, float], str
 # --- workshops -----------------------------------------------------------------------------------
 
 
-def workshop_units(run: Run) -> list[Unit]:
+def workshop_units(run: Run, dims: "ray.ObjectRef[Tables]") -> list[Unit]:
     """One unit per workshop that tonight's risks name, and one for assets without any."""
-    shops = lake.plan_values(run.config.plan, "risks", run.config.date, "workshop_id")
+    shops = plan.values(run.config.plan, "risks", run.config.date, "workshop_id")
     return sorted(Unit(NO_WORKSHOP if shop is None else shop) for shop in shops)
 
 
+def workshop_upstream(run: Run, dims: "ray.ObjectRef[Tables]") -> dict[str, str]:
+    """Workshop → digest of tonight's risks of its assets."""
+    return ray.get(_risk_digests.remote(run))  # type: ignore[no-any-return]
+
+
+@ray.remote(num_cpus=0.5)
+def _risk_digests(run: Run) -> dict[str, str]:
+    found = plan.row_digests(run.config.plan, "risks", run.config.date, "workshop_id")
+    return {NO_WORKSHOP if shop is None else shop: digest for shop, digest in found.items()}
+
+
 def run_workshops(
-    run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]
+    run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]
 ) -> Iterator[Parcel]:
     """Each workshop's schedule as it is done; they share nothing."""
-    waiting = [_plan_workshop.remote(run, dims, unit) for unit in units]
-    while waiting:
-        done, waiting = ray.wait(waiting, num_returns=1)
-        for parcel in ray.get(done):
-            yield cast(Parcel, parcel)
-
-
-@ray.remote(num_cpus=1, max_retries=3)
-def _plan_workshop(run: Run, dims: Tables, unit: Unit) -> Parcel:
-    return on_unit("solve", partial(_plan, run, dims), Parcel(unit))
+    yield from tasks.solve_each("workshop", _plan, run, dims, parcels)
 
 
 def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, shop = run.config, parcel.unit.site_id
     options = config.maintenance
     mine = pl.col("workshop_id").fill_null(NO_WORKSHOP) == shop
-    risks = lake.read_plan(config.plan, "risks", config.date, where=mine)
+    risks = plan.read_plan(config.plan, "risks", config.date, where=mine)
     assert risks is not None, f"no risks name workshop {shop}"
     task = problem.problem(dims, risks, shop, config.date, options)
     budget = workshop.Budget(seconds=options.solve_seconds)
@@ -243,8 +248,8 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     violations = verify(task, orders)
     if violations:
         raise AssertionError(f"{len(violations)} violations in {shop}; first {violations[0]}")
-    files = lake.publish(run, parcel.unit, {"work_orders": problem.to_table(task, orders)})
-    return Parcel(parcel.unit, files=files, figures=_figures(orders))
+    files = plan.publish(run, parcel.unit, {"work_orders": problem.to_table(task, orders)})
+    return replace(parcel, files=files, figures=_figures(orders))
 
 
 def _figures(orders: Sequence[WorkOrder]) -> dict[str, float]:

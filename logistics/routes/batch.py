@@ -2,40 +2,40 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import cast
 
 import polars as pl
 import ray
 
-from logistics import lake
+from logistics import lake, plan, tasks
 from logistics.outputs import WORK_ORDERS
 from logistics.routes import inputs, outputs
 from logistics.routes.explain import explain
 from logistics.routes.problem import Budget
 from logistics.routes.solve import plan_depot
 from logistics.routes.verify import verify
-from logistics.units import Parcel, Run, Unit, on_unit
+from logistics.units import Parcel, Run, Unit
 
 Tables = dict[str, pl.DataFrame]
 _DIMS = ("depots", "vehicles", "drivers", "traffic")
 
 
-def units(run: Run) -> list[Unit]:
+def units(run: Run, dims: "ray.ObjectRef[Tables]") -> list[Unit]:
     """The depots that have orders. A depot is solved whole, however large."""
     return lake.units(run.config.lake, "orders", run.config.cluster.max_unit_mb)
 
 
-def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Iterator[Parcel]:
+def upstream(run: Run, dims: "ray.ObjectRef[Tables]") -> dict[str, str]:
+    """Depot → digest of what tonight's workshops leave it: the vehicles it must do without."""
+    return ray.get(_away_digests.remote(run, dims))  # type: ignore[no-any-return]
+
+
+def run(run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     """Each depot's parcel as it is done. The night's length is that of its largest depots, which
     therefore start first (by their share of the fleet, which is known without reading orders)."""
     fleet = ray.get(_fleet_sizes.remote(dims))
-    largest = sorted(units, key=lambda unit: (-fleet.get(unit.site_id, 0), unit.site_id))
-    waiting = [_plan_unit.remote(run, dims, unit) for unit in largest]
-    while waiting:
-        done, waiting = ray.wait(waiting, num_returns=1)
-        for parcel in ray.get(done):
-            yield cast(Parcel, parcel)
+    largest = sorted(parcels, key=lambda p: (-fleet.get(p.unit.site_id, 0), p.unit.site_id))
+    yield from tasks.solve_each("routes", _plan_unit, run, dims, largest)
 
 
 @ray.remote(num_cpus=0.5)
@@ -44,10 +44,18 @@ def _fleet_sizes(dims: Tables) -> dict[str, int]:
     return dict(dims["vehicles"].group_by("depot_id").len().iter_rows())
 
 
-@ray.remote(num_cpus=1, max_retries=3)
-def _plan_unit(run: Run, dims: Tables, unit: Unit) -> Parcel:
-    parcel = on_unit("read", partial(_read, run, dims), Parcel(unit))
-    return on_unit("solve", partial(_plan, run, dims), parcel)
+@ray.remote(num_cpus=0.5)
+def _away_digests(run: Run, dims: Tables) -> dict[str, str]:
+    booked = plan.read_plan(run.config.plan, WORK_ORDERS.name, run.config.date)
+    by_depot = dims["vehicles"].partition_by("depot_id", as_dict=True)
+    return {
+        depot_id: plan.digest(outputs.kept_back_rows(vehicles, booked, run.config.date))
+        for (depot_id,), vehicles in by_depot.items()
+    }
+
+
+def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    return _plan(run, dims, _read(run, dims, parcel))
 
 
 def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
@@ -63,7 +71,7 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
         return parcel.tally()
     tables = {**{name: dims[name] for name in _DIMS}, **read}
     vehicles = dims["vehicles"].filter(depot_id=depot_id)
-    work_orders = lake.read_plan(config.plan, WORK_ORDERS.name, config.date)
+    work_orders = plan.read_plan(config.plan, WORK_ORDERS.name, config.date)
     kept_back = outputs.kept_back_rows(vehicles, work_orders, config.date)
     away = kept_back["vehicle_id"].to_list()
     problem = inputs.problem(tables, depot_id, away, config.date, config.routes)
@@ -73,7 +81,7 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     if violations:
         raise AssertionError(f"{len(violations)} violations in {depot_id}; first {violations[0]}")
     reasons = [explain(problem, solved.routes, order) for order in solved.unserved]
-    files = lake.publish(
+    files = plan.publish(
         run,
         parcel.unit,
         {

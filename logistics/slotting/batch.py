@@ -1,42 +1,38 @@
-"""Slotting on Ray Data: one task per warehouse reads, solves and publishes. Knows storage."""
+"""Slotting on Ray: one plain task per warehouse reads, solves and publishes. Knows storage."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import cast
 
 import polars as pl
-import pyarrow as pa
 import ray
 
-from logistics import lake
+from logistics import lake, plan, tasks
 from logistics.outputs import FORECAST_TOTALS
 from logistics.slotting import inputs, outputs
 from logistics.slotting.plan import plan_warehouse
-from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
+from logistics.units import Parcel, Run, Unit
 
 Tables = dict[str, pl.DataFrame]
 
 
-def units(run: Run) -> list[Unit]:
+def units(run: Run, dims: "ray.ObjectRef[Tables]") -> list[Unit]:
     """The warehouses. One is solved whole, however large."""
     return lake.units(run.config.lake, "slots", run.config.cluster.max_unit_mb)
 
 
-def run(run: Run, dims: "ray.ObjectRef[Tables]", units: Sequence[Unit]) -> Iterator[Parcel]:
+def upstream(run: Run, dims: "ray.ObjectRef[Tables]") -> dict[str, str]:
+    """Warehouse → digest of its forecast totals of tonight."""
+    return plan.file_digests(run.config.plan, FORECAST_TOTALS.name, run.config.date)
+
+
+def run(run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     """Each warehouse's parcel as it is done."""
-    rows = ray.data.from_arrow([to_rows([Parcel(unit)]) for unit in units])
-    done = rows.map_batches(
-        partial(_plan_rows, run, dims), batch_format="pyarrow", batch_size=1, num_cpus=1
-    )
-    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield from from_rows(batch)
+    yield from tasks.solve_each("slotting", _plan_unit, run, dims, parcels)
 
 
-def _plan_rows(run: Run, dims: "ray.ObjectRef[Tables]", rows: pa.Table) -> pa.Table:
-    company = ray.get(dims)
-    read = map_rows("read", partial(_read, run, company), rows)
-    return map_rows("solve", partial(_solve, run, company), read)
+def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    return _solve(run, dims, _read(run, dims, parcel))
 
 
 def _read(run: Run, company: Tables, parcel: Parcel) -> Parcel:
@@ -51,13 +47,13 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
     if read["slots"].is_empty():  # the door has rejected them all, and said so
         return parcel.tally()
     tables = {"items": company["items"], **read}
-    totals = lake.read_plan(config.plan, FORECAST_TOTALS.name, config.date, unit.site_id)
+    totals = plan.read_plan(config.plan, FORECAST_TOTALS.name, config.date, unit.site_id)
     seed = run.seed_of(unit.site_id)
     warehouse, demand, tours = inputs.read(
         tables, totals, unit.site_id, config.date, config.slotting, seed
     )
     night, ideal, walking = plan_warehouse(warehouse, demand, tours, config.slotting)
-    files = lake.publish(
+    files = plan.publish(
         run,
         unit,
         {

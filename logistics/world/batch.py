@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import fsspec
 import numpy as np
 import polars as pl
 import ray
 from fsspec import AbstractFileSystem
 
 from logistics.config import WorldConfig
+from logistics.storage import at
 from logistics.tables import CONTRACTS
 from logistics.world import assets, catalogue, demand, dirt, fleet, warehouse, weather
 
@@ -31,7 +31,7 @@ class WorldError(ValueError):
 
 def exists(config: WorldConfig, lake: str, seed: int) -> bool:
     """Whether the lake holds this company, whole. Raises WorldError when it holds anything else."""
-    fs, root = fsspec.core.url_to_fs(lake)
+    fs, root = at(lake)
     if not _ours(fs, root, lake) or not fs.exists(f"{root}/{WHOLE}"):
         return False
     found = json.loads(fs.cat_file(f"{root}/{WHOLE}"))
@@ -52,7 +52,7 @@ def generate(
     progress(what, done, total) is called after every site. Raises WorldError, and touches nothing,
     when the lake holds anything but a made company.
     """
-    fs, root = fsspec.core.url_to_fs(lake)
+    fs, root = at(lake)
     marker = json.dumps(_marker(config, seed), indent=1).encode()
     if _ours(fs, root, lake):
         fs.rm(root, recursive=True)
@@ -168,7 +168,7 @@ def _publish(
 
 
 def _write(url: str, rows: pl.DataFrame) -> None:
-    fs, path = fsspec.core.url_to_fs(url)
+    fs, path = at(url)
     fs.makedirs(path.rpartition("/")[0], exist_ok=True)
     with fs.open(path, "wb") as file:
         rows.write_parquet(file, compression="zstd")

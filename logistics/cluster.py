@@ -1,0 +1,68 @@
+"""Ray itself: started here, or joined where it runs. Knows nothing of the night."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+
+import ray
+
+from logistics.config import Config
+
+
+def start_ray(config: Config) -> None:
+    """Start Ray here, or join the cluster that cluster.address names."""
+    cluster = config.cluster
+    # The V2 reader starts 32 footer-reading actors per read; models and solvers are single-threaded
+    # so that parallelism is Ray's alone.
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS"), "1")
+    environment = {"env_vars": {**threads, "RAY_DATA_USE_DATASOURCE_V2": "0"}}
+    quiet = logging.INFO if config.verbose else logging.ERROR
+    # A unit that always runs out of memory would otherwise be tried for ever.
+    os.environ.setdefault("RAY_task_oom_retries", "3")
+    with contextlib.nullcontext() if config.verbose else _without_native_logs():
+        if cluster.address is None:
+            ray.init(
+                "local",  # one of our own even where another Ray runs
+                num_cpus=cluster.num_cpus,
+                object_store_memory=cluster.object_store_mb * 2**20,
+                include_dashboard=cluster.dashboard,
+                dashboard_host="127.0.0.1",
+                runtime_env=environment,
+                log_to_driver=config.verbose,
+                logging_level=quiet,
+            )
+        else:
+            ray.init(
+                cluster.address,
+                runtime_env=environment,
+                log_to_driver=config.verbose,
+                logging_level=quiet,
+            )
+    context = ray.data.DataContext.get_current()
+    context.use_datasource_v2 = False
+    context.enable_progress_bars = config.verbose
+    context.execution_no_progress_timeout_s = 120
+    # A block whose worker is lost again and again costs its own unit, which the night misses and
+    # reports, not the workload.
+    context.max_errored_blocks = -1
+    context.actor_init_retry_on_errors = True
+    context.actor_init_max_retries = 3
+    logging.getLogger("ray.data").setLevel(quiet if config.verbose else logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _without_native_logs() -> Iterator[None]:
+    """Ray's C++ core announces its own log level on stderr, whatever the level; Python's errors,
+    which say why Ray did not start, still come through as exceptions."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)

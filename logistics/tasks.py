@@ -1,0 +1,62 @@
+"""Solves on Ray: one plain task per unit, in a worker of its own while it runs.
+
+A solver is foreign code that may crash its process or never return. Neither may cost more than its
+own unit: a crash is tried again, on whatever machine is left, and a solve past its limit is
+killed from within, since nothing in Python can interrupt it.
+"""
+
+import faulthandler
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
+
+import polars as pl
+import ray
+
+from logistics import records
+from logistics.units import Parcel, Run, on_unit
+
+Tables = dict[str, pl.DataFrame]
+Solve = Callable[[Run, Tables, Parcel], Parcel]
+
+
+def solve_each(
+    workload: str, solve: Solve, run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]
+) -> Iterator[Parcel]:
+    """Each unit's parcel as it is done; the tasks start in the order given."""
+    waiting = {
+        _solve.options(name=f"{workload} {parcel.unit.id}").remote(
+            workload, solve, run, dims, parcel
+        ): parcel
+        for parcel in parcels
+    }
+    while waiting:
+        (ended,), _ = ray.wait(list(waiting), num_returns=1)
+        parcel = waiting.pop(ended)
+        try:
+            yield cast(Parcel, ray.get(ended))
+        except ray.exceptions.RayError as fault:
+            died = isinstance(fault, ray.exceptions.WorkerCrashedError)
+            reason = records.CRASHED if died else f"solve: {reason_of(fault)}"
+            yield Parcel(parcel.unit, failure=reason)
+
+
+def reason_of(fault: ray.exceptions.RayError) -> str:
+    """The last line of what Ray tells: the exception itself, without the way it took."""
+    return str(fault).strip().splitlines()[-1]
+
+
+@ray.remote(num_cpus=1, max_retries=records.MAX_TRIES - 1)
+def _solve(workload: str, solve: Solve, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    limit_s = run.config.cluster.kill_after_s
+
+    def within_limit(parcel: Parcel) -> Parcel:
+        records.unless_stopped(run)
+        records.attempt(run, workload, parcel.unit, limit_s)
+        # A C thread that ends the process even while a solver holds the interpreter.
+        faulthandler.dump_traceback_later(limit_s, exit=True, file=2)
+        try:
+            return records.finish(run, workload, solve(run, dims, parcel))
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    return on_unit("solve", within_limit, parcel)

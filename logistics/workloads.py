@@ -1,0 +1,119 @@
+"""Which workloads there are: plain data. A fifth one is contracts, a folder and an entry here."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+import ray
+
+from logistics.forecast import batch as forecast
+from logistics.maintenance import batch as maintenance
+from logistics.outputs import OUTPUTS
+from logistics.registry import Card
+from logistics.routes import batch as routes
+from logistics.slotting import batch as slotting
+from logistics.tables import CONTRACTS
+from logistics.units import Parcel, Run, Unit
+
+Dims = ray.ObjectRef[dict[str, pl.DataFrame]]  # the company's tables, checked, in the object store
+Units = Callable[[Run, Dims], list[Unit]]
+Runner = Callable[[Run, Dims, Sequence[Parcel]], Iterator[Parcel]]
+Trainer = Callable[[Run, Dims], Card]
+Upstream = Callable[[Run, Dims], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a workload needs, may read and writes, and its functions.
+
+    needs and reads name input tables (or output tables of tonight, which give the order);
+    a table in needs must be there, one in reads may be absent. upstream tells, per site, a digest
+    of what it takes from tonight's earlier workloads.
+    """
+
+    name: str
+    task: str
+    needs: tuple[str, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    units: Units
+    run: Runner
+    train: Trainer | None = None
+    upstream: Upstream | None = None
+
+    @property
+    def site_tables(self) -> list[str]:
+        """The input tables that its units read by site."""
+        return [table for table in self._inputs if CONTRACTS[table].site is not None]
+
+    @property
+    def company_tables(self) -> list[str]:
+        """The input tables no site owns, with those that foreign keys refer to."""
+        refs = {ref for table in self._inputs for ref in CONTRACTS[table].refs.values()}
+        return [t for t, c in CONTRACTS.items() if c.site is None and t in {*self._inputs, *refs}]
+
+    @property
+    def _inputs(self) -> list[str]:
+        return [table for table in (*self.needs, *self.reads) if table in CONTRACTS]
+
+
+WORKLOADS = (
+    Workload(
+        "forecast",
+        "forecast",
+        needs=("sales",),
+        reads=("signals", "items", "promotions", "prices"),
+        writes=("forecasts", "forecast_totals"),
+        units=forecast.units,
+        run=forecast.run,
+        train=forecast.train,
+    ),
+    Workload(
+        "maintenance",
+        "maintenance",
+        needs=("telemetry", "assets"),
+        reads=("events", "workshops"),
+        writes=("risks",),
+        units=maintenance.units,
+        run=maintenance.run,
+        train=maintenance.train,
+    ),
+    Workload(
+        "workshop",
+        "maintenance",
+        needs=("assets", "workshops"),
+        reads=("risks", "technicians", "parts"),
+        writes=("work_orders",),
+        units=maintenance.workshop_units,
+        run=maintenance.run_workshops,
+        upstream=maintenance.workshop_upstream,
+    ),
+    Workload(
+        "routes",
+        "routes",
+        needs=("orders", "depots", "vehicles", "drivers"),
+        reads=("work_orders", "traffic", "travel_times"),
+        writes=("routes", "stops", "unserved", "kept_back"),
+        units=routes.units,
+        run=routes.run,
+        upstream=routes.upstream,
+    ),
+    Workload(
+        "slotting",
+        "slotting",
+        needs=("slots",),
+        reads=("forecast_totals", "order_lines", "items"),
+        writes=("slots_plan", "moves", "unplaced"),
+        units=slotting.units,
+        run=slotting.run,
+        upstream=slotting.upstream,
+    ),
+)
+
+
+def chosen(task: str) -> list[Workload]:
+    """The workloads of a task, all of them for the night."""
+    return [w for w in WORKLOADS if task in ("night", w.task)]
+
+
+assert {table for workload in WORKLOADS for table in workload.writes} | {"rejects"} == set(OUTPUTS)
