@@ -8,7 +8,7 @@ from datetime import date
 from typing import Annotated, Literal
 
 import pydantic
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SecretStr
 from pydantic.dataclasses import dataclass
 
 # order=5 is an id; from and to, which Python does not take for names, have aliases.
@@ -36,6 +36,7 @@ Task = Literal[
     "explain",
 ]
 Trainable = Literal["forecast", "maintenance"]
+Event = Literal["success", "failure", "late"]
 
 
 class ConfigError(ValueError):
@@ -148,6 +149,20 @@ class RetentionConfig:
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
+class WatchConfig:
+    """Who hears of a night, and what its machines cost."""
+
+    log: str | None  # file of JSON lines, "-" for stderr
+    notify: tuple[SecretStr, ...]  # Apprise URLs; they hold tokens, so `runs` must not show them
+    notify_on: tuple[Event, ...]
+    deadline_minutes: Positive | None  # after the night's start
+    linger_seconds: Annotated[float, Field(ge=0)]  # at the end, for metrics to be scraped
+    price_per_core_hour: Annotated[float, Field(ge=0)]
+    price_per_gpu_hour: Annotated[float, Field(ge=0)]
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class Config:
     """One run, whole."""
 
@@ -163,6 +178,7 @@ class Config:
     verbose: bool
     resume: bool  # units that are done, from the same inputs, are not computed again
     run: str | None  # of task=repair and task=rollback
+    closed: tuple[str, ...]  # sites that are no more: their missing partitions are no fault
     first: Annotated[Day | None, Field(alias="from")]  # of task=backfill
     last: Annotated[Day | None, Field(alias="to")]
     order: str | None  # of task=explain
@@ -175,6 +191,7 @@ class Config:
     maintenance: MaintenanceConfig
     slotting: SlottingConfig
     retention: RetentionConfig
+    watch: WatchConfig
 
 
 def dump(config: Config) -> dict[str, object]:

@@ -86,6 +86,8 @@ def run_night(config: Config, progress: Progress, stop: threading.Event) -> Nigh
         lock.check()
         _commit_rejects(run, list(outcomes.values()))
         night = Night(run, outcomes, started, time.perf_counter() - clock)
+        if night.complete and config.task == "night":
+            records.remember_sites(run, _lasting_sites(run, workloads))
         runs.append(night)
     return night
 
@@ -147,19 +149,21 @@ def _run_workload(
 ) -> Outcome:
     """Compute what no record of tonight's inputs covers, and publish it all."""
     started, clock = datetime.now(UTC), time.perf_counter()
-    units = workload.units(run, dims)
+    gone = _gone(workload, run)
+    units = sorted({*workload.units(run, dims), *(parcel.unit for parcel in gone)})
     reused: list[Parcel] = []
-    computed: list[Parcel] = []
+    computed = gone
     reason = records.STOPPED if stop.is_set() else records.CRASHED
     try:
         if workload.train and not stop.is_set() and _champion(workload, run) is None:
             _train(workload, run, dims, progress)
-        prints = _fingerprints(workload, run, dims, units)
+        present = [unit for unit in units if unit not in {parcel.unit for parcel in gone}]
+        prints = _fingerprints(workload, run, dims, present)
         if run.config.resume:
             reused = records.done(run, workload.name, prints, workload.writes)
         progress(workload.name, len(reused), len(units))
         known = {parcel.unit for parcel in reused}
-        todo = [Parcel(u, fingerprint=prints[u]) for u in units if u not in known]
+        todo = [Parcel(u, fingerprint=prints[u]) for u in present if u not in known]
         for parcel in workload.run(run, dims, todo) if todo and not stop.is_set() else ():
             computed.append(parcel)
             progress(workload.name, len(reused) + len(computed), len(units))
@@ -179,6 +183,28 @@ def _run_workload(
         card=_champion(workload, run),
         failures=unpublished,
     )
+
+
+def _lasting_sites(run: Run, workloads: Sequence[Workload]) -> dict[str, set[str]]:
+    mb = run.config.cluster.max_unit_mb
+    tables = [workload.lasting for workload in workloads if workload.lasting is not None]
+    return {t: {u.site_id for u in lake.units(run.config.lake, t, mb)} for t in tables}
+
+
+def _gone(workload: Workload, run: Run) -> list[Parcel]:
+    """Sites that the last whole night had and that have no partition any more: failed units."""
+    if workload.lasting is None:
+        return []
+    night, sites = records.last_sites(run)
+    now = _lasting_sites(run, [workload])[workload.lasting]
+    return [
+        Parcel(
+            Unit(site_id),
+            failure=f"{workload.lasting} has no partition for {site_id}, as the night of {night} had; "
+            f"restore it, or say closed=[{site_id}] if the site is no more",
+        )
+        for site_id in sorted({*sites.get(workload.lasting, [])} - now - {*run.config.closed})
+    ]
 
 
 def _champion(workload: Workload, run: Run) -> Card | None:

@@ -22,6 +22,7 @@ PACKAGES = ("logistics", "ray", "torch", "ortools", "pyvrp", "polars", "deltalak
 
 
 MAX_TRIES = 3
+_SITES = "sites.json"
 STOPPED = "not begun, the night was told to stop"
 CRASHED = (
     f"its worker died {MAX_TRIES} times: it crashed, was killed or ran out of memory; "
@@ -109,6 +110,23 @@ def attempt(run: Run, workload: str, unit: Unit, limit_s: float | None = None) -
             raise CrashedError(CRASHED)
     mark = {"run_id": run.run_id, "tries": tries + 1, "at": time.time()}
     put(fs, path, json.dumps(mark).encode())
+
+
+def remember_sites(run: Run, sites: Mapping[str, Collection[str]]) -> None:
+    """Keep which sites each lasting table of a whole night had."""
+    fs, root = at(_folder(run))
+    content = {table: sorted(names) for table, names in sites.items()}
+    put(fs, f"{root}/{_SITES}", json.dumps(content).encode())
+
+
+def last_sites(run: Run) -> tuple[str, dict[str, list[str]]]:
+    """The date of the newest whole night up to this one, and the sites each table had."""
+    fs, root = at(f"{run.config.plan}/_units")
+    nights = sorted(path.split("/")[-2] for path in fs.glob(f"{root}/*/{_SITES}"))
+    before = [night for night in nights if night <= str(run.config.date)]
+    if not before:
+        return "", {}
+    return before[-1], json.loads(fs.cat_file(f"{root}/{before[-1]}/{_SITES}"))
 
 
 def stop(run: Run) -> None:

@@ -27,8 +27,9 @@ class Workload:
     """What a workload needs, may read and writes, and its functions.
 
     needs and reads name input tables (or output tables of tonight, which give the order);
-    a table in needs must be there, one in reads may be absent. upstream tells, per site, a digest
-    of what it takes from tonight's earlier workloads.
+    a table in needs must be there, one in reads may be absent. lasting names the site table whose
+    partitions hold a state or a history, which no site loses overnight. upstream tells, per site, a
+    digest of what it takes from tonight's earlier workloads.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Workload:
     writes: tuple[str, ...]
     units: Units
     run: Runner
+    lasting: str | None = None
     train: Trainer | None = None
     upstream: Upstream | None = None
 
@@ -66,6 +68,7 @@ WORKLOADS = (
         writes=("forecasts", "forecast_totals"),
         units=forecast.units,
         run=forecast.run,
+        lasting="sales",
         train=forecast.train,
     ),
     Workload(
@@ -76,6 +79,7 @@ WORKLOADS = (
         writes=("risks",),
         units=maintenance.units,
         run=maintenance.run,
+        lasting="telemetry",
         train=maintenance.train,
     ),
     Workload(
@@ -106,6 +110,7 @@ WORKLOADS = (
         writes=("slots_plan", "moves", "unplaced"),
         units=slotting.units,
         run=slotting.run,
+        lasting="slots",
         upstream=slotting.upstream,
     ),
 )

@@ -1,0 +1,172 @@
+#!/usr/bin/env -S sh -c 'd=$(dirname "$0"); "$d/setup" test && exec "$d/../.venv/bin/python" "$0" "$@"'
+"""What a night survives: real processes, real kills, on a Ray cluster of several nodes here.
+
+    scripts/bench_faults.py [--faults NAME,…] [--iterations N] [--out FILE.json]
+
+A small company is planned once undisturbed; then once for every fault, on a plan of its own, and
+every table is compared with the undisturbed one. A fault passes when the exit codes are those
+promised, the sites that fail are the ones hit (named in `runs` with the reason), and all other rows
+are the same. Prints fault, outcome and seconds lost; exit code 1 when one does not pass.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import polars as pl
+from faults import DAY, FAULTS, HERE, Result, Site
+from ray.cluster_utils import Cluster
+from rich.console import Console
+from rich.table import Table
+
+from logistics import plan
+from logistics.outputs import OUTPUTS
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = _options(arguments)
+    names = list(FAULTS) if options.faults == "all" else options.faults.split(",")
+    unknown = sorted(set(names) - FAULTS.keys())
+    if unknown:
+        print(f"no such fault: {', '.join(unknown)}; there are: {', '.join(FAULTS)}")
+        return 2
+    os.environ["PYTHONPATH"] = f"{HERE.parent}:{HERE}"
+    os.environ["RAY_DEDUP_LOGS"] = "0"
+    with tempfile.TemporaryDirectory(dir=options.dir) as folder:
+        results = _try(Path(folder), names, options.iterations)
+    _print(results)
+    if options.out:
+        Path(options.out).write_text(json.dumps([asdict(r) for r in results], indent=1))
+    return 0 if all(result.passed for result in results) else 1
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--faults", default="all", help=f"of {', '.join(FAULTS)}")
+    parser.add_argument("--iterations", type=int, default=400, help="per depot")
+    parser.add_argument("--dir", help="where the plans go while it works")
+    parser.add_argument("--out", help="write the results as JSON")
+    return parser.parse_args(arguments)
+
+
+def _try(folder: Path, names: Sequence[str], iterations: int) -> list[Result]:
+    first = Site(folder / "first", folder / "models", None, iterations)
+    _make(first)
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": 0,
+            "include_dashboard": False,
+            "object_store_memory": 150 * 2**20,
+        },
+    )
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1, object_store_memory=150 * 2**20)
+        whole = replace(first, address=cluster.address)
+        results = [_one("undisturbed", whole, None, cluster)]
+        for name in names:
+            if name != "undisturbed":
+                site = replace(whole, folder=folder / name.replace(" ", "-"))
+                site.folder.mkdir()
+                shutil.copytree(first.lake, site.lake)
+                results.append(_one(name, site, whole, cluster))
+                results[-1].seconds_lost = results[-1].seconds - results[0].seconds
+        return results
+    finally:
+        cluster.shutdown()
+
+
+def _make(site: Site) -> None:
+    """The company and its models, so that no night has to train."""
+    for more in (["task=world"], ["task=train", "workload=forecast"],
+                 ["task=train", "workload=maintenance"]):  # fmt: skip
+        night = site.start(*more)
+        said = night.communicate()[0]
+        if night.returncode:
+            raise SystemExit(f"{' '.join(more)} ended with {night.returncode}: {said}")
+
+
+def _one(name: str, site: Site, whole: Site | None, cluster: Cluster) -> Result:
+    function, exit_codes, hits = FAULTS[name]
+    print(f"{name} …", file=sys.stderr, flush=True)
+    started = time.perf_counter()
+    result = function(site, cluster)
+    result.fault, result.seconds = name, time.perf_counter() - started
+    _judge(site, whole, result, hits)
+    hit = {unit.partition("~")[0] for unit in result.failed}
+    result.passed = (
+        result.exit_codes == exit_codes
+        and hit == hits
+        and not result.different
+        and "Traceback" not in result.said
+        and "NOT" not in result.note
+    )
+    if not result.passed:
+        print(result.said[-3000:], file=sys.stderr)
+    return result
+
+
+def _judge(site: Site, whole: Site | None, result: Result, hits: set[str]) -> None:
+    """Fill in what `runs` and the tables say."""
+    runs = plan.read_runs(str(site.plan))
+    if runs is None:
+        result.different = list(OUTPUTS)
+        return
+    newest = runs.sort("started_at")["run_id"][-1]
+    last = runs.filter(pl.col("run_id") == newest, pl.col("workload") != "night")
+    for row in last.iter_rows(named=True):
+        result.failed |= dict(failure.split(": ", 1) for failure in row["failures"])
+    result.reused = last["units_reused"].sum()
+    if whole is None:
+        return
+    written = {rows["table"] for tables in last["rows_written"] for rows in tables} | {"rejects"}
+    for table in written - ({"rejects"} if hits else set()):
+        mine, theirs = (_rows(s, table, hits) for s in (site, whole))
+        if (mine is None) != (theirs is None) or not (mine is None or mine.equals(theirs)):
+            result.different.append(table)
+
+
+def _rows(site: Site, table: str, without: set[str]) -> pl.DataFrame | None:
+    rows = plan.read_plan(str(site.plan), table, DAY)
+    if rows is None or not without:
+        return rows
+    kept = rows.filter(~pl.col(OUTPUTS[table].site).is_in(list(without)))
+    return None if kept.is_empty() else kept
+
+
+def _print(results: Sequence[Result]) -> None:
+    table = Table(box=None, header_style="dim")
+    for column in (
+        "fault",
+        "exit",
+        "failed alone",
+        "rest",
+        "reused",
+        "s",
+        "lost s",
+        "passed",
+        "note",
+    ):
+        table.add_column(column)
+    for r in results:
+        failed = ", ".join(sorted(r.failed)) or "nothing"
+        rest = f"differs: {', '.join(r.different)}" if r.different else "identical"
+        codes = " ".join(str(code) for code in r.exit_codes)
+        numbers = (str(r.reused), f"{r.seconds:.0f}", f"{r.seconds_lost:.0f}")
+        table.add_row(r.fault, codes, failed, rest, *numbers, "✓" if r.passed else "✗", r.note)
+    Console(width=150).print(table)
+    for r in results:
+        for unit, reason in r.failed.items():
+            print(f"{r.fault}: {unit}: {reason}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
