@@ -43,7 +43,7 @@ def start_ray(config: Config) -> None:
     context = ray.data.DataContext.get_current()
     context.use_datasource_v2 = False
     context.enable_progress_bars = config.verbose
-    context.execution_no_progress_timeout_s = 120
+    context.execution_no_progress_timeout_s = cluster.no_progress_s
     # A block whose worker is lost again and again costs its own unit, which the night misses and
     # reports, not the workload.
     context.max_errored_blocks = -1

@@ -74,6 +74,7 @@ class ClusterConfig:
     object_store_mb: Natural  # of a local Ray
     dashboard: bool
     max_unit_mb: Natural  # a site with more Parquet than this is split into buckets
+    no_progress_s: Natural  # after which a stuck pipeline is begun anew, waiting for nodes included
     kill_after_s: Natural  # a solve that runs longer is killed, and its site fails
 
 

@@ -7,15 +7,16 @@ that do not wait for each other run at once.
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from graphlib import TopologicalSorter
 from typing import cast
 
 import polars as pl
 import ray
+from ray.data.exceptions import ExecutionTimeoutError, SystemException
 
 from logistics import lake, plan, records, registry, runs
 from logistics.config import Config, Task
@@ -25,7 +26,23 @@ from logistics.registry import Card
 from logistics.storage import LakeError
 from logistics.tasks import reason_of
 from logistics.units import Parcel, Run, Unit, add_counts, add_figures, on_unit
+from logistics.watch import Watch
 from logistics.workloads import WORKLOADS, Dims, Workload, chosen
+
+# What ends a whole pipeline; Ray Data's own are no Ray errors.
+PIPELINE_FAULTS = (ray.exceptions.RayError, ExecutionTimeoutError, SystemException)
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """What every workload of one night works with."""
+
+    run: Run
+    dims: Dims
+    lock: Lock
+    stop: threading.Event
+    progress: Progress
+    watch: Watch
 
 
 class TrainingError(ValueError):
@@ -50,10 +67,12 @@ def as_it_was(config: Config) -> Config:
     """The config of the run that config.run names, to repair it: its failed units have no record,
     so the same night again computes them, and what depends on them.
 
-    Where Ray runs is today's choice. Raises LakeError when the run is not known.
+    Where Ray runs and who hears of it is today's choice. Raises LakeError for no such run.
     """
     then = runs.config_of(config.plan, config.run or "")
-    return replace(then, cluster=config.cluster, verbose=config.verbose, resume=True)
+    return replace(
+        then, cluster=config.cluster, watch=config.watch, verbose=config.verbose, resume=True
+    )
 
 
 def asked_for(config: Config) -> list[tuple[Task, date]]:
@@ -74,21 +93,33 @@ def run_night(config: Config, progress: Progress, stop: threading.Event) -> Nigh
     LakeError when another run of the same night is under way.
     """
     run = Run(f"{config.date}-{uuid.uuid4().hex[:8]}", config)
-    with hold(config.plan, str(config.date), run.run_id, against="tidy") as lock:
+    name = str(config.date)
+    with (
+        hold(config.plan, name, run.run_id, against="tidy") as lock,
+        Watch(config, run.run_id) as watch,
+    ):
         started, clock = datetime.now(UTC), time.perf_counter()
         workloads = chosen(config.task)
         dims, door = _enter_company(run, workloads)
+        watch.workload_ended(door)
+        works = Works(run, dims, lock, stop, progress, watch)
         outcomes = {"company": door}
-        for outcome in _in_order(
-            workloads, lambda w: _run_workload(w, run, dims, progress, lock, stop), run, stop
-        ):
+        for outcome in _in_order(works, workloads):
             outcomes[outcome.workload] = outcome
+            watch.workload_ended(outcome)
         lock.check()
-        _commit_rejects(run, list(outcomes.values()))
+        try:
+            _commit_rejects(run, list(outcomes.values()))
+        except LakeError as fault:
+            outcomes["company"] = replace(door, failures={"rejects": str(fault)})
         night = Night(run, outcomes, started, time.perf_counter() - clock)
         if night.complete and config.task == "night":
             records.remember_sites(run, _lasting_sites(run, workloads))
-        runs.append(night)
+        try:
+            runs.append(night)
+        except LakeError as fault:
+            night = replace(night, unrecorded=str(fault))
+        watch.night_ended(night)
     return night
 
 
@@ -139,50 +170,71 @@ def _enter_company(run: Run, workloads: Sequence[Workload]) -> tuple[Dims, Outco
     return dims, _outcome("company", started, clock, [parcel])
 
 
-def _run_workload(
-    workload: Workload,
-    run: Run,
-    dims: Dims,
-    progress: Progress,
-    lock: Lock,
-    stop: threading.Event,
-) -> Outcome:
+def _run_workload(works: Works, workload: Workload) -> Outcome:
     """Compute what no record of tonight's inputs covers, and publish it all."""
     started, clock = datetime.now(UTC), time.perf_counter()
+    run, dims, stop = works.run, works.dims, works.stop
     gone = _gone(workload, run)
-    units = sorted({*workload.units(run, dims), *(parcel.unit for parcel in gone)})
+    present = sorted({*workload.units(run, dims)} - {parcel.unit for parcel in gone})
+    units = len(present) + len(gone)
     reused: list[Parcel] = []
     computed = gone
     reason = records.STOPPED if stop.is_set() else records.CRASHED
     try:
         if workload.train and not stop.is_set() and _champion(workload, run) is None:
-            _train(workload, run, dims, progress)
-        present = [unit for unit in units if unit not in {parcel.unit for parcel in gone}]
+            _train(workload, run, dims, works.progress)
         prints = _fingerprints(workload, run, dims, present)
         if run.config.resume:
             reused = records.done(run, workload.name, prints, workload.writes)
-        progress(workload.name, len(reused), len(units))
+        works.progress(workload.name, len(reused), units)
+        works.watch.begun(workload.name, units, len(reused))
+        for parcel in reused:
+            works.watch.unit_done(workload.name, parcel, reused=True)
         known = {parcel.unit for parcel in reused}
         todo = [Parcel(u, fingerprint=prints[u]) for u in present if u not in known]
-        for parcel in workload.run(run, dims, todo) if todo and not stop.is_set() else ():
+        for parcel in _run_units(workload, run, dims, todo, stop):
             computed.append(parcel)
-            progress(workload.name, len(reused) + len(computed), len(units))
-    except ray.exceptions.RayError as fault:
+            works.progress(workload.name, len(reused) + len(computed), units)
+            works.watch.unit_done(workload.name, parcel)
+    except PIPELINE_FAULTS as fault:
         # A crashed actor pool, or a model that cannot be trained, ends its workload, not the night.
         reason = reason_of(fault)
-    lost = set(units) - {parcel.unit for parcel in (*reused, *computed)}
+    lost = {*present} - {parcel.unit for parcel in (*reused, *computed)}
     computed += [Parcel(unit, failure=reason) for unit in sorted(lost)]
-    written, unpublished = _publish(run, workload.writes, [*reused, *computed], lock, stop)
+    parcels = [*reused, *computed]
+    written, unpublished = _publish(run, workload.writes, parcels, works.lock, stop)
     return _outcome(
         workload.name,
         started,
         clock,
-        [*reused, *computed],
+        parcels,
         reused=len(reused),
         written=written,
         card=_champion(workload, run),
         failures=unpublished,
     )
+
+
+def _run_units(
+    workload: Workload, run: Run, dims: Dims, todo: Sequence[Parcel], stop: threading.Event
+) -> Iterator[Parcel]:
+    """Every unit's parcel, and those that Ray lost on the way once more.
+
+    A node that goes takes blocks with it, and Ray 2.60 does not always make them again: seen was a
+    write that waited for its input until the no-progress limit ended the whole pipeline.
+    """
+    for last in (False, False, True):
+        lost = {parcel.unit: parcel for parcel in todo}
+        if not lost or stop.is_set():
+            return
+        try:
+            for parcel in workload.run(run, dims, list(lost.values())):
+                lost.pop(parcel.unit)
+                yield parcel
+        except PIPELINE_FAULTS:
+            if last:
+                raise
+        todo = list(lost.values())
 
 
 def _lasting_sites(run: Run, workloads: Sequence[Workload]) -> dict[str, set[str]]:
@@ -200,7 +252,7 @@ def _gone(workload: Workload, run: Run) -> list[Parcel]:
     return [
         Parcel(
             Unit(site_id),
-            failure=f"{workload.lasting} has no partition for {site_id}, as the night of {night} had; "
+            failure=f"{workload.lasting} has no partition for {site_id}, as on {night}; "
             f"restore it, or say closed=[{site_id}] if the site is no more",
         )
         for site_id in sorted({*sites.get(workload.lasting, [])} - now - {*run.config.closed})
@@ -307,12 +359,7 @@ def _outcome(
     )
 
 
-def _in_order(
-    workloads: Sequence[Workload],
-    start: Callable[[Workload], Outcome],
-    run: Run,
-    stop: threading.Event,
-) -> Iterator[Outcome]:
+def _in_order(works: Works, workloads: Sequence[Workload]) -> Iterator[Outcome]:
     """Run every workload once those whose tables it reads have ended; independent ones at once."""
     writers = {table: w.name for w in workloads for table in w.writes}
     graph = TopologicalSorter(
@@ -326,12 +373,12 @@ def _in_order(
         try:
             while graph.is_active():
                 for name in graph.get_ready():
-                    running[threads.submit(start, by_name[name])] = name
+                    running[threads.submit(_run_workload, works, by_name[name])] = name
                 for ended in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
                     yield ended.result()
                     graph.done(running.pop(ended))
-                if stop.is_set() and not told:
-                    records.stop(run)
+                if works.stop.is_set() and not told:
+                    records.stop(works.run)
                     told = True
         except KeyboardInterrupt:
             ray.shutdown()  # else the threads would wait for their tasks

@@ -56,10 +56,12 @@ class Night:
     outcomes: Mapping[str, Outcome]
     started_at: datetime
     seconds: float
+    unrecorded: str | None = None  # why `runs` does not have it
 
     @property
     def complete(self) -> bool:
-        return not any(outcome.failures for outcome in self.outcomes.values())
+        failed = any(outcome.failures for outcome in self.outcomes.values())
+        return not failed and self.unrecorded is None
 
     @property
     def stopped(self) -> bool:

@@ -19,7 +19,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from logistics.outputs import OUTPUTS, REJECTS, Output
-from logistics.storage import LakeError, absolute, at, put
+from logistics.storage import LakeError, absolute, at, one_line, put
 from logistics.units import Run, StagedFile, Unit
 
 _TRIES = 5  # of a commit that another writer of the same table keeps overtaking
@@ -73,7 +73,10 @@ def commit(run: Run, table: str, files: Sequence[StagedFile], only: Sequence[str
     """
     wanted = {file.path: file for file in files}
     for attempt in range(_TRIES):
-        delta = _open_or_create(run.config.plan, OUTPUTS[table])
+        try:
+            delta = _open_or_create(run.config.plan, OUTPUTS[table])
+        except (DeltaError, OSError) as fault:
+            raise LakeError(f"{table} cannot be committed: {one_line(fault)}") from None
         current = _night_files(delta, OUTPUTS[table], run.config.date)
         if only:
             current = {path: file for path, file in current.items() if _site(file) in only}
@@ -85,7 +88,7 @@ def commit(run: Run, table: str, files: Sequence[StagedFile], only: Sequence[str
             _transact(delta, OUTPUTS[table], [*adds, *removes])
         except CommitFailedError as fault:
             if attempt == _TRIES - 1:
-                raise LakeError(f"{table} cannot be committed: {fault}") from None
+                raise LakeError(f"{table} cannot be committed: {one_line(fault)}") from None
         else:
             return
 
@@ -187,9 +190,14 @@ def versions(plan: str) -> dict[str, int]:
 
 
 def append_run(plan: str, rows: pl.DataFrame) -> None:
-    """Add rows to the `runs` table; runs are never replaced."""
+    """Add rows to the `runs` table; runs are never replaced. Raises LakeError when it cannot."""
     # The schema grows with the program; older rows have null in newer columns.
-    write_deltalake(f"{absolute(plan)}/runs", rows.to_arrow(), mode="append", schema_mode="merge")
+    try:
+        write_deltalake(
+            f"{absolute(plan)}/runs", rows.to_arrow(), mode="append", schema_mode="merge"
+        )
+    except (DeltaError, OSError) as fault:
+        raise LakeError(f"runs cannot be written: {one_line(fault)}") from None
 
 
 def read_runs(plan: str) -> pl.DataFrame | None:
@@ -296,7 +304,7 @@ def _transact(
     except CommitFailedError:
         raise
     except (DeltaError, OSError) as fault:
-        raise LakeError(f"{output.name} cannot be committed: {fault}") from None
+        raise LakeError(f"{output.name} cannot be committed: {one_line(fault)}") from None
 
 
 def _open_or_create(plan: str, output: Output) -> DeltaTable:

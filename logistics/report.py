@@ -21,6 +21,7 @@ from rich.table import Table
 
 from logistics import explain as story
 from logistics.config import Config
+from logistics.cost import cost
 from logistics.outcome import Night, Outcome, Progress
 from logistics.outputs import OUTPUTS
 from logistics.registry import Card
@@ -147,6 +148,11 @@ def summary(night: Night) -> int:
             )
         if len(outcome.failures) > _MOST:
             _out.print(f"          and {len(outcome.failures) - _MOST} more, all in `runs`")
+    if night.unrecorded is not None:
+        _out.print(f"[bold red]failed[/]    {_plain(night.unrecorded)}")
+    if night.unrecorded is not None:
+        _out.print(f"[bold red]failed[/]    {_plain(night.unrecorded)}")
+    _out.print(f"cost      {cost(config, night.outcomes)}")
     _out.print(f"plan      {config.plan}  ({', '.join(_written(night.outcomes))})")
     _out.print(_next_step(night))
     if night.stopped:

@@ -29,7 +29,17 @@ from logistics import report
 from logistics.config import Config, ConfigError, parse
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-GROUPS = ("task", "world", "cluster", "forecast", "routes", "maintenance", "slotting", "retention")
+GROUPS = (
+    "task",
+    "world",
+    "cluster",
+    "forecast",
+    "routes",
+    "maintenance",
+    "slotting",
+    "retention",
+    "watch",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -119,7 +129,7 @@ def _run(config: Config) -> int:
     if config.task == "explain":
         return report.explain(config)
     # Ray and Torch take seconds to import: only once the request is known to be sound.
-    from logistics import cluster, night, upkeep
+    from logistics import cluster, night, notice, upkeep, watch
     from logistics.storage import LakeError
     from logistics.workloads import chosen
     from logistics.world import batch as world
@@ -131,6 +141,7 @@ def _run(config: Config) -> int:
             return report.rolled_back(config, *upkeep.roll_back(config))
         if config.task == "repair":
             config = night.as_it_was(config)
+        notice.check(config.watch.notify)
         make = config.task == "world" or (
             config.made and not world.exists(config.world, config.lake, config.seed)
         )
@@ -156,6 +167,7 @@ def _run(config: Config) -> int:
                 ]
         return max((report.summary(finished) for finished in nights), default=report.nothing())
     except (LakeError, night.TrainingError, world.WorldError) as fault:
+        watch.refused(config, str(fault))
         return report.refuse(str(fault))
 
 

@@ -1,6 +1,7 @@
 """Places of files: a local folder or any URL fsspec knows. Knows nothing of what is stored."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -71,6 +72,11 @@ def _aside(path: str, content: bytes) -> Iterator[str]:
     finally:
         with suppress(FileNotFoundError):
             os.remove(part)
+
+
+def one_line(fault: Exception) -> str:
+    """What an exception says, without line breaks and terminal colours."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(fault)).split())
 
 
 def stamp(info: Mapping[str, object]) -> str:

@@ -40,7 +40,7 @@ def solve_each(
             yield Parcel(parcel.unit, failure=reason)
 
 
-def reason_of(fault: ray.exceptions.RayError) -> str:
+def reason_of(fault: Exception) -> str:
     """The last line of what Ray tells: the exception itself, without the way it took."""
     return str(fault).strip().splitlines()[-1]
 

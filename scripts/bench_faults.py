@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'd=$(dirname "$0"); "$d/setup" test && exec "$d/../.venv/bin/python" "$0" "$@"'
+#!/usr/bin/env -S sh -c 'd=$(dirname "$0"); $d/setup test && exec $d/../.venv/bin/python "$0" "$@"'
 """What a night survives: real processes, real kills, on a Ray cluster of several nodes here.
 
     scripts/bench_faults.py [--faults NAME,…] [--iterations N] [--out FILE.json]
@@ -124,13 +124,14 @@ def _judge(site: Site, whole: Site | None, result: Result, hits: set[str]) -> No
     last = runs.filter(pl.col("run_id") == newest, pl.col("workload") != "night")
     for row in last.iter_rows(named=True):
         result.failed |= dict(failure.split(": ", 1) for failure in row["failures"])
-    result.reused = last["units_reused"].sum()
+    result.reused = int(last["units_reused"].sum())
     if whole is None:
         return
     written = {rows["table"] for tables in last["rows_written"] for rows in tables} | {"rejects"}
     for table in written - ({"rejects"} if hits else set()):
         mine, theirs = (_rows(s, table, hits) for s in (site, whole))
-        if (mine is None) != (theirs is None) or not (mine is None or mine.equals(theirs)):
+        same = mine is theirs if mine is None or theirs is None else mine.equals(theirs)
+        if not same:
             result.different.append(table)
 
 

@@ -128,6 +128,7 @@ def driver_killed_three_times(site: Site, cluster: Cluster) -> Result:
         night = site.start()
         site.wait_for_units(night, units)
         os.killpg(night.pid, signal.SIGKILL)
+        night.wait()
         killed.append(night)
     return finish(site, "", *killed, site.start())
 

@@ -7,6 +7,7 @@ count of failed initialisations. Run as a program it fills a cluster's object st
 """
 
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -35,11 +36,13 @@ def break_worker() -> None:
 
 
 def _break_solver(kind: str, depot_id: str) -> None:
+    from logistics import tasks
     from logistics.routes import batch
+    from logistics.units import Parcel, Run
 
     solve = batch._plan
 
-    def broken(run: Any, dims: Any, parcel: Any) -> Any:
+    def broken(run: Run, dims: tasks.Tables, parcel: Parcel) -> Parcel:
         if parcel.unit.site_id != depot_id:
             return solve(run, dims, parcel)
         if kind == "segfault":
@@ -47,7 +50,7 @@ def _break_solver(kind: str, depot_id: str) -> None:
         ctypes.PyDLL(None).sleep(3600)  # PyDLL keeps the interpreter's lock, as a stuck solver may
         raise AssertionError("a hanging solver has returned")
 
-    batch._plan = broken
+    batch._plan = broken  # type: ignore[assignment]
 
 
 def _break_loading(folder: Path) -> None:
@@ -70,7 +73,7 @@ def fill_object_store(address: str) -> None:
     import numpy as np
     import ray
 
-    ray.init(address, logging_level="ERROR", log_to_driver=False)
+    ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
 
     @ray.remote(num_cpus=0)

@@ -1,0 +1,33 @@
+"""What a night costs, against hand-computed numbers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from logistics.cost import Hours, cost
+from tests.nights import FORECAST, ROUTES
+from tests.settings import config
+
+
+def test_cost_is_hours_held_times_price(tmp_path: Path) -> None:
+    base = config(
+        tmp_path,
+        "forecast.num_gpus=0.5",
+        "watch.price_per_core_hour=0.1",
+        "watch.price_per_gpu_hour=4",
+    )
+    spent = cost(base, {"routes": ROUTES, "forecast": FORECAST})
+    # 1 h × 0.5 + 0.5 h × 0.25 + 0.1 h × 0.5 cores; 0.5 h × 0.5 GPU
+    assert spent.hours["forecast"].core == pytest.approx(0.675)
+    assert spent.hours["forecast"].gpu == pytest.approx(0.25)
+    assert spent.hours["routes"] == Hours(core=2.0, gpu=0.0)
+    assert spent.price(spent.total) == pytest.approx(2.675 * 0.1 + 0.25 * 4)
+    told = "2.7 core-hours, 0.25 GPU-hours: 1.3 EUR (forecast 1.1, routes 0.2)"
+    assert str(spent) == told
+
+
+def test_a_night_that_computed_nothing_costs_nothing(tmp_path: Path) -> None:
+    reused = replace(ROUTES, step_seconds={})
+    spent = cost(config(tmp_path), {"routes": reused})
+    assert str(spent) == "0 core-hours, 0 GPU-hours: 0 EUR"
