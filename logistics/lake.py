@@ -7,7 +7,7 @@ staged for the plan's `rejects`.
 import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from urllib.parse import unquote
 
@@ -18,7 +18,7 @@ from deltalake import DeltaTable
 from fsspec import AbstractFileSystem
 
 from logistics import plan
-from logistics.contracts import Checked, Contract, TableError, check
+from logistics.contracts import Checked, Contract, TableError, check, read_table
 from logistics.storage import LakeError, absolute, at, stamp
 from logistics.tables import CONTRACTS
 from logistics.units import Count, Run, StagedFile, Unit
@@ -50,15 +50,19 @@ def tables(lake: str) -> list[str]:
     return [name for name in CONTRACTS if name in names]
 
 
-def units(lake: str, table: str, max_unit_mb: int) -> list[Unit]:
-    """The sites of a fact table; a site with more Parquet than max_unit_mb comes in buckets."""
-    contract = CONTRACTS[table]
-    sizes = _site_bytes(lake, contract)
+def units(lake: str, tables: Sequence[str], max_unit_mb: int) -> list[Unit]:
+    """The sites of any of these tables, so that no row belongs to nobody.
+
+    A site with more Parquet than max_unit_mb in the first of them comes in buckets.
+    """
+    first, *others = [CONTRACTS[table] for table in tables]
+    sizes = _site_bytes(lake, first)
     found = []
-    for site_id, size in sorted(sizes.items()):
-        buckets = ceil(size / (max_unit_mb * 2**20)) if contract.bucket_by else 1
-        found += [Unit(site_id, bucket, max(buckets, 1)) for bucket in range(max(buckets, 1))]
-    return found
+    for site_id, size in sizes.items():
+        buckets = max(ceil(size / (max_unit_mb * 2**20)), 1) if first.bucket_by else 1
+        found += [Unit(site_id, bucket, buckets) for bucket in range(buckets)]
+    more = {site_id for table in others for site_id in _site_bytes(lake, table)} - sizes.keys()
+    return sorted([*found, *(Unit(site_id) for site_id in more)])
 
 
 def states(lake: str, table: str) -> dict[str | None, str]:
@@ -157,8 +161,10 @@ def _site_bytes(lake: str, contract: Contract) -> dict[str, int]:
             sizes[value] = sizes.get(value, 0) + info["size"]
         else:
             with fs.open(path) as file:
-                rows = pl.read_parquet(file, columns=[site]).lazy()
-            sizes |= {name: sizes.get(name, 0) for name in _distinct(rows, site)}
+                rows = _read_file(file, path, replace(contract, columns={}, extra=None), {})
+            if site not in rows.columns:
+                raise LakeError(f"{contract.name}: {path} has no column {site} that tells its site")
+            sizes |= {name: sizes.get(name, 0) for name in _distinct(rows.lazy(), site)}
     return sizes
 
 
@@ -180,43 +186,50 @@ def _distinct(rows: pl.LazyFrame, column: str) -> list[str]:
 
 
 def _read(lake: str, contract: Contract, unit: Unit) -> pl.DataFrame:
-    """A unit's raw rows, as found, with hive partition values as columns."""
+    """A unit's rows in the contract's types, with hive partition values as columns."""
     fs, root = at(f"{lake}/{contract.name}")
     site = contract.site
     if _is_delta(fs, root):
         lazy = pl.scan_delta(absolute(f"{lake}/{contract.name}"))
         if site is not None:
             lazy = lazy.filter(pl.col(site).cast(pl.String).fill_null(UNKNOWN) == unit.site_id)
-        return _of_bucket(_project(lazy, contract).collect(), contract, unit)
+        try:
+            found = _project(lazy, contract).collect()
+        except pl.exceptions.PolarsError as fault:
+            raise LakeError(f"{contract.name} cannot be read as Delta: {fault}") from None
+        return _of_bucket(read_table(found.to_arrow(), contract), contract, unit)
     parts = []
     for path, _ in _files(fs, root):
         values = _hive_values(path[len(root) :])
         if site is not None and values.get(site, unit.site_id) != unit.site_id:
             continue
         with fs.open(path) as file:
-            part = _read_file(file, path, contract).with_columns(
-                pl.lit(None if value == UNKNOWN else value, dtype=pl.String).alias(column)
-                for column, value in values.items()
-                if column in contract.columns
-            )
-        if site is not None and site not in values and site in part.columns:
-            part = part.filter(pl.col(site).cast(pl.String).fill_null(UNKNOWN) == unit.site_id)
+            part = _read_file(file, path, contract, values)
+        if site is not None and site not in values:
+            if site not in part.columns:
+                raise LakeError(f"{contract.name}: {path} has no column {site} that tells its site")
+            part = part.filter(pl.col(site).fill_null(UNKNOWN) == unit.site_id)
         parts.append(_of_bucket(part, contract, unit))
     empty = pl.DataFrame(schema={name: column.dtype for name, column in contract.columns.items()})
-    return pl.concat(parts, how="diagonal_relaxed") if parts else empty
+    return pl.concat(parts, how="diagonal") if parts else empty
 
 
-def _read_file(file: object, path: str, contract: Contract) -> pl.DataFrame:
+def _read_file(
+    file: object, path: str, contract: Contract, values: Mapping[str, str]
+) -> pl.DataFrame:
+    """values: of the hive partition, which stand for columns of the file."""
     try:
         parquet = pq.ParquetFile(file)
-        wanted = parquet.schema_arrow.names
+        wanted = [name for name in parquet.schema_arrow.names if name not in values]
         if contract.extra is None:
-            wanted = [name for name in wanted if name in contract.columns]
-        rows = pl.from_arrow(parquet.read(columns=wanted))
+            wanted = [name for name in wanted if name in {*contract.columns, contract.site}]
+        found = parquet.read(columns=wanted)
     except (pa.ArrowException, OSError) as fault:
         raise LakeError(f"{contract.name}: {path} cannot be read as Parquet: {fault}") from None
-    assert isinstance(rows, pl.DataFrame)
-    return rows
+    for column, value in values.items():
+        text = pa.scalar(None if value == UNKNOWN else value, pa.string())
+        found = found.append_column(column, pa.repeat(text, parquet.metadata.num_rows))
+    return read_table(found, contract)
 
 
 def _project(rows: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:

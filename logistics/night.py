@@ -174,8 +174,7 @@ def _run_workload(works: Works, workload: Workload) -> Outcome:
     """Compute what no record of tonight's inputs covers, and publish it all."""
     started, clock = datetime.now(UTC), time.perf_counter()
     run, dims, stop = works.run, works.dims, works.stop
-    gone = _gone(workload, run)
-    present = sorted({*workload.units(run, dims)} - {parcel.unit for parcel in gone})
+    gone, present = _units(workload, run, dims)
     units = len(present) + len(gone)
     reused: list[Parcel] = []
     computed = gone
@@ -215,6 +214,16 @@ def _run_workload(works: Works, workload: Workload) -> Outcome:
     )
 
 
+def _units(workload: Workload, run: Run, dims: Dims) -> tuple[list[Parcel], list[Unit]]:
+    """The units that cannot be begun, failed with the reason, and those that can."""
+    try:
+        gone = _gone(workload, run)
+        present = {*workload.units(run, dims)} - {parcel.unit for parcel in gone}
+    except LakeError as fault:
+        return [Parcel(Unit("all sites"), failure=str(fault))], []
+    return gone, sorted(present)
+
+
 def _run_units(
     workload: Workload, run: Run, dims: Dims, todo: Sequence[Parcel], stop: threading.Event
 ) -> Iterator[Parcel]:
@@ -240,7 +249,7 @@ def _run_units(
 def _lasting_sites(run: Run, workloads: Sequence[Workload]) -> dict[str, set[str]]:
     mb = run.config.cluster.max_unit_mb
     tables = [workload.lasting for workload in workloads if workload.lasting is not None]
-    return {t: {u.site_id for u in lake.units(run.config.lake, t, mb)} for t in tables}
+    return {t: {u.site_id for u in lake.units(run.config.lake, [t], mb)} for t in tables}
 
 
 def _gone(workload: Workload, run: Run) -> list[Parcel]:
@@ -294,8 +303,11 @@ def _publish(
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Commit every output table of a workload; the rows of each, and the tables that failed.
 
-    A night that is stopped leaves the sites it has not finished as they are: it is to go on.
+    A night that is stopped leaves the sites it has not finished as they are: it is to go on. So
+    does one that has nothing to publish in their place.
     """
+    if parcels and all(parcel.failure is not None for parcel in parcels):
+        return {}, {}
     unfinished = {p.unit.site_id for p in parcels if p.failure is not None} if stop.is_set() else {}
     only = sorted({parcel.unit.site_id for parcel in parcels} - {*unfinished})
     if unfinished and not only:

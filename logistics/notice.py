@@ -5,7 +5,6 @@ Knows outcomes and cost, nothing of Ray.
 
 import logging
 from collections.abc import Iterator, Sequence
-from datetime import date
 
 import apprise
 from pydantic import SecretStr
@@ -48,8 +47,8 @@ def send(config: WatchConfig, event: Event, title: str, body: str) -> str | None
         return None if sent else told.getvalue().strip()
 
 
-def title(run_date: date, what: str) -> str:
-    return f"logistics: night {run_date} {what}"
+def title(config: Config, what: str) -> str:
+    return f"logistics: {config.task} {config.date} {what}"
 
 
 def ended(night: Night, cost: Cost) -> tuple[Event, str, str]:
@@ -58,25 +57,27 @@ def ended(night: Night, cost: Cost) -> tuple[Event, str, str]:
     failed = [
         f"{o.workload} {unit}: {why}" for o in outcomes for unit, why in sorted(o.failures.items())
     ]
+    if night.unrecorded is not None:
+        failed.insert(0, f"the run is not in `runs`: {night.unrecorded}")
     body = [*_failures(failed), _tally(night), f"cost: {cost}", f"plan: {config.plan}"]
     if night.complete:
-        return "success", title(config.date, "is planned"), "\n".join(body)
+        return "success", title(config, "is planned"), "\n".join(body)
     what = "stopped" if night.stopped else "failed"
     go_on = f"python -m logistics.run task=repair run={night.run.run_id} plan={config.plan}"
     body.append(f"to go on, mend what failed and run again, or: {go_on}")
-    return "failure", title(config.date, what), "\n".join(body)
+    return "failure", title(config, what), "\n".join(body)
 
 
 def broken(config: Config, reason: str) -> tuple[Event, str, str]:
-    """(event, title, body) of a night that could not be carried out at all."""
+    """(event, title, body) of a task that could not be carried out at all."""
     body = f"{reason}\nplan: {config.plan}\nto go on, mend it and run the same command again"
-    return "failure", title(config.date, "failed"), body
+    return "failure", title(config, "failed"), body
 
 
 def late(config: Config, run_id: str, waiting: str) -> tuple[Event, str, str]:
     """(event, title, body) of a night that is not over by its deadline."""
     body = f"run {run_id} is not over after {config.watch.deadline_minutes:g} minutes; {waiting}"
-    return "late", title(config.date, "is late"), body
+    return "late", title(config, "is late"), body
 
 
 def _failures(failed: Sequence[str]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from logistics.outputs import OUTPUTS, REJECTS, Output
 from logistics.storage import LakeError, absolute, at, one_line, put
 from logistics.units import Run, StagedFile, Unit
 
+_LONGEST = 150  # of a name in a path: two of them and a digest must stay below 255 bytes
 _TRIES = 5  # of a commit that another writer of the same table keeps overtaking
 
 
@@ -240,7 +241,10 @@ def _digest(content: bytes) -> str:
 
 def _path_safe(name: str) -> str:
     """A file or folder name for any id; readers of hive paths decode it to the id again."""
-    return quote(name, safe="") if name not in (".", "..") else name.replace(".", "%2E")
+    quoted = quote(name, safe="") if name not in (".", "..") else name.replace(".", "%2E")
+    if len(quoted) > _LONGEST:
+        raise LakeError(f"{name[:40]}…: a site's name of {len(name)} characters fits no file name")
+    return quoted
 
 
 def _night_files(delta: DeltaTable, output: Output, run_date: date) -> dict[str, StagedFile]:

@@ -150,8 +150,6 @@ def summary(night: Night) -> int:
             _out.print(f"          and {len(outcome.failures) - _MOST} more, all in `runs`")
     if night.unrecorded is not None:
         _out.print(f"[bold red]failed[/]    {_plain(night.unrecorded)}")
-    if night.unrecorded is not None:
-        _out.print(f"[bold red]failed[/]    {_plain(night.unrecorded)}")
     _out.print(f"cost      {cost(config, night.outcomes)}")
     _out.print(f"plan      {config.plan}  ({', '.join(_written(night.outcomes))})")
     _out.print(_next_step(night))

@@ -10,18 +10,26 @@ import polars as pl
 
 from logistics.contracts import Column, Contract
 
-ID = Column(pl.String())
+ID = Column(pl.String(), name=True)
 DAY = Column(pl.Date())
 AT = Column(pl.Datetime("us"))
 LAT = Column(pl.Float64(), at_least=-90, at_most=90)
 LON = Column(pl.Float64(), at_least=-180, at_most=180)
 SHARE = Column(pl.Float64(), at_least=0, at_most=1)
-AMOUNT = Column(pl.Float64(), at_least=0)
-POSITIVE = Column(pl.Float64(), above=0)
-SECONDS = Column(pl.Int64(), at_least=0)
+# The upper limits are far beyond what is real. They keep sums exact and float32 finite: a single
+# 1e300 would cost its whole site.
+AMOUNT = Column(pl.Float64(), at_least=0, at_most=1e9)
+POSITIVE = Column(pl.Float64(), above=0, at_most=1e9)
+LOAD_KG = replace(AMOUNT, at_most=1e6)
+LOAD_M3 = replace(AMOUNT, at_most=1e5)
+ROOM_KG = replace(POSITIVE, at_most=1e6)
+ROOM_M3 = replace(POSITIVE, at_most=1e5)
+PLACE_M = Column(pl.Float64(), at_least=-1e6, at_most=1e6)
+SECONDS = Column(pl.Int64(), at_least=0, at_most=7 * 24 * 3600)
 # A shift may end after midnight, so a time of day may reach into the next day.
 TIME_OF_DAY_S = Column(pl.Int64(), at_least=0, at_most=36 * 3600)
-COUNT = Column(pl.Int64(), at_least=0)
+COUNT = Column(pl.Int64(), at_least=0, at_most=10**9)
+SIGNAL = Column(pl.Float64(), at_least=-1e12, at_most=1e12)
 FLAG = Column(pl.Boolean())
 SKILLS = Column(pl.List(pl.String()), required=False)
 WINDOWS = Column(
@@ -75,7 +83,7 @@ SIGNALS = Contract(
     "signals",
     key=("dc_id", "date", "name"),
     site="dc_id",
-    columns={"dc_id": ID, "date": DAY, "name": ID, "value": Column(pl.Float64())},
+    columns={"dc_id": ID, "date": DAY, "name": ID, "value": SIGNAL},
 )
 ITEMS = Contract(
     "items",
@@ -114,8 +122,8 @@ ORDERS = Contract(
         "lat": LAT,
         "lon": LON,
         "kind": one_of("delivery", "pickup"),
-        "weight_kg": AMOUNT,
-        "volume_m3": AMOUNT,
+        "weight_kg": LOAD_KG,
+        "volume_m3": LOAD_M3,
         "windows": WINDOWS,  # null or empty: any time the depot is open
         "service_s": SECONDS,
         "priority": optional(Column(pl.Int64(), at_least=0, at_most=9)),  # 9 = never drop lightly
@@ -141,15 +149,15 @@ VEHICLES = Contract(
         "vehicle_id": ID,
         "depot_id": ID,
         "asset_id": optional(ID),
-        "capacity_kg": POSITIVE,
-        "capacity_m3": POSITIVE,
+        "capacity_kg": ROOM_KG,
+        "capacity_m3": ROOM_M3,
         "skills": SKILLS,
         "cost_fixed": AMOUNT,
         "cost_per_km": AMOUNT,
         "cost_per_h": AMOUNT,
         "range_km": optional(POSITIVE),
-        "speed_factor": optional(POSITIVE),
-        "max_trips": optional(Column(pl.Int64(), at_least=1)),
+        "speed_factor": optional(Column(pl.Float64(), at_least=0.01, at_most=100)),
+        "max_trips": optional(Column(pl.Int64(), at_least=1, at_most=1000)),
     },
     refs={"depot_id": "depots"},
 )
@@ -177,7 +185,7 @@ TRAFFIC = Contract(
         "depot_id": ID,
         "weekday": Column(pl.Int64(), at_least=0, at_most=6),  # 0 = Monday
         "slot": Column(pl.Int64(), at_least=0, at_most=47),  # of 30 minutes
-        "speed_factor": Column(pl.Float64(), above=0, at_most=3),
+        "speed_factor": Column(pl.Float64(), at_least=0.01, at_most=3),
     },
     refs={"depot_id": "depots"},
 )
@@ -187,10 +195,10 @@ TRAVEL_TIMES = Contract(
     site="depot_id",
     columns={
         "depot_id": ID,
-        "from_id": ID,
-        "to_id": ID,
-        "distance_m": AMOUNT,
-        "duration_s": AMOUNT,
+        "from_id": Column(pl.String()),
+        "to_id": Column(pl.String()),
+        "distance_m": replace(AMOUNT, at_most=1e8),
+        "duration_s": replace(AMOUNT, at_most=1e7),
     },
     refs={"depot_id": "depots"},
 )
@@ -242,7 +250,10 @@ WORKSHOPS = Contract(
         "closes_s": TIME_OF_DAY_S,
         "weekdays": Column(pl.List(pl.Int64()), required=False),  # open days, 0 = Monday; null: all
     },
-    rules={"closes before it opens": pl.col("closes_s") > pl.col("opens_s")},
+    rules={
+        "closes before it opens": pl.col("closes_s") > pl.col("opens_s"),
+        "not a weekday": pl.col("weekdays").list.eval(pl.element().is_between(0, 6)).list.all(),
+    },
 )
 TECHNICIANS = Contract(
     "technicians",
@@ -278,10 +289,10 @@ SLOTS = Contract(
         "aisle": COUNT,
         "bay": COUNT,
         "level": COUNT,
-        "x_m": Column(pl.Float64()),
-        "y_m": Column(pl.Float64()),
-        "capacity_m3": POSITIVE,
-        "capacity_kg": POSITIVE,
+        "x_m": PLACE_M,
+        "y_m": PLACE_M,
+        "capacity_m3": ROOM_M3,
+        "capacity_kg": ROOM_KG,
         "storage_class": one_of(*STORAGE_CLASSES),
         "sku_id": optional(ID),  # where it is now
         "frozen": optional(FLAG),
@@ -296,7 +307,7 @@ ORDER_LINES = Contract(
         "order_id": ID,
         "sku_id": ID,
         "at": AT,
-        "qty": Column(pl.Float64(), above=0),
+        "qty": POSITIVE,
     },
 )
 

@@ -22,6 +22,7 @@ from logistics.config import Config, ConfigError, Event, WatchConfig
 from logistics.cost import cost
 from logistics.gauges import Metrics
 from logistics.outcome import Night, Outcome
+from logistics.storage import LakeError
 from logistics.units import Parcel
 
 
@@ -68,7 +69,8 @@ class Watch:
             reason = f"{type(fault).__name__}: {fault}".rstrip(": ")
             self._log("night failed", logging.ERROR, failure=reason)
             self._metrics.set("night_ok", 0)
-            self._tell(*notice.broken(self._config, reason))
+            if not isinstance(fault, LakeError):  # which is told by `refused`
+                self._tell(*notice.broken(self._config, reason))
         if not isinstance(fault, KeyboardInterrupt):
             time.sleep(self._config.watch.linger_seconds)
         self._metrics.drop()
@@ -162,6 +164,7 @@ class Watch:
             gpu_hours=round(spent.total.gpu, 6),
             cost=round(spent.price(spent.total), 6),
             currency=spent.currency,
+            failure=night.unrecorded,
         )
         self._tell(*notice.ended(night, spent))
 
@@ -189,10 +192,10 @@ class Watch:
 
 
 def refused(config: Config, reason: str) -> None:
-    """Report a night that could not even begin; needs no Ray."""
+    """Report a task that could not be carried out, whether or not it has begun; needs no Ray."""
     about, handler = {"run_date": str(config.date)}, _handler(config.watch)
     _LOGGER.addHandler(handler)
-    _LOGGER.error("night refused", extra={**about, "failure": reason})
+    _LOGGER.error(f"{config.task} refused", extra={**about, "failure": reason})
     fault = notice.send(config.watch, *notice.broken(config, reason))
     if fault is not None:
         _LOGGER.warning("notice not sent", extra={**about, "failure": fault})

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.settings import config
+from logistics.config import Config
+from logistics.outcome import Night
+from tests.settings import SMALL, config, planned, quiet
 
 # CI judges a change, so it tries the same examples every time; a person's run tries new ones.
 settings.register_profile("ci", derandomize=True)
@@ -42,3 +44,19 @@ def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     cluster.start_ray(config(tmp_path_factory.mktemp("ray"), "cluster.dashboard=false"))
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Config:
+    """A small made company; its plan and models are shared, so nobody changes its lake."""
+    from logistics.world import batch as world
+
+    small = config(tmp_path_factory.mktemp("company"), *SMALL)
+    world.generate(small.world, small.lake, small.seed, quiet)
+    return small
+
+
+@pytest.fixture(scope="session")
+def first(company: Config) -> Night:
+    """The company's first night, models trained."""
+    return planned(company)

@@ -26,7 +26,7 @@ def read_inputs(config: Config) -> Rows:
     company = lake.enter(run, lake.COMPANY, names, {}).tables
     rows = {name: frame.to_dicts() for name, frame in company.items()}
     for table in ("orders", "slots"):
-        units = lake.units(config.lake, table, 1000)
+        units = lake.units(config.lake, [table], 1000)
         rows[table] = [
             row
             for unit in units

@@ -1,14 +1,15 @@
 """The door: every row in is a good row or a reject with its reason."""
 
-from datetime import date
+from datetime import date, datetime
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logistics.contracts import TableError, check
-from logistics.tables import CONTRACTS, ORDERS, SALES, TELEMETRY
+from logistics.contracts import TableError, check, read_table
+from logistics.tables import CONTRACTS, ORDERS, PROMOTIONS, SALES, TELEMETRY
 
 SALE = {"dc_id": "dc", "sku_id": "a", "date": date(2026, 1, 1), "units": 1.0}
 values = st.one_of(
@@ -55,6 +56,13 @@ def test_rows_in_are_rows_out_plus_rejects_whatever_comes(table: tuple[str, pl.D
         ({"in_stock": 1.5}, "in_stock", "above 1"),
         ({"sku_id": None}, "sku_id", "missing"),
         ({"date": None}, "date", "missing"),
+        ({"date": date(1899, 12, 31)}, "date", "not between 1900-01-01 and 9999-12-31"),
+        ({"units": 1e300}, "units", "above 1e+09"),
+        ({"sku_id": " "}, "sku_id", "blank or not of one line"),
+        ({"sku_id": "a\n"}, "sku_id", "blank or not of one line"),
+        ({"units": "1,5"}, "units", "not a float64"),
+        ({"date": 20260302}, "date", "not a date"),
+        ({"date": "03/02/2026"}, "date", "not a date"),
     ],
 )
 def test_a_fault_is_named(fault: dict[str, object], column: str, rule: str) -> None:
@@ -109,3 +117,32 @@ def test_a_missing_column_refuses_the_table_and_an_optional_one_is_null() -> Non
 def test_telemetry_keeps_its_sensors_as_numbers() -> None:
     raw = pl.DataFrame({"asset_id": ["a"], "at": [date(2026, 1, 1)], "oil_c": [7]})
     assert check(raw, TELEMETRY).good.schema["oil_c"] == pl.Float32
+
+
+def test_bytes_that_are_no_text_cost_their_row_alone() -> None:
+    skus = pa.chunked_array([pa.array([b"a", b"caf\xe9", None])])
+    raw = pa.table(pl.DataFrame([SALE] * 3).drop("sku_id").to_arrow())
+    checked = check(read_table(raw.append_column("sku_id", skus), SALES), SALES)
+    assert checked.good["sku_id"].to_list() == ["a"]
+    assert checked.rejects["rule"].to_list() == ["not a string", "missing"]
+
+
+def test_a_day_is_that_of_the_clock_there_and_a_timestamp_is_utc() -> None:
+    midnight = pa.array([datetime(2026, 3, 1, 23)], pa.timestamp("us", "UTC"))
+    berlin = midnight.cast(pa.timestamp("us", "Europe/Berlin"))
+    sale = pa.table({"dc_id": ["dc"], "sku_id": ["a"], "date": berlin, "units": [1]})
+    assert check(read_table(sale, SALES), SALES).good["date"].to_list() == [date(2026, 3, 2)]
+    seen = pa.table({"asset_id": ["a"], "at": berlin})
+    read = check(read_table(seen, TELEMETRY), TELEMETRY).good
+    assert read["at"].to_list() == [datetime(2026, 3, 1, 23)]
+
+
+def test_a_blank_name_that_may_be_absent_is_absent() -> None:
+    row = {"promo_id": "p", "sku_id": "a", "dc_id": "", "start": "2026-01-01", "end": "9999-12-31"}
+    good = check(pl.DataFrame([row | {"kind": "leaflet", "discount": 0.1}]), PROMOTIONS).good
+    assert good["dc_id"].to_list() == [None]
+
+
+def test_text_among_the_sensors_costs_no_row() -> None:
+    raw = pl.DataFrame({"asset_id": ["a"], "at": [date(2026, 1, 1)], "oil_c": [7], "note": ["ok"]})
+    assert check(raw, TELEMETRY).good.columns == ["asset_id", "at", "oil_c"]

@@ -41,7 +41,7 @@ def test_the_door_turns_only_repeated_parcels_away(real: Config, data_dir: Path)
         lake.enter(run, unit, [table], company.tables)
         for table in lake.tables(real.lake)
         if CONTRACTS[table].site is not None
-        for unit in lake.units(real.lake, table, 1000)
+        for unit in lake.units(real.lake, [table], 1000)
     ]
     counts = [count for entry in entries for count in entry.counts]
     assert {c.table for c in counts if c.rows_in} == set(lake.tables(real.lake))
@@ -68,7 +68,7 @@ def test_every_row_of_the_files_is_in_the_lake(real: Config, data_dir: Path) -> 
 def test_telemetry_ends_the_day_before_the_night(real: Config) -> None:
     run = Run("r", real)
     assets = pl.read_parquet(f"{real.lake}/assets/part-0.parquet")
-    for unit in lake.units(real.lake, "telemetry", 1000):
+    for unit in lake.units(real.lake, ["telemetry"], 1000):
         seen = lake.enter(run, unit, ["telemetry"], {"assets": assets}).tables["telemetry"]
         last = seen["at"].max()
         assert last is not None

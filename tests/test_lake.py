@@ -52,7 +52,7 @@ def write_delta_flat(folder: Path) -> None:
 @pytest.mark.parametrize("write", [write_hive, write_flat, write_delta, write_delta_flat])
 def test_every_layout_gives_the_same_rows_and_loses_none(run: Run, write) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
     write(Path(run.config.lake) / "sales")
-    units = lake.units(run.config.lake, "sales", 16)
+    units = lake.units(run.config.lake, ["sales"], 16)
     assert [unit.site_id for unit in units] == sorted(["A", "B b", lake.UNKNOWN])
     entries = {unit.site_id: lake.enter(run, unit, ["sales"], {}) for unit in units}
     good = pl.concat(entry.tables["sales"] for entry in entries.values())

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,44 +13,8 @@ from logistics import explain, lake, night, plan, report
 from logistics.config import Config
 from logistics.outcome import Night
 from logistics.outputs import OUTPUTS
-from logistics.world import batch as world
 from tests import laws
-from tests.settings import config
-
-SMALL = (
-    "world.num_dcs=2",
-    "world.skus_per_dc=60",
-    "world.num_depots=2",
-    "world.orders_per_depot=60",
-    "world.num_assets=60",
-    "world.num_warehouses=2",
-    "world.slots_per_warehouse=150",
-    "world.dirty_share=0.002",
-    "deterministic=true",
-    "forecast.train_steps=30",
-    "maintenance.train_steps=60",
-    "routes.iterations_per_depot=100",
-)
-
-
-def run_night(company: Config) -> Night:
-    return night.run_night(company, quiet, threading.Event())
-
-
-def quiet(what: str, done: int, total: int) -> None:
-    """Nobody watches a test."""
-
-
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Config:
-    small = config(tmp_path_factory.mktemp("company"), *SMALL)
-    world.generate(small.world, small.lake, small.seed, quiet)
-    return small
-
-
-@pytest.fixture(scope="module")
-def first(company: Config) -> Night:
-    return run_night(company)
+from tests.settings import planned, quiet
 
 
 @pytest.mark.usefixtures("first")
@@ -85,7 +48,7 @@ def test_every_table_of_the_plan_is_written(company: Config) -> None:
 
 def test_the_same_night_twice_is_the_same_plan(first: Night, company: Config) -> None:
     before = {table: laws.content(company, table) for table in OUTPUTS}
-    again = run_night(company)
+    again = planned(company)
     for name in ("forecast", "maintenance"):
         assert again.outcomes[name].card == first.outcomes[name].card, "the champion was kept"
     assert again.run.run_id != first.run.run_id
@@ -148,7 +111,7 @@ def test_sites_that_nobody_knows_are_rejected_and_cost_nothing_else(
         Path(odd.lake, table, f"{site}={unknown}").mkdir()
         found.write_parquet(Path(odd.lake, table, f"{site}={unknown}", "part-0.parquet"))
         rows[table] = found.height
-    finished = run_night(odd)
+    finished = planned(odd)
     assert finished.complete, [o.failures for o in finished.outcomes.values()]
     before, after = (laws.content(c, "rejects") for c in (company, odd))
     assert before is not None
@@ -169,7 +132,7 @@ def test_a_corrupt_partition_fails_alone_and_is_named(company: Config, tmp_path:
     shutil.copytree(company.lake, damaged.lake)
     victim, *others = sorted(Path(damaged.lake, "sales").iterdir())
     next(victim.glob("*.parquet")).write_bytes(b"PAR1 torn")
-    outcome = run_night(damaged).outcomes["forecast"]
+    outcome = planned(damaged).outcomes["forecast"]
     site = victim.name.partition("=")[2]
     assert list(outcome.failures) == [site]
     assert "cannot be read as Parquet" in outcome.failures[site]
@@ -194,7 +157,7 @@ def test_a_model_that_cannot_be_trained_fails_its_workload_with_the_reason(
     for file in Path(short.lake, "sales").rglob("*.parquet"):
         recent = pl.col("date") >= short.date - timedelta(days=20)
         pl.read_parquet(file).filter(recent).write_parquet(file)
-    outcome = run_night(short).outcomes["forecast"]
+    outcome = planned(short).outcomes["forecast"]
     assert outcome.status == "failed"
     assert all("sales cover 20 days" in reason for reason in outcome.failures.values())
     with pytest.raises(night.TrainingError, match="sales cover 20 days"):

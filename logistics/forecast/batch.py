@@ -30,7 +30,7 @@ MAX_TRAIN_UNITS = 32
 
 def units(run: Run, dims: Dims) -> list[Unit]:
     """The DCs, big ones in buckets of SKUs."""
-    return lake.units(run.config.lake, "sales", run.config.cluster.max_unit_mb)
+    return lake.units(run.config.lake, TABLES, run.config.cluster.max_unit_mb)
 
 
 def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:

@@ -4,6 +4,7 @@ Knows tables and arrays; knows nothing of models, Ray or storage. Nothing dated 
 date is used except what is known ahead: promotions, list prices and signals.
 """
 
+import json
 import zlib
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -257,7 +258,7 @@ def to_table(panel: Panel) -> pa.Table:
     metadata = {
         "run_date": str(panel.run_date),
         "horizon_days": str(panel.horizon_days),
-        "signal_names": "\n".join(panel.signal_names),
+        "signal_names": json.dumps(panel.signal_names),
         "lead_days": " ".join(str(lead) for lead in panel.lead_days),
         "signals": np.ascontiguousarray(shared, np.float32).tobytes(),
     }
@@ -268,7 +269,7 @@ def from_table(table: pa.Table) -> Panel:
     """The inverse of `to_table`."""
     n = table.num_rows
     metadata = table.schema.metadata
-    names = tuple(name for name in metadata[b"signal_names"].decode().split("\n") if name)
+    names = tuple(json.loads(metadata[b"signal_names"]))
     grids = {}
     for name in _GRIDS:
         width = table.schema.field(name).type.list_size

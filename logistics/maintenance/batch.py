@@ -24,6 +24,7 @@ from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
 Tables = dict[str, pl.DataFrame]
 WORKLOAD = "maintenance"
+_TABLES = ("telemetry", "events")
 
 
 # --- risks ---------------------------------------------------------------------------------------
@@ -38,11 +39,7 @@ def units(run: Run, dims: "ray.ObjectRef[Tables]") -> list[Unit]:
 
 
 def _heard(run: Run) -> list[Unit]:
-    mb = run.config.cluster.max_unit_mb
-    found = lake.units(run.config.lake, "telemetry", mb)
-    sites = {unit.site_id for unit in found}
-    silent = [u for u in lake.units(run.config.lake, "events", mb) if u.site_id not in sites]
-    return found + silent
+    return lake.units(run.config.lake, _TABLES, run.config.cluster.max_unit_mb)
 
 
 def run(run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]) -> Iterator[Parcel]:
@@ -85,11 +82,11 @@ def _read(rows: pa.Table, run: Run, dims: "ray.ObjectRef[Tables]") -> pa.Table:
 def _read_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, unit = run.config, parcel.unit
     records.unless_stopped(run)
-    entry = lake.enter(run, unit, ("telemetry", "events"), dims)
+    entry = lake.enter(run, unit, _TABLES, dims)
     assets = _assets_of(dims["assets"], unit)
     if assets.is_empty():  # a site of telemetry where no asset is at home
         return replace(parcel, counts=entry.counts, files=entry.files)
-    telemetry, events = (_before(entry.tables[t], config.date) for t in ("telemetry", "events"))
+    telemetry, events = (_before(entry.tables[t], config.date) for t in _TABLES)
     window_days = config.maintenance.window_days
     found = inputs.windows(telemetry, events, assets, [config.date], window_days)
     last_seen = telemetry.group_by("asset_id").agg(last_seen=pl.col("at").max())
@@ -183,11 +180,11 @@ Examples = tuple[pa.Table, Outcomes]
 def _examples(run: Run, dims: Tables, unit: Unit, at_most: int) -> Examples | None:
     """One unit's windows with their outcomes, at most so many; None where there are none."""
     config = run.config
-    read = lake.peek(run, unit, ("telemetry", "events"), dims)
+    read = lake.peek(run, unit, _TABLES, dims)
     assets = _assets_of(dims["assets"], unit)
     if read is None or assets.is_empty():
         return None
-    telemetry, events = (_before(read[t], config.date) for t in ("telemetry", "events"))
+    telemetry, events = (_before(read[t], config.date) for t in _TABLES)
     seed = run.seed_of(unit.id)
     examples, known = inputs.examples(
         telemetry, events, assets, config.date, config.maintenance.window_days, at_most, seed

@@ -17,12 +17,13 @@ from logistics.routes.verify import verify
 from logistics.units import Parcel, Run, Unit
 
 Tables = dict[str, pl.DataFrame]
+_TABLES = ("orders", "travel_times")
 _DIMS = ("depots", "vehicles", "drivers", "traffic")
 
 
 def units(run: Run, dims: "ray.ObjectRef[Tables]") -> list[Unit]:
     """The depots that have orders. A depot is solved whole, however large."""
-    return lake.units(run.config.lake, "orders", run.config.cluster.max_unit_mb)
+    return lake.units(run.config.lake, _TABLES, run.config.cluster.max_unit_mb)
 
 
 def upstream(run: Run, dims: "ray.ObjectRef[Tables]") -> dict[str, str]:
@@ -59,7 +60,7 @@ def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
 
 
 def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
-    entry = lake.enter(run, parcel.unit, ("orders", "travel_times"), dims)
+    entry = lake.enter(run, parcel.unit, _TABLES, dims)
     tables = {name: rows.to_arrow() for name, rows in entry.tables.items()}
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 

@@ -14,11 +14,12 @@ from logistics.slotting.plan import plan_warehouse
 from logistics.units import Parcel, Run, Unit
 
 Tables = dict[str, pl.DataFrame]
+_TABLES = ("slots", "order_lines")
 
 
 def units(run: Run, dims: "ray.ObjectRef[Tables]") -> list[Unit]:
     """The warehouses. One is solved whole, however large."""
-    return lake.units(run.config.lake, "slots", run.config.cluster.max_unit_mb)
+    return lake.units(run.config.lake, _TABLES, run.config.cluster.max_unit_mb)
 
 
 def upstream(run: Run, dims: "ray.ObjectRef[Tables]") -> dict[str, str]:
@@ -36,7 +37,7 @@ def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
 
 
 def _read(run: Run, company: Tables, parcel: Parcel) -> Parcel:
-    entry = lake.enter(run, parcel.unit, ("slots", "order_lines"), company)
+    entry = lake.enter(run, parcel.unit, _TABLES, company)
     tables = {name: rows.to_arrow() for name, rows in entry.tables.items()}
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 

@@ -1,0 +1,224 @@
+"""Nothing is done twice and nothing stale is kept: records, repair, backfill, rollback, tidy."""
+
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+
+from logistics import night, plan, runs, upkeep
+from logistics.config import Config
+from logistics.lock import hold
+from logistics.outcome import Night
+from logistics.outputs import OUTPUTS
+from logistics.storage import LakeError
+from tests import laws
+from tests.settings import planned
+
+pytestmark = pytest.mark.usefixtures("first")
+
+
+@pytest.fixture
+def own(company: Config, first: Night, tmp_path: Path) -> Config:
+    """The company with a lake and a plan of its own, and everybody's models."""
+    copy = replace(company, lake=str(tmp_path / "lake"), plan=str(tmp_path / "plan"))
+    shutil.copytree(company.lake, copy.lake)
+    return copy
+
+
+def edit(
+    config: Config, table: str, site: str, change: Callable[[pl.DataFrame], pl.DataFrame]
+) -> None:
+    (file,) = next(Path(config.lake, table).glob(f"*={site}")).glob("*.parquet")
+    change(pl.read_parquet(file)).write_parquet(file)
+
+
+def computed(finished: Night) -> dict[str, int]:
+    """Workload → units that were not reused."""
+    return {n: o.units - o.units_reused for n, o in finished.outcomes.items() if n != "company"}
+
+
+def contents(config: Config) -> dict[str, pl.DataFrame | None]:
+    return {table: laws.content(config, table) for table in OUTPUTS}
+
+
+def same(one: dict[str, pl.DataFrame | None], other: dict[str, pl.DataFrame | None]) -> list[str]:
+    """The tables that differ."""
+    return [
+        table
+        for table, rows in one.items()
+        if (rows is None) != (other[table] is None)
+        or (rows is not None and not rows.equals(other[table]))
+    ]
+
+
+def test_a_night_on_an_unchanged_lake_computes_nothing_and_commits_nothing(own: Config) -> None:
+    whole = planned(own)
+    before, versions = contents(own), plan.versions(own.plan)
+    again = planned(own)
+    assert set(computed(again).values()) == {0}
+    assert plan.versions(own.plan) == versions
+    assert same(before, contents(own)) == []
+    assert computed(whole)["routes"] == whole.outcomes["routes"].units
+    counts = {c.table: c for o in whole.outcomes.values() for c in o.counts}
+    assert counts == {c.table: c for o in again.outcomes.values() for c in o.counts}
+
+
+def test_a_changed_partition_costs_its_own_units_and_those_that_read_them(own: Config) -> None:
+    planned(own)
+    edit(own, "orders", "D001", lambda rows: rows.with_columns(pl.col("weight_kg") * 1.01))
+    redone = planned(own)
+    assert computed(redone) == dict.fromkeys(computed(redone), 0) | {"routes": 1}
+    edit(own, "sales", "DC01", lambda rows: rows.with_columns(pl.col("units") * 2))
+    redone = planned(own)
+    assert computed(redone) == dict.fromkeys(computed(redone), 0) | {"forecast": 1, "slotting": 1}
+    fresh = replace(own, plan=f"{own.plan}2")
+    planned(fresh)
+    assert same(contents(fresh), contents(own)) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: replace(c, seed=c.seed + 1),
+        lambda c: replace(c, resume=False),
+        lambda c: replace(c, slotting=replace(c.slotting, max_moves=3)),
+    ],
+)
+def test_another_seed_config_or_resume_false_reuses_nothing(
+    own: Config, change: Callable[[Config], Config]
+) -> None:
+    short = replace(own, task="slotting")
+    planned(short)
+    assert computed(planned(short)) == {"slotting": 0}
+    assert computed(planned(change(short))) == {"slotting": 2}
+
+
+def test_a_record_whose_file_is_gone_is_as_good_as_none(own: Config) -> None:
+    short = replace(own, task="slotting")
+    planned(short)
+    before = contents(short)
+    next(Path(own.plan, "moves").rglob("*.parquet")).unlink()
+    assert computed(planned(short)) == {"slotting": 1}
+    assert same(before, contents(short)) == []
+
+
+def test_repair_computes_what_failed_alone(own: Config) -> None:
+    (file,) = next(Path(own.lake, "sales").glob("*=DC01")).glob("*.parquet")
+    good = file.read_bytes()
+    file.write_bytes(good[:-100])
+    broken = planned(own)
+    assert list(broken.outcomes["forecast"].failures) == ["DC01"]
+    file.write_bytes(good)
+    asked = replace(own, task="repair", run=broken.run.run_id, seed=99)
+    repaired = planned(night.as_it_was(asked))
+    assert repaired.complete
+    assert computed(repaired) == {
+        "forecast": 1, "slotting": 1, "maintenance": 0, "workshop": 0, "routes": 0,
+    }  # fmt: skip
+    with pytest.raises(LakeError, match="no such run"):
+        night.as_it_was(replace(asked, run="nobody"))
+
+
+def test_a_night_that_is_told_to_stop_keeps_what_is_done(own: Config) -> None:
+    stop = threading.Event()
+
+    def before_the_workshops(what: str, done: int, total: int) -> None:
+        if what == "maintenance" and done == total:
+            stop.set()
+
+    stopped = night.run_night(own, before_the_workshops, stop)
+    assert stopped.stopped
+    assert not stopped.complete
+    recorded = plan.read_runs(own.plan)
+    assert recorded is not None
+    assert "stopped" in recorded["status"].to_list()
+    went_on = planned(own)
+    assert went_on.complete
+    assert sum(o.units_reused for o in went_on.outcomes.values()) > 0
+    fresh = replace(own, plan=f"{own.plan}2")
+    planned(fresh)
+    assert same(contents(fresh), contents(own)) == []
+
+
+def test_a_second_run_of_the_same_night_is_refused(own: Config) -> None:
+    with hold(own.plan, str(own.date), "another"), pytest.raises(LakeError, match="run another"):
+        planned(own)
+    with hold(own.plan, "2026-03-09", "another"):
+        assert planned(replace(own, task="slotting")).complete
+
+
+def test_a_night_can_be_pinned_rolled_back_and_tidied(own: Config) -> None:
+    planned(own)
+    before, pinned = contents(own), runs.pinned(own.plan, own.date)
+    assert set(pinned) == set(plan.versions(own.plan))
+    edit(own, "orders", "D002", lambda rows: rows.head(10))
+    changed = planned(own)
+    after = contents(own)
+    assert "stops" in same(before, after)
+    then = {t: plan.read_plan(own.plan, t, own.date, version=v) for t, v in pinned.items()}
+    assert same(before, {**dict.fromkeys(OUTPUTS), **then}) == []
+
+    run_id, tables = upkeep.roll_back(own)
+    assert "stops" in tables
+    assert run_id != changed.run.run_id
+    assert same(before, contents(own)) == []
+    upkeep.roll_back(replace(own, run=changed.run.run_id))
+    assert same(after, contents(own)) == []
+
+    old = time.time() - 20 * 86400
+    stale = Path(own.plan, "moves", "run_date=2026-01-01", "stale.parquet")
+    stale.parent.mkdir()
+    stale.write_bytes(b"staged by a night that was killed")
+    os.utime(stale, (old, old))
+    done = {tidied.table: tidied for tidied in upkeep.tidy(own)}
+    assert not stale.exists()
+    assert done["moves"].files_removed == 1
+    assert same(after, contents(own)) == []
+    upkeep.roll_back(own)
+    assert same(before, contents(own)) == [], "a version within the retention is kept"
+    soon = replace(
+        own, date=own.date + timedelta(30), retention=replace(own.retention, nights_days=9)
+    )
+    assert {t.nights_dropped for t in upkeep.tidy(soon) if t.table == "stops"} == {1}
+    assert laws.content(own, "stops") is None
+    with hold(own.plan, "2026-03-02", "a night"), pytest.raises(LakeError, match="a night"):
+        list(upkeep.tidy(own))
+
+
+def test_backfill_asks_for_the_nights_that_are_not_whole(own: Config) -> None:
+    planned(own)
+    span = replace(
+        own, task="backfill", first=own.date - timedelta(1), last=own.date + timedelta(1)
+    )
+    days = [day for _, day in night.asked_for(span)]
+    assert days == [own.date - timedelta(1), own.date + timedelta(1)]
+    done = planned(replace(span, task="night", date=days[1]))
+    assert done.complete
+    assert [day for _, day in night.asked_for(span)] == days[:1]
+
+
+def test_a_lasting_partition_that_is_gone_fails_its_site(own: Config) -> None:
+    planned(own)
+    shutil.rmtree(next(Path(own.lake, "telemetry").glob("*=D001")))
+    lost = planned(own)
+    assert list(lost.outcomes["maintenance"].failures) == ["D001"]
+    assert "telemetry has no partition" in lost.outcomes["maintenance"].failures["D001"]
+    assert planned(replace(own, closed=("D001",))).complete
+
+
+def test_runs_name_the_versions_of_a_whole_night(company: Config, first: Night) -> None:
+    nights = runs.whole_nights(company.plan).filter(run_id=first.run.run_id)
+    assert nights.height == 1
+    row = nights.row(0, named=True)
+    for pin in row["tables"]:
+        assert DeltaTable(f"{company.plan}/{pin['table']}", version=pin["version"]).version() >= 0
+    assert "polars" in json.loads(row["versions"])
