@@ -18,7 +18,9 @@ from deltalake import DeltaTable
 from fsspec import AbstractFileSystem
 
 from logistics import plan
-from logistics.contracts import Checked, Contract, TableError, check, read_table
+from logistics.contracts import Checked, check
+from logistics.reading import read_table
+from logistics.schema import Contract, TableError
 from logistics.storage import LakeError, absolute, at, stamp
 from logistics.tables import CONTRACTS
 from logistics.units import Count, Run, StagedFile, Unit

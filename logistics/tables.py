@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from logistics.contracts import Column, Contract
+from logistics.schema import Column, Contract
 
 ID = Column(pl.String(), name=True)
 DAY = Column(pl.Date())

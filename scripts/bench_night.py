@@ -45,19 +45,19 @@ def main(arguments: Sequence[str]) -> int:
 
 def _watch(pid: int, peak: list[int]) -> None:
     while psutil.pid_exists(pid):
-        peak[0] = max(peak[0], _memory(pid))
+        peak[0] = max(peak[0], sum(memory(pid).values()))
         time.sleep(SAMPLE_S)
 
 
-def _memory(pid: int) -> int:
-    """Bytes of the process and all below it; Ray's daemons stay children of the driver."""
-    total = 0
+def memory(pid: int) -> dict[int, int]:
+    """Process → bytes, of the process and all below it; Ray's daemons stay its children."""
+    sizes = {}
     with contextlib.suppress(psutil.Error):
         driver = psutil.Process(pid)
         for process in [driver, *driver.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
-                total += process.memory_full_info().pss
-    return total
+                sizes[process.pid] = process.memory_full_info().pss
+    return sizes
 
 
 def _print_steps(plan: str) -> None:

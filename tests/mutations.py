@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from logistics.contracts import Contract
+from logistics.schema import Contract
 
 Rng = np.random.Generator
 DAY_US = 24 * 3600 * 1_000_000

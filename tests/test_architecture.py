@@ -25,7 +25,15 @@ ALLOWED = {
 }
 # Layers from the bottom to the top; a file imports only from its own layer or below.
 LAYERS = (
-    ("config.py", "contracts.py", "outputs.py", "tables.py"),
+    (
+        "config.py",
+        "contracts.py",
+        "outputs.py",
+        "reading.py",
+        "schema.py",
+        "screen.py",
+        "tables.py",
+    ),
     ("units.py",),
     ("storage.py",),
     ("plan.py", "lock.py", "registry.py"),

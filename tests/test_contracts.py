@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logistics.contracts import TableError, check, read_table
+from logistics.contracts import check
+from logistics.reading import read_table
+from logistics.schema import TableError
 from logistics.tables import CONTRACTS, ORDERS, PROMOTIONS, SALES, TELEMETRY
 
 SALE = {"dc_id": "dc", "sku_id": "a", "date": date(2026, 1, 1), "units": 1.0}

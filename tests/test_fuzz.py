@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from logistics import lake
-from logistics.contracts import Contract, TableError
 from logistics.forecast import inputs as forecast
 from logistics.maintenance import inputs as maintenance
 from logistics.maintenance import problem as workshop
 from logistics.routes import inputs as routes
+from logistics.schema import Contract, TableError
 from logistics.slotting import inputs as slotting
 from logistics.slotting.travel import expect, lay_out
 from logistics.storage import LakeError
