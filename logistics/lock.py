@@ -111,7 +111,7 @@ def _beat(lock: Lock, ended: threading.Event) -> None:
     fs, path = at(_path(lock.plan, lock.name))
     while not ended.wait(BEAT_S):
         # A disk that is full for a moment must not end the heart, let alone the night.
-        with suppress(OSError):
+        with suppress(OSError, LakeError):
             holder = _read(lock.plan, lock.name)
             if holder is None or holder.token != lock.mine.token:
                 return

@@ -20,12 +20,14 @@ from ray.data.exceptions import ExecutionTimeoutError, SystemException
 
 from logistics import lake, plan, records, registry, runs
 from logistics.config import Config, Task
-from logistics.lock import Lock, LockLostError, hold
+from logistics.lock import Lock, hold
 from logistics.outcome import Night, Outcome, Progress
+from logistics.publish import outcome_of, publish, publish_rejects
 from logistics.registry import Card
 from logistics.storage import LakeError
+from logistics.tables import CONTRACTS
 from logistics.tasks import reason_of
-from logistics.units import Parcel, Run, Unit, add_counts, add_figures, on_unit
+from logistics.units import Parcel, Run, Unit, on_unit
 from logistics.watch import Watch
 from logistics.workloads import WORKLOADS, Dims, Workload, chosen
 
@@ -39,6 +41,7 @@ class Works:
 
     run: Run
     dims: Dims
+    broken: Mapping[str, str]  # of the company's tables: those that cannot be read, and why
     lock: Lock
     stop: threading.Event
     progress: Progress
@@ -102,20 +105,20 @@ def run_night(config: Config, progress: Progress, stop: threading.Event) -> Nigh
         workloads = chosen(config.task)
         dims, door = _enter_company(run, workloads)
         watch.workload_ended(door)
-        works = Works(run, dims, lock, stop, progress, watch)
+        works = Works(run, dims, door.failures, lock, stop, progress, watch)
         outcomes = {"company": door}
         for outcome in _in_order(works, workloads):
             outcomes[outcome.workload] = outcome
             watch.workload_ended(outcome)
         lock.check()
         try:
-            _commit_rejects(run, list(outcomes.values()))
+            publish_rejects(run, list(outcomes.values()))
         except LakeError as fault:
-            outcomes["company"] = replace(door, failures={"rejects": str(fault)})
+            outcomes["company"] = replace(door, failures={**door.failures, "rejects": str(fault)})
         night = Night(run, outcomes, started, time.perf_counter() - clock)
-        if night.complete and config.task == "night":
-            records.remember_sites(run, _lasting_sites(run, workloads))
         try:
+            if night.complete and config.task == "night":
+                records.remember_sites(run, _lasting_sites(run, workloads))
             runs.append(night)
         except LakeError as fault:
             night = replace(night, unrecorded=str(fault))
@@ -130,7 +133,9 @@ def train(config: Config, name: str, progress: Progress) -> Card:
     """
     workload = next(w for w in WORKLOADS if w.name == name)
     run = Run(f"{config.date}-train", config)
-    dims, _ = _enter_company(run, [workload])
+    dims, door = _enter_company(run, [workload])
+    if door.failures:
+        raise TrainingError(f"training {name}: " + "; ".join(door.failures.values()))
     try:
         return _train(workload, run, dims, progress)
     except ray.exceptions.RayError as fault:
@@ -147,38 +152,40 @@ def _train(workload: Workload, run: Run, dims: Dims, progress: Progress) -> Card
 
 
 @ray.remote(num_cpus=0.5, num_returns=2)  # the tables stay in the store, the tally comes here
-def _read_company(run: Run, names: Sequence[str]) -> tuple[dict[str, pl.DataFrame], Parcel]:
+def _read_company(run: Run, names: Sequence[str]) -> tuple[dict[str, pl.DataFrame], list[Parcel]]:
+    """The tables, those that others refer to first, and a parcel for each."""
     tables: dict[str, pl.DataFrame] = {}
 
     def read(parcel: Parcel) -> Parcel:
-        entry = lake.enter(run, parcel.unit, names, {})
+        entry = lake.enter(run, lake.COMPANY, [parcel.unit.site_id], tables)
         tables.update(entry.tables)
         return Parcel(parcel.unit, counts=entry.counts, files=entry.files)
 
-    return tables, on_unit("read", read, Parcel(lake.COMPANY))
+    return tables, [on_unit("read", read, Parcel(Unit(name))) for name in names]
 
 
 def _enter_company(run: Run, workloads: Sequence[Workload]) -> tuple[Dims, Outcome]:
-    """The tables no site owns, checked once by one task; they stay in the object store."""
+    """The tables no site owns, checked once by one task; they stay in the object store.
+
+    One that cannot be read fails the workloads that read it, and no others.
+    """
     started, clock = datetime.now(UTC), time.perf_counter()
-    names = sorted({table for workload in workloads for table in workload.company_tables})
+    used = {table for workload in workloads for table in workload.company_tables}
+    names = [table for table in CONTRACTS if table in used]
     task = _read_company.options(name="read the company's tables").remote(run, names)
-    dims, tally = cast("tuple[Dims, ray.ObjectRef[Parcel]]", task)
-    parcel = ray.get(tally)
-    if parcel.failure is not None:
-        raise LakeError(parcel.failure)
-    return dims, _outcome("company", started, clock, [parcel])
+    dims, tally = cast("tuple[Dims, ray.ObjectRef[Sequence[Parcel]]]", task)
+    return dims, outcome_of("company", started, clock, ray.get(tally))
 
 
 def _run_workload(works: Works, workload: Workload) -> Outcome:
     """Compute what no record of tonight's inputs covers, and publish it all."""
     started, clock = datetime.now(UTC), time.perf_counter()
     run, dims, stop = works.run, works.dims, works.stop
-    gone, present = _units(workload, run, dims)
+    gone, present = _units(works, workload)
     units = len(present) + len(gone)
     reused: list[Parcel] = []
     computed = gone
-    reason = records.STOPPED if stop.is_set() else records.CRASHED
+    reason = None
     try:
         if workload.train and not stop.is_set() and _champion(workload, run) is None:
             _train(workload, run, dims, works.progress)
@@ -199,10 +206,11 @@ def _run_workload(works: Works, workload: Workload) -> Outcome:
         # A crashed actor pool, or a model that cannot be trained, ends its workload, not the night.
         reason = reason_of(fault)
     lost = {*present} - {parcel.unit for parcel in (*reused, *computed)}
+    reason = reason or (records.STOPPED if stop.is_set() else records.CRASHED)
     computed += [Parcel(unit, failure=reason) for unit in sorted(lost)]
     parcels = [*reused, *computed]
-    written, unpublished = _publish(run, workload.writes, parcels, works.lock, stop)
-    return _outcome(
+    written, unpublished = publish(run, workload.writes, parcels, works.lock, stop.is_set())
+    return outcome_of(
         workload.name,
         started,
         clock,
@@ -214,13 +222,16 @@ def _run_workload(works: Works, workload: Workload) -> Outcome:
     )
 
 
-def _units(workload: Workload, run: Run, dims: Dims) -> tuple[list[Parcel], list[Unit]]:
+def _units(works: Works, workload: Workload) -> tuple[list[Parcel], list[Unit]]:
     """The units that cannot be begun, failed with the reason, and those that can."""
+    broken = [works.broken[table] for table in workload.company_tables if table in works.broken]
+    if broken:
+        return [Parcel(Unit("all sites"), failure="; ".join(broken))], []
     try:
-        gone = _gone(workload, run)
-        present = {*workload.units(run, dims)} - {parcel.unit for parcel in gone}
-    except LakeError as fault:
-        return [Parcel(Unit("all sites"), failure=str(fault))], []
+        gone = _gone(workload, works.run)
+        present = {*workload.units(works.run, works.dims)} - {parcel.unit for parcel in gone}
+    except (LakeError, *PIPELINE_FAULTS) as fault:
+        return [Parcel(Unit("all sites"), failure=reason_of(fault))], []
     return gone, sorted(present)
 
 
@@ -238,8 +249,8 @@ def _run_units(
             return
         try:
             for parcel in workload.run(run, dims, list(lost.values())):
-                lost.pop(parcel.unit)
-                yield parcel
+                if lost.pop(parcel.unit, None) is not None:
+                    yield parcel
         except PIPELINE_FAULTS:
             if last:
                 raise
@@ -296,79 +307,6 @@ def _fingerprints(
         )
         for unit in units
     }
-
-
-def _publish(
-    run: Run, writes: Sequence[str], parcels: Sequence[Parcel], lock: Lock, stop: threading.Event
-) -> tuple[dict[str, int], dict[str, str]]:
-    """Commit every output table of a workload; the rows of each, and the tables that failed.
-
-    A night that is stopped leaves the sites it has not finished as they are: it is to go on. So
-    does one that has nothing to publish in their place.
-    """
-    if parcels and all(parcel.failure is not None for parcel in parcels):
-        return {}, {}
-    unfinished = {p.unit.site_id for p in parcels if p.failure is not None} if stop.is_set() else {}
-    only = sorted({parcel.unit.site_id for parcel in parcels} - {*unfinished})
-    if unfinished and not only:
-        return {}, {}
-    rows, failures = {}, {}
-    for table in writes:
-        files = [
-            file
-            for parcel in parcels
-            for file in parcel.files
-            if file.table == table and parcel.unit.site_id not in unfinished
-        ]
-        try:
-            lock.check()
-            plan.commit(run, table, files, only if unfinished else ())
-            rows[table] = sum(file.rows for file in files)
-        except LockLostError:
-            raise
-        except LakeError as fault:
-            failures[table] = str(fault)
-    return rows, failures
-
-
-def _commit_rejects(run: Run, outcomes: Sequence[Outcome]) -> None:
-    """One transaction for the whole night; only the tables this run has checked are replaced."""
-    checked = sorted({count.table for outcome in outcomes for count in outcome.counts})
-    files = [file for outcome in outcomes for file in outcome.rejects]
-    if checked:
-        plan.commit(run, "rejects", files, only=checked)
-
-
-def _outcome(
-    name: str,
-    started: datetime,
-    clock: float,
-    parcels: Sequence[Parcel],
-    reused: int = 0,
-    written: Mapping[str, int] | None = None,
-    card: Card | None = None,
-    failures: Mapping[str, str] | None = None,
-) -> Outcome:
-    steps: dict[str, float] = {}
-    for parcel in parcels:
-        for step, seconds in parcel.seconds.items():
-            steps[step] = steps.get(step, 0.0) + seconds
-    failed = {p.unit.id: p.failure for p in parcels if p.failure is not None}
-    return Outcome(
-        workload=name,
-        started_at=started,
-        seconds=time.perf_counter() - clock,
-        units=len(parcels),
-        units_reused=reused,
-        failures={**failed, **(failures or {})},
-        stopped=sum(records.STOPPED in reason for reason in failed.values()),
-        counts=tuple(add_counts([count for parcel in parcels for count in parcel.counts])),
-        rows_written=written or {},
-        step_seconds=steps,
-        figures=add_figures(parcels),
-        rejects=tuple(f for parcel in parcels for f in parcel.files if f.table == "rejects"),
-        card=card,
-    )
 
 
 def _in_order(works: Works, workloads: Sequence[Workload]) -> Iterator[Outcome]:

@@ -91,7 +91,7 @@ def _failures(failed: Sequence[str]) -> Iterator[str]:
 def _tally(night: Night) -> str:
     outcomes = night.outcomes.values()
     counts = add_counts([count for outcome in outcomes for count in outcome.counts])
-    units, reused = sum(o.units for o in outcomes), sum(o.units_reused for o in outcomes)
+    units, reused = night.units
     read, rejected = sum(c.rows_in for c in counts), sum(c.rows_rejected for c in counts)
     unserved = sum(o.figures.get("unserved", 0) for o in outcomes)
     return (

@@ -64,6 +64,12 @@ class Night:
         return not failed and self.unrecorded is None
 
     @property
+    def units(self) -> tuple[int, int]:
+        """Units of all workloads, and how many of them were reused."""
+        own = [o for o in self.outcomes.values() if o.workload != "company"]
+        return sum(o.units for o in own), sum(o.units_reused for o in own)
+
+    @property
     def stopped(self) -> bool:
         """Whether units were left out because the night was told to stop."""
         return any(outcome.stopped for outcome in self.outcomes.values())

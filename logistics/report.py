@@ -137,8 +137,7 @@ def summary(night: Night) -> int:
     for line in _remarks(night.outcomes):
         _out.print(line)
     _out.print(_rejects(night.outcomes))
-    units = sum(outcome.units for outcome in night.outcomes.values())
-    reused = sum(outcome.units_reused for outcome in night.outcomes.values())
+    units, reused = night.units
     if reused:
         _out.print(f"reused    {reused:,} of {units:,} units, done before from the same inputs")
     for outcome in night.outcomes.values():

@@ -73,8 +73,8 @@ def _whole(night: Night) -> Outcome:
         workload=NIGHT,
         started_at=night.started_at,
         seconds=night.seconds,
-        units=sum(o.units for o in outcomes),
-        units_reused=sum(o.units_reused for o in outcomes),
+        units=night.units[0],
+        units_reused=night.units[1],
         failures={f"{o.workload} {unit}": r for o in outcomes for unit, r in o.failures.items()},
         stopped=sum(o.stopped for o in outcomes),
     )

@@ -36,13 +36,17 @@ def absolute(location: str) -> str:
 def put(fs: AbstractFileSystem, path: str, content: bytes) -> None:
     """Write a file that readers see whole or not at all.
 
-    Object stores do so by themselves; in a folder the file is renamed into place.
+    Object stores do so by themselves; in a folder the file is renamed into place. Raises LakeError
+    when it cannot be written, as on a full disk.
     """
-    if "file" not in fs.protocol:
-        fs.pipe_file(path, content)
-        return
-    with _aside(path, content) as part:
-        os.replace(part, path)
+    try:
+        if "file" not in fs.protocol:
+            fs.pipe_file(path, content)
+        else:
+            with _aside(path, content) as part:
+                os.replace(part, path)
+    except OSError as fault:
+        raise LakeError(f"{path} cannot be written: {one_line(fault)}") from None
 
 
 def create(fs: AbstractFileSystem, path: str, content: bytes) -> bool:
@@ -55,6 +59,8 @@ def create(fs: AbstractFileSystem, path: str, content: bytes) -> bool:
                 os.link(part, path)
     except FileExistsError:
         return False
+    except OSError as fault:
+        raise LakeError(f"{path} cannot be written: {one_line(fault)}") from None
     return True
 
 

@@ -38,7 +38,7 @@ LAYERS = (
     ("storage.py",),
     ("plan.py", "lock.py", "registry.py"),
     ("lake.py", "records.py", "outcome.py"),
-    ("cluster.py", "runs.py", "tasks.py", "cost.py", "gauges.py"),
+    ("cluster.py", "runs.py", "tasks.py", "cost.py", "gauges.py", "publish.py"),
     ("notice.py",),
     ("watch.py",),
     ("upkeep.py",),

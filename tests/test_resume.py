@@ -222,3 +222,13 @@ def test_runs_name_the_versions_of_a_whole_night(company: Config, first: Night) 
     for pin in row["tables"]:
         assert DeltaTable(f"{company.plan}/{pin['table']}", version=pin["version"]).version() >= 0
     assert "polars" in json.loads(row["versions"])
+
+
+def test_a_company_table_that_cannot_be_read_fails_only_those_who_read_it(own: Config) -> None:
+    whole = planned(replace(own, plan=f"{own.plan}2"))
+    (file,) = Path(own.lake, "promotions").glob("*.parquet")
+    file.write_bytes(b"PAR1 torn")
+    torn = planned(own)
+    assert {n for n, o in torn.outcomes.items() if o.failures} == {"company", "forecast"}
+    assert "promotions" in torn.outcomes["forecast"].failures["all sites"]
+    assert torn.outcomes["routes"].figures == whole.outcomes["routes"].figures
