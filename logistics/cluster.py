@@ -10,6 +10,14 @@ import ray
 
 from logistics.config import Config
 
+RAY_SETTINGS = {
+    # A unit that always runs out of memory would otherwise be tried for ever.
+    "RAY_task_oom_retries": "3",
+    # Ray ends workers beyond the number of cores after a second without work. Tasks of half a core
+    # need more workers than that, and a new one imports solvers and polars for seconds.
+    "RAY_idle_worker_killing_time_threshold_ms": "60000",
+}
+
 
 def start_ray(config: Config) -> None:
     """Start Ray here, or join the cluster that cluster.address names."""
@@ -19,8 +27,8 @@ def start_ray(config: Config) -> None:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS"), "1")
     environment = {"env_vars": {**threads, "RAY_DATA_USE_DATASOURCE_V2": "0"}}
     quiet = logging.INFO if config.verbose else logging.ERROR
-    # A unit that always runs out of memory would otherwise be tried for ever.
-    os.environ.setdefault("RAY_task_oom_retries", "3")
+    for name, value in RAY_SETTINGS.items():
+        os.environ.setdefault(name, value)
     with contextlib.nullcontext() if config.verbose else _without_native_logs():
         if cluster.address is None:
             ray.init(

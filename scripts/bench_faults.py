@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from logistics import plan
+from logistics.cluster import RAY_SETTINGS
 from logistics.outputs import OUTPUTS
 
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"no such fault: {', '.join(unknown)}; there are: {', '.join(FAULTS)}")
         return 2
     os.environ["PYTHONPATH"] = f"{HERE.parent}:{HERE}"
-    os.environ["RAY_DEDUP_LOGS"] = "0"
+    os.environ.update(RAY_SETTINGS)
     with tempfile.TemporaryDirectory(dir=options.dir) as folder:
         results = _try(Path(folder), names, options.iterations)
     _print(results)

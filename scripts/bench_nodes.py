@@ -24,6 +24,7 @@ from ray.cluster_utils import Cluster
 from rich.console import Console
 from rich.table import Table
 
+from logistics.cluster import RAY_SETTINGS
 from logistics.plan import read_runs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out")
     options = parser.parse_args(arguments)
     os.environ["PYTHONPATH"] = str(ROOT)
+    os.environ.update(RAY_SETTINGS)
     with tempfile.TemporaryDirectory() as folder:
         seconds = _seconds(Path(folder), options.repeat)
     found = {
