@@ -42,10 +42,10 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     rows.set_name(f"forecast {run.config.date}")
     done = (
         rows.map_batches(
-            partial(_read, run, dims), batch_format="pyarrow", batch_size=1, num_cpus=0.5
+            partial(_read_series, run, dims), batch_format="pyarrow", batch_size=1, num_cpus=0.5
         )
         .map_batches(
-            Predict,
+            PredictDemand,
             fn_constructor_args=(run, card.version),
             compute=ray.data.ActorPoolStrategy(size=config.actors),
             batch_format="pyarrow",
@@ -53,7 +53,9 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
             num_cpus=0.25,
             num_gpus=config.num_gpus,
         )
-        .map_batches(partial(_write, run), batch_format="pyarrow", batch_size=1, num_cpus=0.5)
+        .map_batches(
+            partial(_write_forecasts, run), batch_format="pyarrow", batch_size=1, num_cpus=0.5
+        )
     )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from from_rows(batch)
@@ -65,12 +67,15 @@ def train(run: Run, dims: Dims) -> Card:
     every = units(run, dims)
     chosen = every[:: -(-len(every) // MAX_TRAIN_UNITS)]
     each = -(-config.max_train_series // len(chosen))
-    panels = [_sample.remote(run, dims, unit, each) for unit in chosen]
-    fitting = _fit.options(num_cpus=1, num_gpus=config.num_gpus)
+    panels = [
+        _sample.options(name=f"forecast sample {unit.id}").remote(run, dims, unit, each)
+        for unit in chosen
+    ]
+    fitting = _fit.options(name="forecast training", num_cpus=1, num_gpus=config.num_gpus)
     return ray.get(fitting.remote(run, *panels))  # type: ignore[no-any-return]
 
 
-class Predict:
+class PredictDemand:
     """Ray Data actor: a unit's panel in, its forecasts out."""
 
     def __init__(self, run: Run, version: str) -> None:
@@ -88,7 +93,7 @@ class Predict:
         return replace(parcel, tables={**parcel.tables, "forecast": forecast_to_table(forecast)})
 
 
-def _read(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:
+def _read_series(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:
     return map_rows("read", partial(_panel_of, run, ray.get(dims)), rows)
 
 
@@ -113,7 +118,7 @@ def _panel(run: Run, tables: Tables) -> Panel:
     )
 
 
-def _write(run: Run, rows: pa.Table) -> pa.Table:
+def _write_forecasts(run: Run, rows: pa.Table) -> pa.Table:
     return map_rows("write", partial(_publish, run), rows)
 
 

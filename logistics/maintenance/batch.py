@@ -52,12 +52,12 @@ def run(run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]) -> I
     rows = ray.data.from_arrow([to_rows([parcel]) for parcel in parcels])
     rows.set_name(f"maintenance {config.date}")
     done = rows.map_batches(
-        partial(_read, run=run, dims=dims),
+        partial(_read_telemetry, run=run, dims=dims),
         batch_format="pyarrow",
         batch_size=1,
         num_cpus=0.5,
     ).map_batches(
-        Score,
+        ScoreAssets,
         fn_constructor_kwargs={"run": run, "version": card.version},
         compute=ray.data.ActorPoolStrategy(size=min(options.actors, len(parcels))),
         batch_format="pyarrow",
@@ -75,7 +75,7 @@ def _homes(dims: Tables) -> set[str]:
     return set(dims["assets"]["site_id"])
 
 
-def _read(rows: pa.Table, run: Run, dims: "ray.ObjectRef[Tables]") -> pa.Table:
+def _read_telemetry(rows: pa.Table, run: Run, dims: "ray.ObjectRef[Tables]") -> pa.Table:
     return map_rows("read", partial(_read_unit, run, ray.get(dims)), rows)
 
 
@@ -107,7 +107,7 @@ def _before(rows: pl.DataFrame, day: date) -> pl.DataFrame:
     return rows.filter(pl.col("at") < pl.lit(day).cast(pl.Datetime("us")))
 
 
-class Score:
+class ScoreAssets:
     """Ray Data actor: one unit's windows in, its risks published."""
 
     def __init__(self, run: Run, version: str) -> None:
@@ -156,8 +156,11 @@ def train(run: Run, dims: "ray.ObjectRef[Tables]") -> Card:
     config = run.config
     found = _heard(run)
     share = -(-config.maintenance.max_train_windows // max(len(found), 1))
-    parts = [_examples.remote(run, dims, unit, share) for unit in found]
-    fitted, blob = ray.get(_fit.remote(run, *parts))
+    parts = [
+        _examples.options(name=f"maintenance sample {unit.id}").remote(run, dims, unit, share)
+        for unit in found
+    ]
+    fitted, blob = ray.get(_fit.options(name="maintenance training").remote(run, *parts))
     card = Card(
         workload=WORKLOAD,
         trained_to=str(config.date),
