@@ -201,7 +201,7 @@ def _read(lake: str, contract: Contract, unit: Unit) -> pl.DataFrame:
             raise LakeError(f"{contract.name} cannot be read as Delta: {fault}") from None
         return _of_bucket(read_table(found.to_arrow(), contract), contract, unit)
     parts = []
-    for path, _ in _files(fs, root):
+    for path, _ in _files(fs, root, {} if site is None else {site: unit.site_id}):
         values = _hive_values(path[len(root) :])
         if site is not None and values.get(site, unit.site_id) != unit.site_id:
             continue
@@ -253,14 +253,24 @@ def _of_bucket(rows: pl.DataFrame, contract: Contract, unit: Unit) -> pl.DataFra
     return rows.filter(wanted | pl.col(column).is_null() if unit.bucket == 0 else wanted)
 
 
-def _files(fs: AbstractFileSystem, root: str) -> list[tuple[str, dict[str, int]]]:
-    """Parquet files below a table, or the single file <table>.parquet, in path order."""
+def _files(
+    fs: AbstractFileSystem, root: str, only: Mapping[str, str] | None = None
+) -> list[tuple[str, dict[str, int]]]:
+    """Parquet files below a table, or the single file <table>.parquet, in path order.
+
+    only: value wanted of a partition column. Folders right below the table with another value are
+    not opened, or each of 1,000 sites would list the files of all.
+    """
     single = f"{root}.parquet"
     if fs.isfile(single):
         return [(single, fs.info(single))]
     if not fs.exists(root):
         return []
-    found = fs.find(root, detail=True)
+    found: dict[str, dict[str, int]] = {}
+    for top in fs.ls(root, detail=False) if only else [root]:
+        values = _hive_values(top[len(root) :])
+        if all(values.get(column, value) == value for column, value in (only or {}).items()):
+            found |= fs.find(top, detail=True)
     # Below the table only: a lake may lie in a folder whose own name begins with "_".
     inside = [p for p in sorted(found) if p.endswith(".parquet") and "/_" not in p[len(root) :]]
     return [(path, found[path]) for path in inside]

@@ -6,10 +6,12 @@ killed from within, since nothing in Python can interrupt it.
 """
 
 import faulthandler
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import polars as pl
+import pyarrow as pa
 import ray
 
 from logistics import records
@@ -19,15 +21,29 @@ Tables = dict[str, pl.DataFrame]
 Solve = Callable[[Run, Tables, Parcel], Parcel]
 
 
+Given = Mapping[str, pa.Table]
+
+
 def solve_each(
-    workload: str, solve: Solve, run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]
+    workload: str,
+    solve: Solve,
+    run: Run,
+    dims: "ray.ObjectRef[Tables]",
+    parcels: Sequence[Parcel],
+    given: "Iterator[ray.ObjectRef[Given]] | None" = None,
 ) -> Iterator[Parcel]:
-    """Each unit's parcel as it is done; the tasks start in the order given."""
+    """Each unit's parcel as it is done; the tasks start in the order given.
+
+    given: tables for each parcel, that one task has read for all of them.
+    """
+    tables = [ray.put({})] * len(parcels) if given is None else list(given)
+    if len(tables) < len(parcels):
+        ray.get(tables[-1])  # raises what the task that reads them has raised
     waiting = {
         _solve.options(name=f"{workload} {parcel.unit.id}").remote(
-            workload, solve, run, dims, parcel
+            workload, solve, run, dims, parcel, own
         ): parcel
-        for parcel in parcels
+        for parcel, own in zip(parcels, tables, strict=True)
     }
     while waiting:
         (ended,), _ = ray.wait(list(waiting), num_returns=1)
@@ -46,7 +62,9 @@ def reason_of(fault: Exception) -> str:
 
 
 @ray.remote(num_cpus=1, max_retries=records.MAX_TRIES - 1)
-def _solve(workload: str, solve: Solve, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+def _solve(
+    workload: str, solve: Solve, run: Run, dims: Tables, parcel: Parcel, given: Given
+) -> Parcel:
     limit_s = run.config.cluster.kill_after_s
 
     def within_limit(parcel: Parcel) -> Parcel:
@@ -59,4 +77,4 @@ def _solve(workload: str, solve: Solve, run: Run, dims: Tables, parcel: Parcel) 
         finally:
             faulthandler.cancel_dump_traceback_later()
 
-    return on_unit("solve", within_limit, parcel)
+    return on_unit("solve", within_limit, replace(parcel, tables=given))

@@ -230,15 +230,25 @@ def run_workshops(
     run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]
 ) -> Iterator[Parcel]:
     """Each workshop's schedule as it is done; they share nothing."""
-    yield from tasks.solve_each("workshop", _plan, run, dims, parcels)
+    risks = _risks_of_each.remote(run, [parcel.unit.site_id for parcel in parcels])
+    given = cast("Iterator[ray.ObjectRef[tasks.Given]]", risks)
+    yield from tasks.solve_each("workshop", _plan, run, dims, parcels, given)
+
+
+@ray.remote(num_cpus=0.5)
+def _risks_of_each(run: Run, shops: Sequence[str]) -> Iterator[tasks.Given]:
+    """Each workshop's part of tonight's risks: those lie by site, and are read once for all."""
+    risks = plan.read_plan(run.config.plan, "risks", run.config.date)
+    assert risks is not None, "workshops are units because tonight's risks name them"
+    parts = risks.partition_by("workshop_id", as_dict=True)
+    for shop in shops:
+        yield {"risks": parts[None if shop == NO_WORKSHOP else shop,].to_arrow()}
 
 
 def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, shop = run.config, parcel.unit.site_id
     options = config.maintenance
-    mine = pl.col("workshop_id").fill_null(NO_WORKSHOP) == shop
-    risks = plan.read_plan(config.plan, "risks", config.date, where=mine)
-    assert risks is not None, f"no risks name workshop {shop}"
+    risks = cast(pl.DataFrame, pl.from_arrow(parcel.tables["risks"]))
     task = problem.problem(dims, risks, shop, config.date, options)
     budget = workshop.Budget(seconds=options.solve_seconds)
     if config.deterministic:
@@ -249,7 +259,7 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     if violations:
         raise AssertionError(f"{len(violations)} violations in {shop}; first {violations[0]}")
     files = plan.publish(run, parcel.unit, {"work_orders": problem.to_table(task, orders)})
-    return replace(parcel, files=files, figures=_figures(orders))
+    return replace(parcel, files=files, figures=_figures(orders)).tally()
 
 
 def _figures(orders: Sequence[WorkOrder]) -> dict[str, float]:

@@ -36,7 +36,9 @@ def run(run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]) -> I
     therefore start first (by their share of the fleet, which is known without reading orders)."""
     fleet = ray.get(_fleet_sizes.remote(dims))
     largest = sorted(parcels, key=lambda p: (-fleet.get(p.unit.site_id, 0), p.unit.site_id))
-    yield from tasks.solve_each("routes", _plan_unit, run, dims, largest)
+    kept_back = _kept_back.remote(run, dims, [parcel.unit.site_id for parcel in largest])
+    given = cast("Iterator[ray.ObjectRef[tasks.Given]]", kept_back)
+    yield from tasks.solve_each("routes", _plan_unit, run, dims, largest, given)
 
 
 @ray.remote(num_cpus=0.5)
@@ -55,6 +57,17 @@ def _away_digests(run: Run, dims: Tables) -> dict[str, str]:
     }
 
 
+@ray.remote(num_cpus=0.5)
+def _kept_back(run: Run, dims: Tables, depot_ids: Sequence[str]) -> Iterator[tasks.Given]:
+    """For each depot the vehicles it must do without: tonight's bookings are read once for all."""
+    booked = plan.read_plan(run.config.plan, WORK_ORDERS.name, run.config.date)
+    by_depot = dims["vehicles"].partition_by("depot_id", as_dict=True)
+    for depot_id in depot_ids:
+        vehicles = by_depot.get((depot_id,), dims["vehicles"].clear())
+        rows = outputs.kept_back_rows(vehicles, booked, run.config.date)
+        yield {"kept_back": rows.to_arrow()}
+
+
 def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     return _plan(run, dims, _read(run, dims, parcel))
 
@@ -62,6 +75,7 @@ def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
 def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     entry = lake.enter(run, parcel.unit, _TABLES, dims)
     tables = {name: rows.to_arrow() for name, rows in entry.tables.items()}
+    tables |= parcel.tables
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 
 
@@ -70,10 +84,8 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     read = {name: cast(pl.DataFrame, pl.from_arrow(rows)) for name, rows in parcel.tables.items()}
     if read["orders"].is_empty():  # the door has rejected them all, and said so
         return parcel.tally()
+    kept_back = read.pop("kept_back")
     tables = {**{name: dims[name] for name in _DIMS}, **read}
-    vehicles = dims["vehicles"].filter(depot_id=depot_id)
-    work_orders = plan.read_plan(config.plan, WORK_ORDERS.name, config.date)
-    kept_back = outputs.kept_back_rows(vehicles, work_orders, config.date)
     away = kept_back["vehicle_id"].to_list()
     problem = inputs.problem(tables, depot_id, away, config.date, config.routes)
     seed = run.seed_of(depot_id)
