@@ -10,8 +10,8 @@ import numpy as np
 
 from logistics.forecast import metrics
 from logistics.forecast.features import demand_ahead
-from logistics.forecast.inputs import Array, Panel
 from logistics.forecast.model import Forecaster, predict
+from logistics.forecast.panel import Array, Panel
 from logistics.outputs import QUANTILE_LEVELS, TOTAL_HORIZONS_DAYS
 
 LEVELS = np.array(QUANTILE_LEVELS, np.float32)
@@ -41,13 +41,13 @@ def backtest(
     """
     lengths = tuple(min(days, held_out) for days in TOTAL_HORIZONS_DAYS)
     ours, naive, came = [], [], []
-    for panel in (panel for panel in panels if panel.num_days > held_out):
+    for panel in (panel for panel in panels if panel.num_periods > held_out):
         past = panel.rewind(held_out)
-        rows = np.flatnonzero(past.age_days > 0)
+        rows = np.flatnonzero(past.age > 0)
         past = past.take(rows)
         ours.append(predict(model, past, device, lengths))
         naive.append(seasonal_naive(past))
-        came.append(demand_ahead(panel.take(rows), past.num_days)[:, :held_out])
+        came.append(demand_ahead(panel.take(rows), past.num_periods)[:, :held_out])
     actual = np.concatenate(came)
     mean = np.concatenate([f.mean for f in ours])[:, :held_out]
     quantiles = np.concatenate([f.quantiles for f in ours])[:, :held_out]
@@ -110,7 +110,7 @@ def seasonal_naive(panel: Panel) -> tuple[Array, Array]:
     """The last week again (n, h), with the spread of past weekly differences (n, h, q)."""
     units = np.nan_to_num(panel.units)
     week = units[:, -7:]
-    mean = np.tile(week, (1, -(-panel.horizon_days // 7)))[:, : panel.horizon_days]
+    mean = np.tile(week, (1, -(-panel.horizon // 7)))[:, : panel.horizon]
     recent = units[:, -98:]
     change = recent[:, 7:] - recent[:, :-7]
     spread = np.quantile(change, LEVELS, axis=1).T.astype(np.float32)

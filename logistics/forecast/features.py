@@ -10,13 +10,14 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from logistics.forecast.inputs import FOREVER_DAYS, Array, Panel
+from logistics.forecast.panel import FOREVER, Array, Panel
 
 SPANS = (7, 14, 28, 56, 91, 182, 364)
 # A day in stock for less than this share tells too little of its demand to be judged by it.
 MIN_IN_STOCK = 0.8
 YEAR_DAYS = 364  # 52 weeks: the same weekday a year ago
 FORECAST_FADES_DAYS = 6.0
+DISCOUNT, PRICE = 0, 1  # where they stand among the covariates
 MIN_SCALE = 0.02  # units a day, about two a quarter: the level of a series that hardly sells
 WEEKLY = 13  # where in `future` the weekday profile stands, after the calendar's columns
 
@@ -55,14 +56,14 @@ def features(panel: Panel, origin: int, scope: Scope) -> Features:
         scale,
         _past(panel, demand, weight, means, scale, origin, scope),
         _future(panel, demand, weight, weekly, origin, scope),
-        panel.category,
-        panel.department,
+        panel.codes[:, 0],
+        panel.codes[:, 1],
     )
 
 
 def demand_ahead(panel: Panel, origin: int) -> Array:
     """Demand of the days from the origin (n, h); NaN where it was not seen or was censored."""
-    n, h = len(panel), panel.horizon_days
+    n, h = len(panel), panel.horizon
     units = panel.units[:, origin : origin + h]
     in_stock = panel.in_stock[:, origin : origin + h]
     out = np.full((n, h), np.nan, np.float32)
@@ -111,6 +112,7 @@ def _past(
     origin: int,
     scope: Scope,
 ) -> Array:
+    discount = panel.covariates[..., DISCOUNT]
     recent = slice(max(origin - 28, 0), origin)
     quarter = slice(max(origin - 91, 0), origin)
     ratio = demand[:, quarter] / scale[:, None]
@@ -121,7 +123,7 @@ def _past(
     last_year = _mean(demand, weight, origin - YEAR_DAYS - 28, origin - YEAR_DAYS)
     if not scope.yearly:
         last_year = np.full_like(last_year, np.nan)
-    shift = panel.num_days - origin  # days between this origin and the run date
+    shift = panel.num_periods - origin  # days between this origin and the run date
     columns = [
         *(_ratio(means[:, i], scale) for i in range(len(SPANS))),
         _ratio(last_year, scale),
@@ -132,9 +134,9 @@ def _past(
         _quiet_share(demand[:, quarter], weight[:, quarter]),
         np.log1p(ratio.max(axis=1, initial=0)),
         weight[:, recent].mean(axis=1),
-        panel.discount[:, recent].mean(axis=1),
-        panel.discount[:, max(origin - 14, 0) : origin].mean(axis=1),
-        np.log1p(np.maximum(panel.age_days - shift, 0)) / 6,
+        discount[:, recent].mean(axis=1),
+        discount[:, max(origin - 14, 0) : origin].mean(axis=1),
+        np.log1p(np.maximum(panel.age - shift, 0)) / 6,
         _left(panel, origin, 0),
     ]
     return np.stack(columns, axis=1).astype(np.float32)
@@ -149,7 +151,7 @@ def _quiet_share(demand: Array, weight: Array) -> Array:
 def _future(
     panel: Panel, demand: Array, weight: Array, weekly: Array, origin: int, scope: Scope
 ) -> Array:
-    n, h = len(panel), panel.horizon_days
+    n, h = len(panel), panel.horizon
     days = np.arange(origin, origin + h)
     weekday = _weekday(panel, days)
     ahead = np.minimum(days - origin, scope.reach_days - 1)
@@ -221,13 +223,14 @@ def _year_ago(demand: Array, weight: Array, origin: int, h: int) -> tuple[Array,
 def _commerce(panel: Panel, origin: int, days: NDArray[np.int64]) -> list[Array]:
     """The day's discount, also against its recent mean; of the days before; the price's change."""
     recent = slice(max(origin - 28, 0), origin)
-    usual = panel.discount[:, recent].mean(axis=1, keepdims=True)
-    price = panel.log_price[:, recent].mean(axis=1, keepdims=True)
-    sums = np.pad(np.cumsum(panel.discount, axis=1), ((0, 0), (1, 0)))
+    discount, log_price = (panel.covariates[..., k] for k in (DISCOUNT, PRICE))
+    usual = discount[:, recent].mean(axis=1, keepdims=True)
+    price = log_price[:, recent].mean(axis=1, keepdims=True)
+    sums = np.pad(np.cumsum(discount, axis=1), ((0, 0), (1, 0)))
     before = [(sums[:, days] - sums[:, np.maximum(days - k, 0)]) / k for k in (5, 12)]
-    today = panel.discount[:, days]
-    last = panel.log_price[:, [origin - 1]]
-    ahead = np.where(panel.listed[:, None], panel.log_price[:, days], last)
+    today = discount[:, days]
+    last = log_price[:, [origin - 1]]
+    ahead = np.where(panel.known_ahead[:, [PRICE]], log_price[:, days], last)
     return [
         today,
         today - usual,
@@ -252,7 +255,7 @@ def _signals(
         # A unit is one DC: its series share signals. Of an earlier day no more is taken as known
         # ahead than is tonight, so that training and the back-test see what the night will.
         series = panel.signals[0, :, position[name]].copy()
-        series[origin + panel.lead_days[position[name]] :] = np.nan
+        series[origin + panel.lead[position[name]] :] = np.nan
         past = series[max(origin - 364, 0) : origin]
         if np.isnan(past).all():
             continue
@@ -272,15 +275,15 @@ def _signals(
 
 def _left(panel: Panel, origin: int, step: int) -> Array:
     """Share of a month left until the end of life on a day to come, 1 when it is far off (n,)."""
-    left = panel.days_left + (panel.num_days - origin) - step
-    share = np.where(panel.days_left >= FOREVER_DAYS, 1.0, np.clip(left / 30, 0, 1))
+    left = panel.left + (panel.num_periods - origin) - step
+    share = np.where(panel.left >= FOREVER, 1.0, np.clip(left / 30, 0, 1))
     return share.astype(np.float32)
 
 
 def _weekday(panel: Panel, days: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.asarray((panel.run_date.weekday() + days - panel.num_days) % 7)
+    return np.asarray((panel.run_date.weekday() + days - panel.num_periods) % 7)
 
 
 def _year_angle(panel: Panel, days: NDArray[np.int64]) -> NDArray[np.float64]:
-    dates = [panel.run_date + timedelta(days=int(day) - panel.num_days) for day in days]
+    dates = [panel.run_date + timedelta(days=int(day) - panel.num_periods) for day in days]
     return np.array([2 * np.pi * day.timetuple().tm_yday / 365.25 for day in dates])

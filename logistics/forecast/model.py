@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from logistics.forecast.features import WEEKLY, Features, Scope, features
-from logistics.forecast.inputs import NUM_CODES, Array, Panel
+from logistics.forecast.inputs import NUM_CODES
+from logistics.forecast.panel import Array, Panel
 from logistics.outputs import QUANTILE_LEVELS, TOTAL_HORIZONS_DAYS
 
 CHUNK = 1024  # series at a time: 1024 × 90 days × 128 activations × 4 bytes is 47 MB
@@ -136,7 +137,7 @@ def predict(
 def _predict(
     model: Forecaster, panel: Panel, device: str, total_days: Sequence[int]
 ) -> tuple[Array, ...]:
-    seen = features(panel, panel.num_days, model.settings.scope)
+    seen = features(panel, panel.num_periods, model.settings.scope)
     past, future, category, department = inputs_of(seen, device)
     scale = torch.from_numpy(seen.scale).to(device)[:, None]
     on_sale = torch.from_numpy(_alive(panel)).to(device)
@@ -170,7 +171,7 @@ def sums_of(daily: Tensor, num_days: Sequence[int]) -> Tensor:
 
 
 def _alive(panel: Panel) -> Array:
-    return (panel.days_left[:, None] > np.arange(panel.horizon_days)[None, :]).astype(np.float32)
+    return (panel.left[:, None] > np.arange(panel.horizon)[None, :]).astype(np.float32)
 
 
 def dumps(model: Forecaster) -> bytes:

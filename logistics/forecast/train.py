@@ -15,8 +15,8 @@ from torch import Tensor
 from logistics.config import ForecastConfig
 from logistics.forecast.backtest import backtest
 from logistics.forecast.features import Features, Scope, demand_ahead, features
-from logistics.forecast.inputs import Array, Panel
 from logistics.forecast.model import Forecaster, Settings, sums_of
+from logistics.forecast.panel import Array, Panel
 from logistics.outputs import QUANTILE_LEVELS, TOTAL_HORIZONS_DAYS
 
 MIN_PAST_DAYS = 28  # an origin needs four weeks behind it
@@ -58,12 +58,12 @@ def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str 
     # this small gain nothing from more threads (two on a busy machine took 20 times as long).
     torch.set_num_threads(1)
     panels = [panel for panel in panels if len(panel)]
-    longest = max((panel.num_days for panel in panels), default=0)
+    longest = max((panel.num_periods for panel in panels), default=0)
     least = MIN_PAST_DAYS + 2 * MIN_FUTURE_DAYS
     if longest < least:
         raise ValueError(f"sales cover {longest} days; training needs {least} at least")
     held_out = min(config.horizon_days, max(longest // 4, MIN_FUTURE_DAYS))
-    before = [panel.rewind(held_out) for panel in panels if panel.num_days > held_out]
+    before = [panel.rewind(held_out) for panel in panels if panel.num_periods > held_out]
     rng = np.random.default_rng(seed)
     scope = _scope(before)
     windows = _windows(before, scope, config.max_train_windows, rng)
@@ -100,8 +100,8 @@ def _silence_unseen(model: Forecaster, windows: Windows) -> None:
 
 
 def _scope(panels: Sequence[Panel]) -> Scope:
-    longest = max(panel.num_days for panel in panels)
-    reach_days = min(longest - MIN_PAST_DAYS, max(panel.horizon_days for panel in panels))
+    longest = max(panel.num_periods for panel in panels)
+    reach_days = min(longest - MIN_PAST_DAYS, max(panel.horizon for panel in panels))
     names = tuple(sorted({name for panel in panels for name in panel.signal_names}))
     return Scope(names, reach_days, longest >= YEARLY_DAYS)
 
@@ -112,7 +112,7 @@ def _windows(panels: Sequence[Panel], scope: Scope, most: int, rng: np.random.Ge
     each = max(most // max(len(origins), 1), 1)
     seen, targets = [], []
     for panel, origin in origins:
-        started = np.flatnonzero(panel.age_days - (panel.num_days - origin) > 7)
+        started = np.flatnonzero(panel.age - (panel.num_periods - origin) > 7)
         rows = np.sort(rng.choice(started, min(each, started.size), replace=False))
         if rows.size:
             part = panel.take(rows)
@@ -124,7 +124,7 @@ def _windows(panels: Sequence[Panel], scope: Scope, most: int, rng: np.random.Ge
 
 def _origins(panel: Panel) -> range:
     """Newest first. No whole weeks apart, or all would share a weekday and so would their steps."""
-    newest = panel.num_days - MIN_FUTURE_DAYS
+    newest = panel.num_periods - MIN_FUTURE_DAYS
     stride = max((newest - MIN_PAST_DAYS) // MAX_ORIGINS, 1)
     return range(newest, MIN_PAST_DAYS - 1, -(stride + (stride % 7 == 0)))
 

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from logistics.contracts import check
-from logistics.forecast.inputs import Panel, panel
+from logistics.forecast.inputs import panel
+from logistics.forecast.panel import Panel
 from logistics.tables import ITEMS, PRICES, PROMOTIONS, SALES, SIGNALS
 
 RUN_DATE = date(2026, 3, 2)

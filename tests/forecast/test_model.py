@@ -95,19 +95,19 @@ def test_a_rewound_panel_has_the_features_of_that_day(series: Panel) -> None:
 
 
 def test_prices_paid_and_signals_seen_later_are_not_known_ahead(series: Panel) -> None:
-    signals = np.zeros((len(series), NUM_DAYS + HORIZON_DAYS, 2), np.float32)
+    signals = np.zeros((1, NUM_DAYS + HORIZON_DAYS, 2), np.float32)
     signals[:, ::3] = 1
     scope = replace(SCOPE, signal_names=("holiday", "rain"))
     known = replace(
-        series, signals=signals, signal_names=scope.signal_names, lead_days=(HORIZON_DAYS, 0)
+        series, signals=signals, signal_names=scope.signal_names, lead=(HORIZON_DAYS, 0)
     )
-    price, rain, holiday = series.log_price.copy(), signals.copy(), signals.copy()
-    price[:, 250:], rain[:, 250:, 1], holiday[:, 250:, 0] = 1, 1, 0
+    price, rain, holiday = series.covariates.copy(), signals.copy(), signals.copy()
+    price[:, 250:, 1], rain[:, 250:, 1], holiday[:, 250:, 0] = 1, 1, 0
     usual = features(known, 250, scope).future
-    assert np.array_equal(features(replace(known, log_price=price), 250, scope).future, usual)
+    assert np.array_equal(features(replace(known, covariates=price), 250, scope).future, usual)
     assert np.array_equal(features(replace(known, signals=rain), 250, scope).future, usual)
     assert not np.array_equal(features(replace(known, signals=holiday), 250, scope).future, usual)
-    listed = replace(known, log_price=price, listed=np.ones(len(series), bool))
+    listed = replace(known, covariates=price, known_ahead=np.ones((len(series), 2), bool))
     assert not np.array_equal(features(listed, 250, scope).future, usual)
 
 
@@ -126,7 +126,7 @@ def test_beyond_what_training_saw_features_hold_still(series: Panel) -> None:
 
 
 def test_a_category_never_seen_says_nothing(series: Panel, fitted: Fitted) -> None:
-    strange = replace(series, category=np.full_like(series.category, 63))
+    strange = replace(series, codes=series.codes + np.array([63, 0]))
     assert equal(predict(fitted.model, strange), predict(fitted.model, series))
 
 
@@ -166,19 +166,19 @@ def test_stock_outs_do_not_pull_the_forecast_down(series: Panel, fitted: Fitted)
 
 
 def test_a_planned_promotion_raises_its_days(series: Panel, fitted: Fitted) -> None:
-    plain, promoted = series.discount.copy(), series.discount.copy()
-    plain[:, NUM_DAYS:] = 0
-    promoted[:, NUM_DAYS:] = 0
-    promoted[:, NUM_DAYS + 20 : NUM_DAYS + 27] = 0.3
-    without = predict(fitted.model, replace(series, discount=plain)).mean[:, 20:27].sum()
+    plain, promoted = series.covariates.copy(), series.covariates.copy()
+    plain[:, NUM_DAYS:, 0] = 0
+    promoted[:, NUM_DAYS:, 0] = 0
+    promoted[:, NUM_DAYS + 20 : NUM_DAYS + 27, 0] = 0.3
+    without = predict(fitted.model, replace(series, covariates=plain)).mean[:, 20:27].sum()
     assert (
-        predict(fitted.model, replace(series, discount=promoted)).mean[:, 20:27].sum()
+        predict(fitted.model, replace(series, covariates=promoted)).mean[:, 20:27].sum()
         > 1.5 * without
     )
 
 
 def test_nothing_is_sold_after_the_end_of_life(series: Panel, fitted: Fitted) -> None:
-    ended = predict(fitted.model, replace(series, days_left=np.full(len(series), 30, np.float32)))
+    ended = predict(fitted.model, replace(series, left=np.full(len(series), 30, np.float32)))
     assert ended.mean[:, 30:].max() == ended.quantiles[:, 30:].max() == 0
     assert np.allclose(ended.total_mean[:, 0], ended.total_mean[:, 2])
 
