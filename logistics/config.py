@@ -31,6 +31,8 @@ Task = Literal[
     "repair",
     "backfill",
     "rollback",
+    "rollback_model",
+    "backtest",
     "tidy",
     "world",
     "explain",
@@ -93,6 +95,8 @@ class ForecastConfig:
     hidden: Natural
     actors: Natural
     num_gpus: Annotated[float, Field(ge=0)]  # per actor
+    backtest_origins: Natural  # of task=backtest
+    backtest_stride_days: Natural  # between them
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -168,7 +172,7 @@ class Config:
     """One run, whole."""
 
     task: Task
-    workload: Trainable | None  # of task=train
+    workload: Trainable | None  # of task=train, task=rollback_model and task=backtest
     date: date  # the day that is planned; everything before it is history
     lake: str
     made: bool  # the lake is a made company's, generated when it is not there yet

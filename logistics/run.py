@@ -99,7 +99,7 @@ def _date(raw: dict[str, object], made: bool, first: object) -> object:
         return raw["from"] or first
     if made or raw["task"] in ("world", "repair"):  # repair plans the day of the run it repairs
         return first
-    if raw["task"] == "tidy":
+    if raw["task"] in ("tidy", "rollback_model"):
         return date.today().isoformat()
     raise ConfigError(f"date: say which day to plan for lake={raw['lake']}, date=2026-03-02")
 
@@ -109,6 +109,12 @@ def _consistent(config: Config) -> Config:
     if config.task == "train" and config.workload is None:
         raise ConfigError(
             "task=train: say what to train, workload=forecast or workload=maintenance"
+        )
+    if config.task == "backtest" and config.workload not in (None, "forecast"):
+        raise ConfigError("task=backtest: of forecasts only; task=train tells a model's scores")
+    if config.task == "rollback_model" and config.workload is None:
+        raise ConfigError(
+            "task=rollback_model: say whose, workload=forecast or workload=maintenance"
         )
     if config.task == "repair" and config.run is None:
         raise ConfigError("task=repair: say which run to repair, run=<run_id of the runs table>")
@@ -129,7 +135,8 @@ def _run(config: Config) -> int:
     if config.task == "explain":
         return report.explain(config)
     # Ray and Torch take seconds to import: only once the request is known to be sound.
-    from logistics import cluster, night, notice, upkeep, watch
+    from logistics import cluster, night, notice, registry, upkeep, watch
+    from logistics.forecast.origins import summaries
     from logistics.storage import LakeError
     from logistics.workloads import chosen
     from logistics.world import batch as world
@@ -139,6 +146,10 @@ def _run(config: Config) -> int:
             return report.tidied(config, upkeep.tidy(config))
         if config.task == "rollback":
             return report.rolled_back(config, *upkeep.roll_back(config))
+        if config.task == "rollback_model":
+            return report.model_rolled_back(
+                config, registry.roll_back(config.models, str(config.workload))
+            )
         if config.task == "repair":
             config = night.as_it_was(config)
         notice.check(config.watch.notify)
@@ -146,7 +157,7 @@ def _run(config: Config) -> int:
             config.made and not world.exists(config.world, config.lake, config.seed)
         )
         if not make:
-            night.check_lake(config, chosen(config.workload or config.task))
+            night.check_lake(config, chosen(_subject(config)))
         with report.progress() as progress:
             progress("starting Ray", 0, 1)
             cluster.start_ray(config)
@@ -159,6 +170,9 @@ def _run(config: Config) -> int:
             if config.task == "train":
                 assert config.workload is not None
                 return report.trained(config, night.train(config, config.workload, progress))
+            if config.task == "backtest":
+                told = summaries(night.backtest(config, progress), 1)
+                return report.backtested(config, told)
             with _told_to_stop() as stop:
                 nights = [
                     night.run_night(replace(config, task=task, date=day), progress, stop)
@@ -166,9 +180,14 @@ def _run(config: Config) -> int:
                     if not stop.is_set()
                 ]
         return max((report.summary(finished) for finished in nights), default=report.nothing())
-    except (LakeError, night.TrainingError, world.WorldError) as fault:
+    except (LakeError, registry.RegistryError, night.TrainingError, world.WorldError) as fault:
         watch.refused(config, str(fault))
         return report.refuse(str(fault))
+
+
+def _subject(config: Config) -> str:
+    """The task whose workloads need the lake's tables."""
+    return "forecast" if config.task == "backtest" else config.workload or config.task
 
 
 @contextmanager

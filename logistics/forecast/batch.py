@@ -1,10 +1,11 @@
 """Puts forecasting on Ray: read → predict → write, one DC (or bucket of one) at a time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
+from typing import cast
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import ray
@@ -13,25 +14,31 @@ from logistics import lake, plan, records, registry
 from logistics.forecast.inputs import from_table as panel_from_table
 from logistics.forecast.inputs import panel
 from logistics.forecast.inputs import to_table as panel_to_table
-from logistics.forecast.model import dumps, loads, predict
+from logistics.forecast.model import loads, predict
+from logistics.forecast.overrides import finished, overridden, overrides, value_added
 from logistics.forecast.panel import Panel
 from logistics.forecast.totals import days, totals
 from logistics.forecast.totals import from_table as forecast_from_table
 from logistics.forecast.totals import to_table as forecast_to_table
-from logistics.forecast.train import fit, rows_of_sample
-from logistics.registry import Card
+from logistics.outputs import FORECAST_OVERRIDDEN, FORECAST_VALUE_ADDED
 from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
 Tables = dict[str, pl.DataFrame]
 Dims = ray.ObjectRef[Tables]
 NAME = "forecast"
 TABLES = ("sales", "signals")
-MAX_TRAIN_UNITS = 32
 
 
 def units(run: Run, dims: Dims) -> list[Unit]:
     """The DCs, big ones in buckets of SKUs."""
     return lake.units(run.config.lake, TABLES, run.config.cluster.max_unit_mb)
+
+
+def upstream(run: Run, dims: Dims) -> dict[str, str]:
+    """DC → digest of what planners had changed on the nights whose days are being sold now."""
+    config = run.config
+    since = config.date - timedelta(days=config.forecast.horizon_days)
+    return plan.digests_between(config.plan, FORECAST_OVERRIDDEN.name, since, config.date)
 
 
 def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
@@ -62,20 +69,6 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
         yield from from_rows(batch)
 
 
-def train(run: Run, dims: Dims) -> Card:
-    """Train on a bounded sample of series, back-test, and save; returns the card."""
-    config = run.config.forecast
-    every = units(run, dims)
-    chosen = every[:: -(-len(every) // MAX_TRAIN_UNITS)]
-    each = -(-config.max_train_series // len(chosen))
-    panels = [
-        _sample.options(name=f"forecast sample {unit.id}").remote(run, dims, unit, each)
-        for unit in chosen
-    ]
-    fitting = _fit.options(name="forecast training", num_cpus=1, num_gpus=config.num_gpus)
-    return ray.get(fitting.remote(run, *panels))  # type: ignore[no-any-return]
-
-
 class PredictDemand:
     """Ray Data actor: a unit's panel in, its forecasts out."""
 
@@ -95,17 +88,20 @@ class PredictDemand:
 
 
 def _read_series(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:
-    return map_rows("read", partial(_panel_of, run, ray.get(dims)), rows)
+    return map_rows("read", partial(_read, run, ray.get(dims)), rows)
 
 
-def _panel_of(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     records.unless_stopped(run)
     entry = lake.enter(run, parcel.unit, TABLES, dims)
-    tables = {"panel": panel_to_table(_panel(run, entry.tables | dims))}
+    series = panel_of(run, parcel.unit, entry.tables | dims)
+    changes = dims["forecast_overrides"].filter(pl.col("sku_id").is_in(list(series.sku_ids)))
+    tables = {"panel": panel_to_table(series), "overrides": changes.to_arrow()}
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 
 
-def _panel(run: Run, tables: Tables) -> Panel:
+def panel_of(run: Run, unit: Unit, tables: Tables) -> Panel:
+    """What the night knows of a unit's series, from its own and the company's checked tables."""
     config = run.config
     return panel(
         tables["sales"],
@@ -124,31 +120,27 @@ def _write_forecasts(run: Run, rows: pa.Table) -> pa.Table:
 
 
 def _publish(run: Run, parcel: Parcel) -> Parcel:
+    config = run.config.forecast
     series = panel_from_table(parcel.tables["panel"])
-    forecast = forecast_from_table(parcel.tables["forecast"], series.horizon)
-    of_totals = totals(series, forecast, run.config.forecast.service_level)
-    outputs = {"forecasts": days(series, forecast), "forecast_totals": of_totals}
+    statistical = forecast_from_table(parcel.tables["forecast"], series.horizon)
+    told = cast(pl.DataFrame, pl.from_arrow(parcel.tables["overrides"]))
+    changes = overrides(series, statistical.mean, told)
+    final = finished(statistical, changes, series.period_days)
+    outputs = {
+        "forecasts": days(series, final),
+        "forecast_totals": totals(series, final, config.service_level),
+        "forecast_overridden": overridden(series, statistical, changes),
+        **_value_added(run, parcel.unit, series),
+    }
     files = parcel.files + plan.publish(run, parcel.unit, outputs)
-    figures = {"series": float(len(series)), "units_30d": float(forecast.total_mean[:, 0].sum())}
+    figures = {"series": float(len(series)), "units_30d": float(final.total_mean[:, 0].sum())}
     return records.finish(run, NAME, replace(parcel, files=files, figures=figures))
 
 
-@ray.remote(num_cpus=0.5)
-def _sample(run: Run, dims: Tables, unit: Unit, most: int) -> Panel | None:
-    """A bounded sample of a unit's series; None when the unit cannot be read."""
-    read = lake.peek(run, unit, TABLES, dims)
-    if read is None:
-        return None
-    series = _panel(run, read | dims)
-    return series.take(rows_of_sample(len(series), most, np.random.default_rng(run.config.seed)))
-
-
-@ray.remote
-def _fit(run: Run, *panels: Panel | None) -> Card:
+def _value_added(run: Run, unit: Unit, series: Panel) -> dict[str, pl.DataFrame]:
     config = run.config
-    device = "cuda" if config.forecast.num_gpus else "cpu"
-    usable = [series for series in panels if series is not None]
-    fitted = fit(usable, config.forecast, config.seed, device)
-    settings = asdict(config.forecast)
-    card = Card(NAME, str(config.date), config.seed, fitted.scores, settings)
-    return registry.save(config.models, card, dumps(fitted.model))
+    since = config.date - timedelta(days=config.forecast.horizon_days)
+    earlier = plan.read_nights(
+        config.plan, FORECAST_OVERRIDDEN.name, since, config.date, unit.site_id
+    )
+    return {} if earlier is None else {FORECAST_VALUE_ADDED.name: value_added(series, earlier)}

@@ -5,6 +5,7 @@ that model, trained on with the held-out days included.
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,10 +31,11 @@ LEVELS = np.array(QUANTILE_LEVELS, np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The champion and its back-test scores."""
+    """The model, its back-test scores, and its twin: trained on nothing of the held-out days."""
 
     model: Forecaster
     scores: dict[str, float]
+    twin: Forecaster
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str 
     _silence_unseen(model, windows)
     _train(model, windows, config.train_steps, config, config.learning_rate, rng, device)
     judged = backtest(model.eval(), panels, held_out, device)
+    twin = deepcopy(model)
     # `yearly` stays as it was: days of the year that the first training could not tell apart are
     # too much to learn while training on.
     reach_days = _scope(panels).reach_days
@@ -80,7 +83,7 @@ def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str 
     more = max(config.train_steps // 3, 1)
     _train(model, windows, more, config, config.learning_rate / 3, rng, device)
     model.spread = torch.from_numpy(judged.spread).to(device)
-    return Fitted(model.eval(), judged.scores)
+    return Fitted(model.eval(), judged.scores, twin)
 
 
 @torch.no_grad()
