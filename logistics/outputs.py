@@ -76,6 +76,35 @@ FORECAST_VALUE_ADDED = Output(
     },
     key=("sku_id", "night"),
 )
+REORDER_POINTS = Output(
+    "reorder_points",
+    "dc_id",
+    {
+        "sku_id": _TEXT,
+        "lead_time_days": _SMALL,  # from an order to its arrival
+        "service_level": _REAL,  # probability of lasting until then
+        "lead_time_demand": _SMALL,
+        "safety_stock": _SMALL,  # units above it
+        "reorder_point": _SMALL,  # order when stock falls to it
+    },
+    key=("sku_id",),
+)
+FORECAST_PARTS = Output(
+    "forecast_parts",  # why the 30-day total is what it is; they add up to it
+    "dc_id",
+    {
+        "sku_id": _TEXT,
+        "days": _WHOLE,
+        "base": _REAL,  # the level of the last eight weeks
+        "season": _REAL,  # season and trend
+        "promotion": _REAL,
+        "price": _REAL,
+        "signal": _REAL,
+        "planner": _REAL,  # by overrides
+        "mean": _REAL,
+    },
+    key=("sku_id",),
+)
 FORECAST_SUMS = Output(
     "forecast_sums",  # what a unit's series add up to; `forecast_levels` is made of it
     "dc_id",
@@ -261,6 +290,8 @@ OUTPUTS: dict[str, Output] = {
     for output in (
         FORECASTS,
         FORECAST_TOTALS,
+        REORDER_POINTS,
+        FORECAST_PARTS,
         FORECAST_SUMS,
         FORECAST_LEVELS,
         FORECAST_OVERRIDDEN,

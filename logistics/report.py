@@ -208,6 +208,12 @@ def _forecast(outcome: Outcome) -> tuple[str, str]:
     return planned, _against(outcome.card, "wql", "naive_wql", told)
 
 
+def _levels(outcome: Outcome) -> tuple[str, str]:
+    mean, low, high = (outcome.figures.get(name, 0) for name in ("mean", "q10", "q90"))
+    planned = f"the company's 30 days: {mean:,.0f} units"
+    return planned, f"80 % between {low:,.0f} and {high:,.0f}, sums of all levels agree"
+
+
 def _maintenance(outcome: Outcome) -> tuple[str, str]:
     assets, at_risk = (outcome.figures.get(name, 0) for name in ("assets", "at_risk"))
     planned = f"{assets:,.0f} assets, [bold]{at_risk:,.0f} at risk[/] of failing this week"
@@ -263,6 +269,7 @@ def _slotting(outcome: Outcome) -> tuple[str, str]:
 
 _TELL = {
     "forecast": _forecast,
+    "levels": _levels,
     "maintenance": _maintenance,
     "workshop": _workshop,
     "routes": _routes,

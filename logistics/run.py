@@ -112,6 +112,12 @@ def _consistent(config: Config) -> Config:
         )
     if config.task == "backtest" and config.workload not in (None, "forecast"):
         raise ConfigError("task=backtest: of forecasts only; task=train tells a model's scores")
+    for place in {config.forecast.holidays, *config.forecast.holidays_of.values()} - {None}:
+        from logistics.forecast import holidays  # a second to import, for those who ask for it
+
+        fault = holidays.fault(str(place))
+        if fault is not None:
+            raise ConfigError(f"forecast.holidays: {fault}")
     if config.task == "rollback_model" and config.workload is None:
         raise ConfigError(
             "task=rollback_model: say whose, workload=forecast or workload=maintenance"

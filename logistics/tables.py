@@ -115,6 +115,7 @@ ITEMS = Contract(
         "unit_m3": optional(POSITIVE),
         "unit_kg": optional(POSITIVE),
         "storage_class": optional(one_of(*STORAGE_CLASSES)),
+        "lead_time_days": optional(Column(pl.Float64(), above=0, at_most=730)),
     },
 )
 DEPOTS = Contract(

@@ -21,7 +21,44 @@ def offences(config: Config, inputs: Inputs) -> Iterator[str]:
     yield from _quantiles("forecasts", forecasts)
     yield from _quantiles("forecast_totals", totals)
     yield from _totals(config, forecasts, totals)
+    yield from levels(config, forecasts, totals)
     yield from _overrides(config, forecasts, inputs["forecast_overrides"])
+
+
+def levels(config: Config, forecasts: pl.DataFrame, totals: pl.DataFrame) -> Iterator[str]:
+    """Every level is the sum of its SKUs, and its interval no wider than the sum of theirs."""
+    found = plan.read_plan(config.plan, "forecast_levels", config.date)
+    assert found is not None
+    yield from _quantiles("forecast_levels", found)
+    days = forecasts["date"].unique().sort().diff().drop_nulls().dt.total_days().unique()
+    spans = pl.concat(
+        [
+            forecasts.select("dc_id", "sku_id", "date", "mean", "q10", "q90", days=days[0]),
+            totals.select(
+                "dc_id", "sku_id", "mean", "q10", "q90", date=config.date, days="horizon_days"
+            ).select("dc_id", "sku_id", "date", "mean", "q10", "q90", "days"),
+        ]
+    ).with_columns(pl.col("mean", "q10", "q90").cast(pl.Float64))
+    for level, by in (("company", []), ("dc", ["dc_id"])):
+        own = spans.group_by(*by, "date", "days").agg(
+            pl.col("mean").sum().alias("sum"), width=(pl.col("q90") - pl.col("q10")).sum()
+        )
+        both = found.filter(level=level).join(own, on=[*by, "date", "days"], how="full")
+        if both["sum"].null_count() or both["mean"].null_count():
+            yield f"forecast_levels: {level} lacks a day, or has one that no SKU has"
+        off = (both["mean"] - both["sum"]).abs() > 1e-4 * both["sum"] + 1e-2
+        if off.any():
+            yield f"forecast_levels: {off.sum()} of level {level} are not the sum of their SKUs"
+    of_dc = (
+        found.filter(level="category")
+        .group_by("dc_id", "date", "days")
+        .agg(pl.col("mean").sum().alias("sum"), pl.col("series").sum().alias("skus"))
+    )
+    both = found.filter(level="dc").join(of_dc, on=["dc_id", "date", "days"], how="left")
+    if ((both["mean"] - both["sum"]).abs() > 1e-6 * both["sum"] + 1e-6).any():
+        yield "forecast_levels: the categories of a DC do not add up to it"
+    if (both["series"] != both["skus"]).any():
+        yield "forecast_levels: a SKU is in no category or in two"
 
 
 def _quantiles(table: str, rows: pl.DataFrame) -> Iterator[str]:

@@ -29,6 +29,7 @@ ALLOWED = {
     "fsspec": ("lake.py", "storage.py", "world/batch.py"),
     "pandera": ("contracts.py",),
     "rich": ("report.py",),
+    "holidays": ("forecast/holidays.py",),
     "apprise": ("notice.py",),
 }
 # Layers from the bottom to the top; a file imports only from its own layer or below.

@@ -10,18 +10,28 @@ import polars as pl
 import pyarrow as pa
 import ray
 
-from logistics import lake, plan, records, registry
+from logistics import lake, plan, records, registry, tasks
+from logistics.forecast.holidays import with_holidays
 from logistics.forecast.inputs import from_table as panel_from_table
 from logistics.forecast.inputs import panel
 from logistics.forecast.inputs import to_table as panel_to_table
+from logistics.forecast.levels import COMPANY, Correlations, levels
 from logistics.forecast.model import loads, predict
-from logistics.forecast.overrides import finished, overridden, overrides, value_added
+from logistics.forecast.newcomers import LATE_DAYS, joined, predict_all
 from logistics.forecast.panel import Panel
-from logistics.forecast.totals import days, totals
+from logistics.forecast.parts import from_table as parts_from_table
+from logistics.forecast.parts import parts
+from logistics.forecast.parts import to_table as parts_to_table
+from logistics.forecast.published import about, published
 from logistics.forecast.totals import from_table as forecast_from_table
 from logistics.forecast.totals import to_table as forecast_to_table
-from logistics.outputs import FORECAST_OVERRIDDEN, FORECAST_VALUE_ADDED
-from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
+from logistics.outputs import (
+    FORECAST_LEVELS,
+    FORECAST_OVERRIDDEN,
+    FORECAST_SUMS,
+    TOTAL_HORIZONS_DAYS,
+)
+from logistics.units import Parcel, Run, StagedFile, Unit, from_rows, map_rows, to_rows
 
 Tables = dict[str, pl.DataFrame]
 Dims = ray.ObjectRef[Tables]
@@ -74,8 +84,9 @@ class PredictDemand:
 
     def __init__(self, run: Run, version: str) -> None:
         self.run = run
-        self.device = "cuda" if run.config.forecast.num_gpus else "cpu"
-        self.model = loads(registry.load(run.config.models, NAME, version), self.device)
+        device = "cuda" if run.config.forecast.num_gpus else "cpu"
+        model = loads(registry.load(run.config.models, NAME, version), device)
+        self.predict = partial(predict, model, device=device)
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         return map_rows("predict", self.step, rows)
@@ -83,8 +94,11 @@ class PredictDemand:
     def step(self, parcel: Parcel) -> Parcel:
         records.attempt(self.run, NAME, parcel.unit)
         series = panel_from_table(parcel.tables["panel"])
-        forecast = predict(self.model, series, self.device)
-        return replace(parcel, tables={**parcel.tables, "forecast": forecast_to_table(forecast)})
+        forecast = predict_all(self.predict, series)
+        tables = {**parcel.tables, "forecast": forecast_to_table(forecast)}
+        if len(series) <= self.run.config.forecast.explain_series:
+            tables["parts"] = parts_to_table(parts(partial(predict_all, self.predict), series))
+        return replace(parcel, tables=tables)
 
 
 def _read_series(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:
@@ -95,19 +109,31 @@ def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     records.unless_stopped(run)
     entry = lake.enter(run, parcel.unit, TABLES, dims)
     series = panel_of(run, parcel.unit, entry.tables | dims)
+    series = joined(series, dims["items"], _launching(run, parcel.unit, dims["items"]))
     changes = dims["forecast_overrides"].filter(pl.col("sku_id").is_in(list(series.sku_ids)))
-    tables = {"panel": panel_to_table(series), "overrides": changes.to_arrow()}
+    tables = {
+        "panel": panel_to_table(series),
+        "overrides": changes.to_arrow(),
+        "about": about(series, dims["items"], run.config.forecast.lead_time_days).to_arrow(),
+    }
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 
 
 def panel_of(run: Run, unit: Unit, tables: Tables) -> Panel:
     """What the night knows of a unit's series, from its own and the company's checked tables."""
     config = run.config
+    signals = with_holidays(
+        tables["signals"],
+        unit.site_id,
+        config.forecast.holidays_of.get(unit.site_id, config.forecast.holidays),
+        config.date - timedelta(days=config.forecast.context_days),
+        config.date + timedelta(days=config.forecast.horizon_days),
+    )
     return panel(
         tables["sales"],
         tables["promotions"],
         tables["prices"],
-        tables["signals"],
+        signals,
         tables["items"],
         config.date,
         config.forecast.horizon_days,
@@ -120,27 +146,63 @@ def _write_forecasts(run: Run, rows: pa.Table) -> pa.Table:
 
 
 def _publish(run: Run, parcel: Parcel) -> Parcel:
-    config = run.config.forecast
-    series = panel_from_table(parcel.tables["panel"])
-    statistical = forecast_from_table(parcel.tables["forecast"], series.horizon)
-    told = cast(pl.DataFrame, pl.from_arrow(parcel.tables["overrides"]))
-    changes = overrides(series, statistical.mean, told)
-    final = finished(statistical, changes, series.period_days)
-    outputs = {
-        "forecasts": days(series, final),
-        "forecast_totals": totals(series, final, config.service_level),
-        "forecast_overridden": overridden(series, statistical, changes),
-        **_value_added(run, parcel.unit, series),
-    }
-    files = parcel.files + plan.publish(run, parcel.unit, outputs)
+    config, unit, tables = run.config, parcel.unit, parcel.tables
+    series = panel_from_table(tables["panel"])
+    since = config.date - timedelta(days=config.forecast.horizon_days)
+    final, outputs = published(
+        series,
+        forecast_from_table(tables["forecast"], series.horizon),
+        parts_from_table(tables["parts"]) if "parts" in tables else None,
+        _frame(tables["about"]),
+        _frame(tables["overrides"]),
+        plan.read_nights(config.plan, FORECAST_OVERRIDDEN.name, since, config.date, unit.site_id),
+        unit.bucket,
+        config.forecast,
+    )
+    files = parcel.files + plan.publish(run, unit, outputs)
     figures = {"series": float(len(series)), "units_30d": float(final.total_mean[:, 0].sum())}
     return records.finish(run, NAME, replace(parcel, files=files, figures=figures))
 
 
-def _value_added(run: Run, unit: Unit, series: Panel) -> dict[str, pl.DataFrame]:
+def _frame(table: pa.Table) -> pl.DataFrame:
+    return cast(pl.DataFrame, pl.from_arrow(table))
+
+
+def _launching(run: Run, unit: Unit, items: pl.DataFrame) -> list[str]:
+    """The unit's SKUs that are launched about now: the few that newcomers can be among."""
+    last = run.config.date + timedelta(days=run.config.forecast.horizon_days)
+    first = run.config.date - timedelta(days=LATE_DAYS)
+    now = items.filter(pl.col("launch").is_between(first, last))["sku_id"]
+    return [sku for sku in now if lake.in_bucket(sku, unit)]
+
+
+def level_units(run: Run, dims: Dims) -> list[Unit]:
+    """The company: one task adds up what the units of all DCs have summed."""
+    return [Unit(COMPANY)]
+
+
+def levels_upstream(run: Run, dims: Dims) -> dict[str, str]:
+    """The company's digest of tonight's sums, and of the model whose errors were measured."""
+    digests = plan.file_digests(run.config.plan, FORECAST_SUMS.name, run.config.date)
+    card = registry.champion(run.config.models, NAME)
+    return {COMPANY: f"{card.version if card else ''} {sorted(digests.items())}"}
+
+
+def run_levels(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+    """The company's parcel, once its levels are staged."""
+    yield from tasks.solve_each("levels", _publish_levels, run, dims, parcels)
+
+
+def _publish_levels(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config = run.config
-    since = config.date - timedelta(days=config.forecast.horizon_days)
-    earlier = plan.read_nights(
-        config.plan, FORECAST_OVERRIDDEN.name, since, config.date, unit.site_id
-    )
-    return {} if earlier is None else {FORECAST_VALUE_ADDED.name: value_added(series, earlier)}
+    partial_sums = plan.read_plan(config.plan, FORECAST_SUMS.name, config.date)
+    if partial_sums is None:
+        return parcel
+    card = registry.champion(config.models, NAME)
+    found = levels(partial_sums, Correlations.of(card.calibration if card else {}))
+    files: tuple[StagedFile, ...] = ()
+    for (site_id,), rows in found.partition_by("dc_id", as_dict=True).items():
+        files += plan.publish(run, Unit(str(site_id)), {FORECAST_LEVELS.name: rows.drop("dc_id")})
+    whole = found.filter(level="company").filter(pl.col("days") == min(TOTAL_HORIZONS_DAYS))
+    figures = {name: float(whole[name].sum()) for name in ("mean", "q10", "q90", "series")}
+    return replace(parcel, files=parcel.files + files, figures=figures)

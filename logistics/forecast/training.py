@@ -15,9 +15,11 @@ import ray
 from logistics import lake, plan, registry
 from logistics.forecast.batch import NAME, TABLES, Dims, Tables, panel_of, units
 from logistics.forecast.challenge import last_origins, trial, unseen_periods
+from logistics.forecast.levels import Correlations, correlations, seen
 from logistics.forecast.model import dumps, loads, predict
-from logistics.forecast.origins import Predict, errors, origins_back
+from logistics.forecast.origins import Predict, demand_since, errors, origins_back
 from logistics.forecast.panel import Panel
+from logistics.forecast.published import categories_of
 from logistics.forecast.train import Fitted, fit, rows_of_sample
 from logistics.outputs import FORECAST_BACKTESTS
 from logistics.registry import Card
@@ -37,7 +39,7 @@ def train(run: Run, dims: Dims) -> Card:
         name="forecast training", num_cpus=1, num_gpus=run.config.forecast.num_gpus
     )
     return ray.get(  # type: ignore[no-any-return]
-        fitting.remote(run, champion, *_samples(run, dims))
+        fitting.remote(run, dims, champion, *_samples(run, dims))
     )
 
 
@@ -77,18 +79,37 @@ def _sample(run: Run, dims: Tables, unit: Unit, most: int) -> Panel | None:
 
 
 @ray.remote
-def _fit(run: Run, champion: Card | None, *panels: Panel | None) -> Card:
+def _fit(run: Run, dims: Tables, champion: Card | None, *panels: Panel | None) -> Card:
     config, device = run.config, _device(run)
     usable = [series for series in panels if series is not None]
     fitted = fit(usable, config.forecast, config.seed, device)
     settings = asdict(config.forecast)
-    card = Card(NAME, str(config.date), config.seed, fitted.scores, settings)
+    rho = _correlations(fitted, usable, dims["items"], device)
+    card = Card(
+        NAME, str(config.date), config.seed, fitted.scores, settings, calibration=rho.kept()
+    )
     blob = dumps(fitted.model)
     if champion is not None:
         if champion.version == registry.version_of(blob, card.calibration):
             return champion
         card = _challenge(run, card, champion, fitted, usable)
     return registry.save(config.models, card, blob, dumps(fitted.twin))
+
+
+def _correlations(
+    fitted: Fitted, panels: Sequence[Panel], items: pl.DataFrame, device: str
+) -> Correlations:
+    """How errors of the twin go together on the days held out of it."""
+    held_out = int(fitted.scores["held_out_days"])
+    found = []
+    for series in panels:
+        for back in last_origins(held_out) if series.num_periods > held_out else ():
+            past = series.rewind(back)
+            rows = np.flatnonzero(past.age > 0)
+            past, came = past.take(rows), demand_since(series.take(rows), back)
+            forecast = predict(fitted.twin, past, device)
+            found.append(seen(past, came, forecast, categories_of(past, items)))
+    return correlations(found) if found else Correlations()
 
 
 def _challenge(
@@ -144,11 +165,10 @@ def _backtest(
     before = [series.rewind(back[0]) for series in usable if series.num_periods > back[0]]
     fitted = fit(before, config, run.config.seed, _device(run))
     forecaster = partial(predict, fitted.model, device=_device(run))
-    named = dict(dims["items"].select("sku_id", "category").iter_rows())
     files: list[StagedFile] = []
     told = []
     for series in usable:
-        names = [named.get(sku) for sku in series.sku_ids]
+        names = categories_of(series, dims["items"])
         there = [b for b in back if series.num_periods > b]
         rows = pl.concat([errors(forecaster, series, b, names) for b in there])
         unit = Unit(series.site_ids[0])
