@@ -84,6 +84,7 @@ class ClusterConfig:
 class ForecastConfig:
     """Demand forecasting; days unless named otherwise."""
 
+    period: Literal["day", "week"]  # that is forecast; weeks begin on the date's weekday
     horizon_days: Natural
     context_days: Natural  # history the model sees
     service_level: Annotated[float, Field(gt=0, lt=1)]  # of the safety stock

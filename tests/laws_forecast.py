@@ -21,8 +21,37 @@ def offences(config: Config, inputs: Inputs) -> Iterator[str]:
     yield from _quantiles("forecasts", forecasts)
     yield from _quantiles("forecast_totals", totals)
     yield from _totals(config, forecasts, totals)
+    yield from _reasons(config, totals)
+    yield from _reorder_points(config, totals)
     yield from levels(config, forecasts, totals)
     yield from _overrides(config, forecasts, inputs["forecast_overrides"])
+
+
+def _reasons(config: Config, totals: pl.DataFrame) -> Iterator[str]:
+    parts = plan.read_plan(config.plan, "forecast_parts", config.date)
+    if parts is None:
+        return
+    causes = ("base", "season", "promotion", "price", "signal", "planner")
+    both = parts.join(
+        totals.select("dc_id", "sku_id", "horizon_days", total="mean"),
+        left_on=["dc_id", "sku_id", "days"],
+        right_on=["dc_id", "sku_id", "horizon_days"],
+    )
+    added = sum((both[cause] for cause in causes[1:]), both[causes[0]])
+    if both.height != parts.height:
+        yield "forecast_parts: of other spans or SKUs than forecast_totals"
+    if ((added - both["total"]).abs() > 1e-3 * both["total"] + 1e-3).any():
+        yield "forecast_parts: they do not add up to the forecast"
+
+
+def _reorder_points(config: Config, totals: pl.DataFrame) -> Iterator[str]:
+    points = plan.read_plan(config.plan, "reorder_points", config.date)
+    assert points is not None
+    added = points["lead_time_demand"] + points["safety_stock"]
+    if ((points["reorder_point"] - added).abs() > 1e-3 * added + 1e-3).any():
+        yield "reorder_points: not the demand of the lead time and its safety stock"
+    if (points["safety_stock"] < 0).any() or points.height != totals["sku_id"].len() / 3:
+        yield "reorder_points: not one of every SKU, or a stock below 0"
 
 
 def levels(config: Config, forecasts: pl.DataFrame, totals: pl.DataFrame) -> Iterator[str]:
@@ -33,9 +62,17 @@ def levels(config: Config, forecasts: pl.DataFrame, totals: pl.DataFrame) -> Ite
     days = forecasts["date"].unique().sort().diff().drop_nulls().dt.total_days().unique()
     spans = pl.concat(
         [
-            forecasts.select("dc_id", "sku_id", "date", "mean", "q10", "q90", days=days[0]),
+            forecasts.select(
+                "dc_id", "sku_id", "date", "mean", "q10", "q90", days=pl.lit(days[0], pl.Int64)
+            ),
             totals.select(
-                "dc_id", "sku_id", "mean", "q10", "q90", date=config.date, days="horizon_days"
+                "dc_id",
+                "sku_id",
+                "mean",
+                "q10",
+                "q90",
+                date=pl.lit(config.date),
+                days="horizon_days",
             ).select("dc_id", "sku_id", "date", "mean", "q10", "q90", "days"),
         ]
     ).with_columns(pl.col("mean", "q10", "q90").cast(pl.Float64))

@@ -16,7 +16,7 @@ from logistics.forecast.inputs import from_table as panel_from_table
 from logistics.forecast.inputs import panel
 from logistics.forecast.inputs import to_table as panel_to_table
 from logistics.forecast.levels import COMPANY, Correlations, levels
-from logistics.forecast.model import loads, predict
+from logistics.forecast.model import Forecaster, QuantileForecast, loads, predict
 from logistics.forecast.newcomers import LATE_DAYS, joined, predict_all
 from logistics.forecast.panel import Panel
 from logistics.forecast.parts import from_table as parts_from_table
@@ -25,6 +25,7 @@ from logistics.forecast.parts import to_table as parts_to_table
 from logistics.forecast.published import about, published
 from logistics.forecast.totals import from_table as forecast_from_table
 from logistics.forecast.totals import to_table as forecast_to_table
+from logistics.forecast.weeks import horizon_days, weekly
 from logistics.outputs import (
     FORECAST_LEVELS,
     FORECAST_OVERRIDDEN,
@@ -86,7 +87,7 @@ class PredictDemand:
         self.run = run
         device = "cuda" if run.config.forecast.num_gpus else "cpu"
         model = loads(registry.load(run.config.models, NAME, version), device)
-        self.predict = partial(predict, model, device=device)
+        self.predict = partial(forecaster, model, device)
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         return map_rows("predict", self.step, rows)
@@ -99,6 +100,16 @@ class PredictDemand:
         if len(series) <= self.run.config.forecast.explain_series:
             tables["parts"] = parts_to_table(parts(partial(predict_all, self.predict), series))
         return replace(parcel, tables=tables)
+
+
+def forecaster(model: Forecaster, device: str, series: Panel) -> QuantileForecast:
+    """The model's answer, with the totals of the panel's own periods."""
+    return predict(model, series, device, lengths_of(series))
+
+
+def lengths_of(series: Panel) -> tuple[int, ...]:
+    """Periods of the totals."""
+    return tuple(round(days / series.period_days) for days in TOTAL_HORIZONS_DAYS)
 
 
 def _read_series(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:
@@ -122,23 +133,26 @@ def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
 def panel_of(run: Run, unit: Unit, tables: Tables) -> Panel:
     """What the night knows of a unit's series, from its own and the company's checked tables."""
     config = run.config
+    by_week = config.forecast.period == "week"
+    horizon = config.forecast.horizon_days
     signals = with_holidays(
         tables["signals"],
         unit.site_id,
         config.forecast.holidays_of.get(unit.site_id, config.forecast.holidays),
         config.date - timedelta(days=config.forecast.context_days),
-        config.date + timedelta(days=config.forecast.horizon_days),
+        config.date + timedelta(days=horizon),
     )
-    return panel(
+    daily = panel(
         tables["sales"],
         tables["promotions"],
         tables["prices"],
         signals,
         tables["items"],
         config.date,
-        config.forecast.horizon_days,
+        horizon_days(horizon) if by_week else horizon,
         config.forecast.context_days,
     )
+    return weekly(daily) if by_week else daily
 
 
 def _write_forecasts(run: Run, rows: pa.Table) -> pa.Table:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -30,6 +31,7 @@ from logistics.outputs import (
     TOTAL_HORIZONS_DAYS,
 )
 
+Reals = NDArray[np.floating[Any]]
 COMPANY = "company"
 Z = np.array([NormalDist().inv_cdf(level) for level in QUANTILE_LEVELS])
 Z_RANGE = NormalDist().inv_cdf(QUANTILE_LEVELS[-1]) - NormalDist().inv_cdf(QUANTILE_LEVELS[0])
@@ -57,13 +59,13 @@ class Correlations:
         return {f"rho_{name}": list(getattr(self, name)) for name in self.__slots__}
 
 
-def spread(mean: Array, quantiles: Array) -> Array:
+def spread(mean: Reals, quantiles: Array) -> Array:
     """Standard deviation of each value, from the width of its 80 % interval.
 
     Of a series that seldom sells both ends are 0; but counts vary at least as a Poisson number.
     """
     width = (quantiles[..., -1] - quantiles[..., 0]) / Z_RANGE
-    return np.sqrt(np.maximum(np.square(width), mean))
+    return np.asarray(np.sqrt(np.maximum(np.square(width), mean)), np.float32)
 
 
 def sums(
@@ -74,7 +76,7 @@ def sums(
     h, days = panel.horizon, panel.period_days
     first = np.datetime64(panel.run_date, "D")
     dates = [first + np.timedelta64(k * days, "D") for k in range(h)] + [first] * len(SPANS[1:])
-    spans = [days] * h + list(TOTAL_HORIZONS_DAYS)
+    spans = [days] * h + [round(total / days) * days for total in TOTAL_HORIZONS_DAYS]
     mean = np.concatenate([forecast.mean, forecast.total_mean], axis=1).astype(np.float64)
     quantiles = np.concatenate([forecast.quantiles, forecast.total_quantiles], axis=1)
     sigma = spread(mean, quantiles).astype(np.float64)
@@ -121,7 +123,9 @@ def levels(sums: pl.DataFrame, rho: Correlations) -> pl.DataFrame:
     told = told.with_columns(
         pl.Series(name, found[:, i]) for i, name in enumerate(QUANTILE_COLUMNS)
     )
-    return told.select("dc_id", *FORECAST_LEVELS.columns).cast(dict(FORECAST_LEVELS.columns))
+    return told.select("dc_id", *FORECAST_LEVELS.columns).cast(
+        pl.Schema({"dc_id": pl.String(), **FORECAST_LEVELS.columns})
+    )
 
 
 def _added(rows: pl.DataFrame, by: Sequence[str], rho: Sequence[float]) -> pl.DataFrame:
@@ -235,11 +239,11 @@ def _rho(rows: pl.DataFrame, by: Sequence[str], usual: float) -> float:
     groups = _grouped(rows, by).filter(pl.col("children") > 1, pl.col("together") > 0)
     # Single days of one origin are no independent groups: they count as its weeks.
     num = groups.height / (7 if "period" in by and groups["period"].n_unique() > 1 else 1)
-    excess = ((groups["error"] ** 2 - groups["apart"]) / groups["together"]).sum()
-    room = (1 - groups["apart"] / groups["together"]).sum()
+    error, apart, together = (groups[name].to_numpy() for name in ("error", "apart", "together"))
+    excess, room = ((error**2 - apart) / together).sum(), (1 - apart / together).sum()
     if not room:
         return usual
-    rho = float(np.clip(excess / room, 0, 1))
+    rho = min(max(float(excess / room), 0.0), 1.0)
     return (num * rho + PRIOR_GROUPS * usual) / (num + PRIOR_GROUPS)
 
 

@@ -8,6 +8,7 @@ so its distribution is that of all of them together.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -44,7 +45,9 @@ def joined(panel: Panel, items: pl.DataFrame, candidates: Sequence[str]) -> Pane
             codes[:, k] = [known[k].get(value, 0) for value in fresh[name]]
     rows = _rows(panel, fresh, codes)
     skus = [*panel.sku_ids, *fresh["sku_id"]]
-    arrays = {name: np.concatenate([getattr(panel, name), rows[name]]) for name in OF_SERIES}
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(panel, name), rows[name]]) for name in OF_SERIES
+    }
     order = np.argsort(np.array(skus, dtype=object), kind="stable")
     return replace(panel, sku_ids=tuple(skus), **arrays).take(order)
 
@@ -81,7 +84,7 @@ def _codes_of(panel: Panel, items: pl.DataFrame) -> list[dict[str, int]]:
 
 def is_new(panel: Panel) -> NDArray[np.bool_]:
     """Which series have no history at all (n,)."""
-    return np.isnan(panel.units).all(axis=1)
+    return np.asarray(np.isnan(panel.units).all(axis=1))
 
 
 def predict_all(predict: Predict, panel: Panel) -> QuantileForecast:
@@ -158,7 +161,7 @@ def launch_ramp(old: Panel) -> Array:
     # The median week of many launches: one SKU that began with a promotion must not set the pace.
     by_week = relative[:, : weeks * step].reshape(lasting.sum(), weeks, step).mean(axis=2)
     found = np.median(by_week, axis=0) if lasting.any() else np.ones(weeks)
-    return np.clip(found, 0.1, 1.5).astype(np.float32)
+    return np.asarray(np.clip(found, 0.1, 1.5), np.float32)
 
 
 def _share(panel: Panel, row: int, ramp: Array) -> Array:

@@ -71,7 +71,7 @@ def errors(
         .sort(keys)
         .with_columns(origin=pl.lit(panel.run_date - timedelta(days=back * panel.period_days)))
         .select(*FORECAST_BACKTESTS.columns)
-        .cast(dict(FORECAST_BACKTESTS.columns))
+        .cast(pl.Schema(FORECAST_BACKTESTS.columns))
     )
 
 

@@ -77,7 +77,7 @@ def overrides(panel: Panel, mean: Array, rows: pl.DataFrame) -> Overrides:
         series,
         final.reshape(weeks).sum(axis=2).astype(np.float32),
         np.where(touched, spread, 1.0).reshape(weeks).mean(axis=2).astype(np.float32),
-        touched.reshape(weeks).any(axis=2),
+        np.asarray(touched.reshape(weeks).any(axis=2)),
         tuple(", ".join(names) for names in planners["planner"]),
     )
 
@@ -115,7 +115,7 @@ def finished(forecast: QuantileForecast, changes: Overrides, period_days: int) -
     quantiles[rows] = np.where(keep[..., None], quantiles[rows], moved)
     for k, days in enumerate(TOTAL_HORIZONS_DAYS):
         span = slice(0, round(days / period_days))
-        any_here = changes.touched[:, span].any(axis=1)
+        any_here = np.asarray(changes.touched[:, span].any(axis=1))
         grown = wider[:, span].sum(axis=1) / np.maximum(width[:, span].sum(axis=1), LEAST)
         off = (total_quantiles[rows, k] - total_mean[rows, k, None]) * grown[:, None]
         sums = mean[rows][:, span].sum(axis=1)

@@ -127,10 +127,11 @@ def _mean(values: Array) -> Array:
 
 def rows(panel: Panel, found: Parts, total: Array) -> pl.DataFrame:
     """The `forecast_parts` rows; total (n,): of the final forecast, planners' overrides in it."""
+    length = panel.period_days
     causes = {name: getattr(found, name).astype(np.float64) for name in CAUSES}
     columns = {
         "sku_id": pl.Series(panel.sku_ids, dtype=pl.String),
-        "days": np.full(len(panel), TOTAL_HORIZONS_DAYS[0]),
+        "days": np.full(len(panel), round(TOTAL_HORIZONS_DAYS[0] / length) * length),
         **causes,
         "planner": total - sum(causes.values()),
         "mean": total,

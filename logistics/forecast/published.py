@@ -31,6 +31,12 @@ def categories_of(series: Panel, items: pl.DataFrame) -> Sequence[str]:
     return about(series, items, 1)["category"].to_list()
 
 
+def _whole(rows: pl.DataFrame, series: Panel, column: str) -> pl.DataFrame:
+    """Days of totals as the whole periods that they are made of."""
+    length = series.period_days
+    return rows.with_columns((pl.col(column) / length).round().cast(pl.Int64) * length)
+
+
 def published(
     series: Panel,
     statistical: QuantileForecast,
@@ -56,6 +62,8 @@ def published(
         "forecast_sums": sums(series, final, told["category"].to_list(), bucket),
         "forecast_overridden": overridden(series, statistical, applied),
     }
+    if series.period_days > 1:  # totals are of whole periods, and are called what they are
+        tables["forecast_totals"] = _whole(tables["forecast_totals"], series, "horizon_days")
     if parts is not None:
         tables["forecast_parts"] = parts_rows(series, parts, final.total_mean[:, 0])
     if earlier is not None:

@@ -25,7 +25,7 @@ def reorder_points(
     lead_days: Array,
 ) -> pl.DataFrame:
     """The `reorder_points` rows, by SKU; lead_days (n,): from an order to its arrival."""
-    mean = demand_within(forecast, lead_days / panel.period_days)
+    mean = demand_within(forecast, np.asarray(lead_days / panel.period_days, np.float32))
     stock = safety_within(panel, forecast, service_level, lead_days)
     columns = {
         "sku_id": pl.Series(panel.sku_ids, dtype=pl.String),

@@ -36,6 +36,7 @@ class Fitted:
     model: Forecaster
     scores: dict[str, float]
     twin: Forecaster
+    held_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str 
     more = max(config.train_steps // 3, 1)
     _train(model, windows, more, config, config.learning_rate / 3, rng, device)
     model.spread = torch.from_numpy(judged.spread).to(device)
-    return Fitted(model.eval(), judged.scores, twin)
+    return Fitted(model.eval(), judged.scores, twin, held_out)
 
 
 @torch.no_grad()

@@ -13,7 +13,16 @@ import polars as pl
 import ray
 
 from logistics import lake, plan, registry
-from logistics.forecast.batch import NAME, TABLES, Dims, Tables, panel_of, units
+from logistics.forecast.batch import (
+    NAME,
+    TABLES,
+    Dims,
+    Tables,
+    forecaster,
+    lengths_of,
+    panel_of,
+    units,
+)
 from logistics.forecast.challenge import last_origins, trial, unseen_periods
 from logistics.forecast.levels import Correlations, correlations, seen
 from logistics.forecast.model import dumps, loads, predict
@@ -26,6 +35,7 @@ from logistics.registry import Card
 from logistics.units import Run, StagedFile, Unit
 
 MAX_TRAIN_UNITS = 32
+HELD_OUT = "held_out"  # periods that a model's twin has not seen, in its calibration
 Sample = ray.ObjectRef[Panel | None]
 
 
@@ -85,8 +95,9 @@ def _fit(run: Run, dims: Tables, champion: Card | None, *panels: Panel | None) -
     fitted = fit(usable, config.forecast, config.seed, device)
     settings = asdict(config.forecast)
     rho = _correlations(fitted, usable, dims["items"], device)
+    calibration = rho.kept() | {HELD_OUT: [float(fitted.held_out)]}
     card = Card(
-        NAME, str(config.date), config.seed, fitted.scores, settings, calibration=rho.kept()
+        NAME, str(config.date), config.seed, fitted.scores, settings, calibration=calibration
     )
     blob = dumps(fitted.model)
     if champion is not None:
@@ -100,14 +111,14 @@ def _correlations(
     fitted: Fitted, panels: Sequence[Panel], items: pl.DataFrame, device: str
 ) -> Correlations:
     """How errors of the twin go together on the days held out of it."""
-    held_out = int(fitted.scores["held_out_days"])
+    held_out = fitted.held_out
     found = []
     for series in panels:
         for back in last_origins(held_out) if series.num_periods > held_out else ():
             past = series.rewind(back)
             rows = np.flatnonzero(past.age > 0)
             past, came = past.take(rows), demand_since(series.take(rows), back)
-            forecast = predict(fitted.twin, past, device)
+            forecast = predict(fitted.twin, past, device, lengths_of(past))
             found.append(seen(past, came, forecast, categories_of(past, items)))
     return correlations(found) if found else Correlations()
 
@@ -119,13 +130,12 @@ def _challenge(
     twin, twin_held_out = _twin(run, champion)
     if twin is None:  # saved by another version of this package: it cannot forecast any more
         return card
-    held_out = int(card.scores["held_out_days"])
     trained_to = date.fromisoformat(champion.trained_to)
     longest = max(panels, key=lambda panel: panel.num_periods)
-    back = last_origins(unseen_periods(longest, held_out, trained_to, twin_held_out))
+    back = last_origins(unseen_periods(longest, fitted.held_out, trained_to, twin_held_out))
     if not back:  # an older date than the champion's: it has seen all there is to judge by
         return replace(card, lost_to=champion.version)
-    rival = partial(predict, fitted.twin, device=_device(run))
+    rival = partial(forecaster, fitted.twin, _device(run))
     judged = trial(twin, rival, panels, back)
     told = {"origins_wql": judged.challenger_wql, "champion_wql": judged.champion_wql}
     lost_to = "" if judged.won else champion.version
@@ -138,11 +148,11 @@ def _twin(run: Run, champion: Card) -> tuple[Predict | None, int]:
     A champion saved without one stands for itself: it has seen all days before its training date.
     """
     blob = registry.load_twin(run.config.models, NAME, champion.version)
-    held_out = int(champion.scores.get("held_out_days", 0))
+    held_out = int(champion.calibration.get(HELD_OUT, [0])[0])
     if blob is None:
         blob, held_out = registry.load(run.config.models, NAME, champion.version), 0
     try:
-        return partial(predict, loads(blob, _device(run)), device=_device(run)), held_out
+        return partial(forecaster, loads(blob, _device(run)), _device(run)), held_out
     except ValueError:
         return None, 0
 
@@ -164,13 +174,13 @@ def _backtest(
         )
     before = [series.rewind(back[0]) for series in usable if series.num_periods > back[0]]
     fitted = fit(before, config, run.config.seed, _device(run))
-    forecaster = partial(predict, fitted.model, device=_device(run))
+    predictor = partial(forecaster, fitted.model, _device(run))
     files: list[StagedFile] = []
     told = []
     for series in usable:
         names = categories_of(series, dims["items"])
         there = [b for b in back if series.num_periods > b]
-        rows = pl.concat([errors(forecaster, series, b, names) for b in there])
+        rows = pl.concat([errors(predictor, series, b, names) for b in there])
         unit = Unit(series.site_ids[0])
         files += plan.publish(run, unit, {FORECAST_BACKTESTS.name: rows})
         told.append(rows.with_columns(pl.lit(unit.site_id).alias(FORECAST_BACKTESTS.site)))
