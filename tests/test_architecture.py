@@ -22,7 +22,7 @@ ALLOWED = {
         "workloads.py",
         "gauges.py",
     ),
-    "torch": ("*/model.py", "*/train.py"),
+    "torch": ("*/model.py", "*/network.py", "*/windows.py", "*/train.py"),
     "ortools": ("*/solve*.py", "maintenance/workshop.py"),
     "pyvrp": ("*/solve*.py",),
     "deltalake": ("lake.py", "plan.py", "upkeep.py"),

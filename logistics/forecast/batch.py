@@ -12,9 +12,7 @@ import ray
 
 from logistics import lake, plan, records, registry, tasks
 from logistics.forecast.holidays import with_holidays
-from logistics.forecast.inputs import from_table as panel_from_table
 from logistics.forecast.inputs import panel
-from logistics.forecast.inputs import to_table as panel_to_table
 from logistics.forecast.levels import COMPANY, Correlations, levels
 from logistics.forecast.model import Forecaster, QuantileForecast, loads, predict
 from logistics.forecast.newcomers import LATE_DAYS, joined, predict_all
@@ -25,6 +23,8 @@ from logistics.forecast.parts import to_table as parts_to_table
 from logistics.forecast.published import about, published
 from logistics.forecast.totals import from_table as forecast_from_table
 from logistics.forecast.totals import to_table as forecast_to_table
+from logistics.forecast.transfer import from_table as panel_from_table
+from logistics.forecast.transfer import to_table as panel_to_table
 from logistics.forecast.weeks import horizon_days, weekly
 from logistics.outputs import (
     FORECAST_LEVELS,

@@ -4,19 +4,16 @@ Knows tables and arrays; knows nothing of models, Ray or storage. Nothing dated 
 date is used except what is known ahead: promotions, list prices and signals.
 """
 
-import json
 import zlib
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from logistics.forecast.panel import FOREVER, OF_SERIES, Array, Panel
 
-NUM_CODES = 64  # names of categories and departments are hashed into so many codes; 0: unknown
+from logistics.forecast.panel import FOREVER, NUM_CODES, Array, Panel
+
 COVARIATES = ("discount", "log_price")
 CODES = ("category", "department")
 
@@ -55,29 +52,30 @@ def panel(
     values = _signal_grid(signals, names, first, total)
     discount = _promotion_grid(promoted, code, first, total)
     log_price = _price_grid(listed, seen, code, first, total)
-    known = skus.is_in(listed["sku_id"].implode()).to_numpy()
-    sites = tuple(past["dc_id"].unique().sort())
+    is_listed = skus.is_in(listed["sku_id"].implode()).to_numpy()
+    here_ids = tuple(past["dc_id"].unique().sort())
     return Panel(
         run_date=run_date,
         period_days=1,
         horizon=horizon_days,
-        site_ids=sites,
+        site_ids=here_ids or ("",),
         sku_ids=tuple(skus),
         site=np.zeros(len(code), np.int64),
         units=units,
         in_stock=in_stock,
         covariates=np.stack([discount, log_price], axis=2),
         covariate_names=COVARIATES,
-        known_ahead=np.stack([np.ones(len(code), bool), known], axis=1),
+        # A list price is known ahead; what was paid is known only afterwards.
+        known_ahead=np.stack([np.ones_like(is_listed), is_listed], axis=1),
         signals=values[None],
         signal_names=names,
-        lead=_lead(values, t),
+        lead=_lead_days(values, t),
         codes=np.stack([_codes(of, name, code) for name in CODES], axis=1),
         code_names=CODES,
         attributes=np.zeros((len(code), 0), np.float32),
         attribute_names=(),
         age=age,
-        left=_left(of, code, run_date),
+        left=_days_left(of, code, run_date),
     )
 
 
@@ -153,10 +151,10 @@ def _last_known(grid: Array) -> NDArray[np.int64]:
 
 
 def _fill_forward(grid: Array) -> Array:
-    """Unknown values take the last known one, before the first one the first, and 0 without any."""
+    """Unknown values take the last known one, before the first one the first."""
     last, first = _last_known(grid), (~np.isnan(grid)).argmax(axis=1)
     source = np.where(last < 0, first[:, None], last)
-    return np.nan_to_num(np.take_along_axis(grid, source, axis=1)).astype(np.float32)
+    return np.asarray(np.take_along_axis(grid, source, axis=1), np.float32)
 
 
 def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], first: date, total: int) -> Array:
@@ -169,7 +167,7 @@ def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], first: date, tot
     return grid
 
 
-def _lead(values: Array, t: int) -> tuple[int, ...]:
+def _lead_days(values: Array, t: int) -> tuple[int, ...]:
     ahead = ~np.isnan(values[t:])
     days = np.arange(1, len(ahead) + 1)[:, None]
     return tuple(int(lead) for lead in (ahead * days).max(axis=0, initial=0))
@@ -184,49 +182,10 @@ def _codes(of: pl.DataFrame, column: str, code: dict[str, int]) -> NDArray[np.in
     return found
 
 
-def _left(of: pl.DataFrame, code: dict[str, int], run_date: date) -> Array:
+def _days_left(of: pl.DataFrame, code: dict[str, int], run_date: date) -> Array:
     ending = of.filter(pl.col("end_of_life").is_not_null())
     left = np.full(len(code), FOREVER, np.float32)
     left[[code[sku] for sku in ending["sku_id"]]] = [
         (end - run_date).days for end in ending["end_of_life"]
     ]
     return left
-
-
-_TOLD = ("run_date", "period_days", "horizon", "site_ids", "covariate_names", "signal_names",
-         "lead", "code_names", "attribute_names")  # fmt: skip
-
-
-def to_table(panel: Panel) -> pa.Table:
-    """One row per series; what all share, the sites' signals among it, goes into the metadata."""
-    columns = {"sku_id": pa.array(panel.sku_ids, pa.string())}
-    shapes = {}
-    for name in OF_SERIES:
-        grid = np.ascontiguousarray(getattr(panel, name))
-        shapes[name] = (grid.shape[1:], grid.dtype.str)
-        width = int(np.prod(grid.shape[1:]))
-        if width:
-            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(grid.ravel()), width)
-    told = {name: getattr(panel, name) for name in _TOLD} | {"run_date": str(panel.run_date)}
-    metadata = {
-        "told": json.dumps(told | {"shapes": shapes, "signals": panel.signals.shape}),
-        "signals": np.ascontiguousarray(panel.signals, np.float32).tobytes(),
-    }
-    return pa.table(columns).replace_schema_metadata(metadata)
-
-
-def from_table(table: pa.Table) -> Panel:
-    """The inverse of `to_table`."""
-    told = json.loads(table.schema.metadata[b"told"])
-    signals = np.frombuffer(table.schema.metadata[b"signals"], np.float32)
-    rest: dict[str, Any] = {"signals": signals.reshape(told.pop("signals"))}
-    for name, (shape, dtype) in told.pop("shapes").items():
-        flat = np.empty(0, dtype)
-        if name in table.column_names:
-            flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        rest[name] = flat.reshape(table.num_rows, *shape)
-    rest |= {
-        name: tuple(value) if isinstance(value, list) else value for name, value in told.items()
-    }
-    rest["run_date"] = date.fromisoformat(told["run_date"])
-    return Panel(sku_ids=tuple(table["sku_id"].to_pylist()), **rest)
