@@ -121,7 +121,9 @@ def _scale(means: Array) -> Array:
 
 def _levels(panel: Panel, history: History, origin: int, scope: Scope) -> list[Array]:
     scale = history.scale[:, None]
-    ratio = np.log1p(np.clip(np.where(np.isnan(history.means), scale, history.means) / scale, 0, 20))
+    ratio = np.log1p(
+        np.clip(np.where(np.isnan(history.means), scale, history.means) / scale, 0, 20)
+    )
     recent = slice(-RECENT[panel.period_days], None)
     quarter = slice(-SPANS[panel.period_days][6], None)
     seen = history.weight >= MIN_IN_STOCK
@@ -212,9 +214,7 @@ def _recent_covariates(panel: Panel, origin: int, scope: Scope) -> list[Array]:
 def _kin_trends(panel: Panel, history: History, kin: list[Group]) -> list[Array]:
     spans = KIN_SPANS[panel.period_days]
     units, weight = history.units[:, -spans[-1] :], history.weight[:, -spans[-1] :]
-    return [
-        groups.trends(group.sums(units), group.sums(weight), spans)[group.of] for group in kin
-    ]
+    return [groups.trends(group.sums(units), group.sums(weight), spans)[group.of] for group in kin]
 
 
 def _steps(

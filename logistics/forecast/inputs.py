@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-
 from logistics.forecast.panel import FOREVER, NUM_CODES, Array, Panel
 
 COVARIATES = ("discount", "log_price")

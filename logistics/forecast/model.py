@@ -79,9 +79,7 @@ class Forecaster(nn.Module):
             mean, quantiles = mean + more[0], quantiles + more[1]
         return mean / len(self.members), quantiles / len(self.members)
 
-    def totals(
-        self, inputs: Inputs, mean: Tensor, lengths: Sequence[int]
-    ) -> tuple[Tensor, Tensor]:
+    def totals(self, inputs: Inputs, mean: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Sums of the first so many means (b, k), and their quantiles' multiples (b, k, 9)."""
         sums = sums_of(mean, lengths)
         rows = []

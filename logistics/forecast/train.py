@@ -59,9 +59,7 @@ def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str 
     twin = deepcopy(model)
     # `yearly` and the centres stay as they were: the network has learnt on them.
     reach = _scope(panels).reach
-    model.settings = replace(
-        model.settings, scope=replace(model.settings.scope, reach=reach)
-    )
+    model.settings = replace(model.settings, scope=replace(model.settings.scope, reach=reach))
     windows = _windows(panels, model.settings.scope, config, rng)
     more = max(config.train_steps // 2, 1)
     _train(model, windows, config, more, config.learning_rate / 2, rng, device)
@@ -90,9 +88,7 @@ def _scope(panels: Sequence[Panel]) -> Scope:
 def _windows(
     panels: Sequence[Panel], scope: Scope, config: ForecastConfig, rng: np.random.Generator
 ) -> Windows:
-    return windows_of(
-        panels, scope, config.max_train_windows, MIN_PAST[panels[0].period_days], rng
-    )
+    return windows_of(panels, scope, config.max_train_windows, MIN_PAST[panels[0].period_days], rng)
 
 
 def _model(windows: Windows, scope: Scope, config: ForecastConfig) -> Forecaster:

@@ -13,7 +13,7 @@ from logistics.forecast.network import Inputs, tensor
 from logistics.forecast.panel import Array, Panel
 from logistics.forecast.scope import Scope
 
-MAX_ORIGINS = 90  # of a panel
+MAX_ORIGINS = 120  # of a panel
 MIN_ORIGINS = 12
 WEEK_DAYS = 7
 MIN_FUTURE_DAYS = 7  # an origin needs so much ahead

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from logistics.forecast import calibrate, metrics
+from logistics.forecast import calibrate
 from logistics.forecast.backtest import _total, seasonal_naive
 from logistics.outputs import QUANTILE_LEVELS
 from tests.forecast.made import HORIZON_DAYS, panel_of, tables
