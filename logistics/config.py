@@ -92,6 +92,7 @@ class ForecastConfig:
     max_train_windows: Natural  # (series, origin) pairs
     train_steps: Natural
     batch_series: Natural
+    train_workers: Natural  # more than one train together through Ray Train
     learning_rate: Positive
     members: Natural  # networks whose answers are averaged
     hidden: Natural  # width of a series' code

@@ -81,13 +81,19 @@ def roll_back(models: str, workload: str) -> Card:
     if len(history) < 2:
         raise RegistryError(f"{workload} has no earlier champion in {models}")
     _write_champions(models, workload, history[:-1])
-    return _card(models, workload, history[-2])
+    return card(models, workload, history[-2])
+
+
+def card(models: str, workload: str, version: str) -> Card:
+    """What is known of one saved model."""
+    fs, path = at(f"{models}/{workload}/{version}/card.json")
+    return Card(**json.loads(fs.cat_file(path)))
 
 
 def champion(models: str, workload: str) -> Card | None:
     """The champion's card, or None before the first training."""
     history = _champions(models, workload)
-    return _card(models, workload, history[-1]) if history else None
+    return card(models, workload, history[-1]) if history else None
 
 
 def load(models: str, workload: str, version: str) -> bytes:
@@ -100,11 +106,6 @@ def load_twin(models: str, workload: str, version: str) -> bytes | None:
     """The bytes of a saved model's twin; None where it was saved without one."""
     fs, path = at(f"{models}/{workload}/{version}/{TWIN}")
     return bytes(fs.cat_file(path)) if fs.exists(path) else None
-
-
-def _card(models: str, workload: str, version: str) -> Card:
-    fs, path = at(f"{models}/{workload}/{version}/card.json")
-    return Card(**json.loads(fs.cat_file(path)))
 
 
 def _champions(models: str, workload: str) -> list[str]:

@@ -56,3 +56,21 @@ def test_a_back_test_is_published_by_category_and_step(company: Config) -> None:
     assert rows["step_to"].max() == 90
     named = pl.read_parquet(f"{company.lake}/items/*.parquet")["category"].unique().to_list()
     assert set(rows["category"]) <= {*named, ""}
+
+
+def test_two_workers_train_together_what_one_trains_alone(company: Config, tmp_path: Path) -> None:
+    alone, together = (
+        night.train(
+            replace(
+                company,
+                models=str(tmp_path / f"models-{workers}"),
+                forecast=replace(company.forecast, train_steps=40, train_workers=workers),
+            ),
+            "forecast",
+            quiet,
+        )
+        for workers in (1, 2)
+    )
+    assert together.version != alone.version
+    for name in ("wql", "wape"):
+        assert together.scores[name] == pytest.approx(alone.scores[name], rel=0.1)

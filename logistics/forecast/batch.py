@@ -21,6 +21,7 @@ from logistics.forecast.parts import from_table as parts_from_table
 from logistics.forecast.parts import parts
 from logistics.forecast.parts import to_table as parts_to_table
 from logistics.forecast.published import about, published
+from logistics.forecast.reconcile import corrected
 from logistics.forecast.totals import from_table as forecast_from_table
 from logistics.forecast.totals import to_table as forecast_to_table
 from logistics.forecast.transfer import from_table as panel_from_table
@@ -38,6 +39,7 @@ Tables = dict[str, pl.DataFrame]
 Dims = ray.ObjectRef[Tables]
 NAME = "forecast"
 TABLES = ("sales", "signals")
+TOP_WEIGHT = "top_weight"  # of categories over their SKUs, in a model's calibration
 
 
 def units(run: Run, dims: Dims) -> list[Unit]:
@@ -88,6 +90,8 @@ class PredictDemand:
         device = "cuda" if run.config.forecast.num_gpus else "cpu"
         model = loads(registry.load(run.config.models, NAME, version), device)
         self.predict = partial(forecaster, model, device)
+        card = registry.card(run.config.models, NAME, version)
+        self.weight = card.calibration.get(TOP_WEIGHT, [0.0])[0]
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         return map_rows("predict", self.step, rows)
@@ -95,11 +99,16 @@ class PredictDemand:
     def step(self, parcel: Parcel) -> Parcel:
         records.attempt(self.run, NAME, parcel.unit)
         series = panel_from_table(parcel.tables["panel"])
-        forecast = predict_all(self.predict, series)
-        tables = {**parcel.tables, "forecast": forecast_to_table(forecast)}
+        answer = partial(self.answer, parcel.tables["about"]["category"].to_pylist())
+        tables = {**parcel.tables, "forecast": forecast_to_table(answer(series))}
         if len(series) <= self.run.config.forecast.explain_series:
-            tables["parts"] = parts_to_table(parts(partial(predict_all, self.predict), series))
+            tables["parts"] = parts_to_table(parts(answer, series))
         return replace(parcel, tables=tables)
+
+    def answer(self, categories: list[str], series: Panel) -> QuantileForecast:
+        """The statistical forecast: of what is new, and corrected by what categories say."""
+        forecast = predict_all(self.predict, series)
+        return corrected(self.predict, series, forecast, categories, self.weight)
 
 
 def forecaster(model: Forecaster, device: str, series: Panel) -> QuantileForecast:

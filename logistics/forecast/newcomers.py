@@ -132,7 +132,7 @@ def _like(forecast: QuantileForecast, rows: NDArray[np.int64]) -> QuantileForeca
 
     def mixed(quantiles: Array) -> Array:
         pooled = np.moveaxis(quantiles[rows], 0, 1).reshape(quantiles.shape[1], -1)
-        return np.quantile(pooled, LEVELS, axis=1).T[None].astype(np.float32)
+        return np.asarray(np.quantile(pooled, LEVELS, axis=1).T[None], np.float32)
 
     return QuantileForecast(
         forecast.mean[rows].mean(axis=0, keepdims=True),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, distributed
 
 from logistics.config import ForecastConfig
 from logistics.forecast.backtest import backtest
@@ -139,7 +139,7 @@ def _train(
             at = torch.from_numpy(
                 np.sort(rng.choice(horizon, min(STEPS_SEEN, horizon), replace=False))
             )
-            rows = torch.from_numpy(rng.integers(0, len(windows), config.batch_series))
+            rows = _share(rng.integers(0, len(windows), config.batch_series))
             inputs, target, weight = windows.batch(rows, at, device)
             mean, quantiles = member(inputs)
             _step(optimiser, schedule, parameters, _loss(mean, quantiles, target, weight))
@@ -148,13 +148,35 @@ def _train(
     optimiser, schedule = _optimiser(parameters, learning_rate, steps)
     every = torch.arange(horizon)
     for _ in range(steps):
-        rows = torch.from_numpy(rng.integers(0, len(windows), config.batch_series))
+        rows = _share(rng.integers(0, len(windows), config.batch_series))
         inputs, target, weight = windows.batch(rows, every, device)
         with torch.no_grad():
             mean, _ = model(inputs)
         loss = _total_loss(model, (inputs, target, weight), mean)
+        if loss is None and distributed.is_initialized():
+            loss = mean.new_zeros(
+                (), requires_grad=True
+            )  # the other workers may have a step to take
         if loss is not None:
             _step(optimiser, schedule, parameters, loss)
+
+
+def _share(rows: NDArray[np.int64]) -> Tensor:
+    """This worker's part of a batch: all draw the same one, as they have the same seed."""
+    if distributed.is_initialized():
+        rows = rows[distributed.get_rank() :: distributed.get_world_size()]
+    return torch.from_numpy(rows)
+
+
+def _average(parameters: Sequence[Tensor]) -> None:
+    """Every worker steps along the mean of all gradients, so that their weights stay the same."""
+    if not distributed.is_initialized():
+        return
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        distributed.all_reduce(parameter.grad)
+        parameter.grad /= distributed.get_world_size()
 
 
 def _optimiser(
@@ -175,6 +197,7 @@ def _step(
 ) -> None:
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
+    _average(parameters)
     torch.nn.utils.clip_grad_norm_(parameters, 1.0)
     optimiser.step()
     schedule.step()

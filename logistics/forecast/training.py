@@ -3,10 +3,14 @@
 Knows storage and the registry. The panels are the night's own (`batch.panel_of`).
 """
 
+import pickle
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from functools import partial
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -19,22 +23,23 @@ from logistics.forecast.batch import (
     Dims,
     Tables,
     forecaster,
-    lengths_of,
     panel_of,
     units,
 )
 from logistics.forecast.challenge import last_origins, trial, unseen_periods
-from logistics.forecast.levels import Correlations, correlations, seen
-from logistics.forecast.model import dumps, loads, predict
+from logistics.forecast.levels import correlations, seen
+from logistics.forecast.model import dumps, loads
 from logistics.forecast.origins import Predict, demand_since, errors, origins_back
 from logistics.forecast.panel import Panel
 from logistics.forecast.published import categories_of
+from logistics.forecast.reconcile import Told, weight_of
 from logistics.forecast.train import Fitted, fit, rows_of_sample
 from logistics.outputs import FORECAST_BACKTESTS
 from logistics.registry import Card
 from logistics.units import Run, StagedFile, Unit
 
 MAX_TRAIN_UNITS = 32
+FITTED = "fitted.pickle"
 HELD_OUT = "held_out"  # periods that a model's twin has not seen, in its calibration
 Sample = ray.ObjectRef[Panel | None]
 
@@ -45,12 +50,54 @@ def train(run: Run, dims: Dims) -> Card:
     The card names the champion that it lost to, if it did; nothing is promoted here.
     """
     champion = registry.champion(run.config.models, NAME)
-    fitting = _fit.options(
-        name="forecast training", num_cpus=1, num_gpus=run.config.forecast.num_gpus
-    )
+    config = run.config.forecast
+    samples, fitted = _samples(run, dims), None
+    if config.train_workers > 1:
+        fitted = _fit_together(run, samples)
+    fitting = _fit.options(name="forecast training", num_cpus=1, num_gpus=config.num_gpus)
     return ray.get(  # type: ignore[no-any-return]
-        fitting.remote(run, dims, champion, *_samples(run, dims))
+        fitting.remote(run, dims, champion, fitted, *samples)
     )
+
+
+def _fit_together(run: Run, samples: Sequence[Sample]) -> Fitted:
+    """The model that several workers of Ray Train have trained, each on its part of every batch.
+
+    Raises ValueError, as one worker would, when it cannot be trained.
+    """
+    from ray.train import RunConfig, ScalingConfig  # a second to import
+    from ray.train.torch import TorchTrainer
+
+    config = run.config.forecast
+    with tempfile.TemporaryDirectory() as local:
+        kept = local if "://" not in run.config.models else f"{run.config.models}/_training"
+        trainer = TorchTrainer(
+            _fit_part,
+            train_loop_config={"run": run, "panels": ray.put(ray.get(list(samples)))},
+            scaling_config=ScalingConfig(
+                num_workers=config.train_workers, use_gpu=config.num_gpus > 0
+            ),
+            run_config=RunConfig(name=f"forecast-{run.run_id}", storage_path=kept),
+        )
+        checkpoint = trainer.fit().checkpoint
+        assert checkpoint is not None
+        with checkpoint.as_directory() as folder:
+            return cast(Fitted, pickle.loads(Path(folder, FITTED).read_bytes()))
+
+
+def _fit_part(told: dict[str, Any]) -> None:
+    """What each worker of Ray Train runs; the first one hands in the model, all have the same."""
+    from ray import train as ray_train
+
+    run = told["run"]
+    usable = [series for series in ray.get(told["panels"]) if series is not None]
+    fitted = fit(usable, run.config.forecast, run.config.seed, _device(run))
+    if ray_train.get_context().get_world_rank() > 0:
+        ray_train.report({})
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, FITTED).write_bytes(pickle.dumps(fitted))
+        ray_train.report({}, checkpoint=ray_train.Checkpoint.from_directory(folder))
 
 
 def backtest(run: Run, dims: Dims) -> tuple[list[StagedFile], pl.DataFrame]:
@@ -89,13 +136,14 @@ def _sample(run: Run, dims: Tables, unit: Unit, most: int) -> Panel | None:
 
 
 @ray.remote
-def _fit(run: Run, dims: Tables, champion: Card | None, *panels: Panel | None) -> Card:
+def _fit(
+    run: Run, dims: Tables, champion: Card | None, trained: Fitted | None, *panels: Panel | None
+) -> Card:
     config, device = run.config, _device(run)
     usable = [series for series in panels if series is not None]
-    fitted = fit(usable, config.forecast, config.seed, device)
+    fitted = trained or fit(usable, config.forecast, config.seed, device)
     settings = asdict(config.forecast)
-    rho = _correlations(fitted, usable, dims["items"], device)
-    calibration = rho.kept() | {HELD_OUT: [float(fitted.held_out)]}
+    calibration = _calibration(fitted, usable, dims["items"], device)
     card = Card(
         NAME, str(config.date), config.seed, fitted.scores, settings, calibration=calibration
     )
@@ -107,20 +155,38 @@ def _fit(run: Run, dims: Tables, champion: Card | None, *panels: Panel | None) -
     return registry.save(config.models, card, blob, dumps(fitted.twin))
 
 
-def _correlations(
+def _told(
     fitted: Fitted, panels: Sequence[Panel], items: pl.DataFrame, device: str
-) -> Correlations:
-    """How errors of the twin go together on the days held out of it."""
-    held_out = fitted.held_out
-    found = []
-    for series in panels:
-        for back in last_origins(held_out) if series.num_periods > held_out else ():
+) -> dict[int, list[Told]]:
+    """Origin, so many periods ago → the twin's forecasts of every site on the days it never saw."""
+    told: dict[int, list[Told]] = {}
+    for back in last_origins(fitted.held_out):
+        for series in (p for p in panels if p.num_periods > fitted.held_out):
             past = series.rewind(back)
             rows = np.flatnonzero(past.age > 0)
             past, came = past.take(rows), demand_since(series.take(rows), back)
-            forecast = predict(fitted.twin, past, device, lengths_of(past))
-            found.append(seen(past, came, forecast, categories_of(past, items)))
-    return correlations(found) if found else Correlations()
+            forecast = forecaster(fitted.twin, device, past)
+            names = tuple(categories_of(past, items))
+            told.setdefault(back, []).append(Told(past, names, forecast, came))
+    return told
+
+
+def _calibration(
+    fitted: Fitted, panels: Sequence[Panel], items: pl.DataFrame, device: str
+) -> dict[str, list[float]]:
+    """What the night needs beside the model: how errors go together, and how far categories
+    correct their SKUs."""
+    told = _told(fitted, panels, items, device)
+    kept = {HELD_OUT: [float(fitted.held_out)]}
+    every = [seen(t.past, t.came, t.forecast, t.categories) for part in told.values() for t in part]
+    if len(told) < 2:
+        return kept
+    first, *_, later = told.values()
+    # The first origin is judged up to where the later one begins: no day both measures and proves.
+    width = max(told) - min(told)
+    ended = [replace(one, came=one.came[:, :width]) for one in first]
+    weight = weight_of(partial(forecaster, fitted.twin, device), ended, later)
+    return kept | correlations(every).kept() | {TOP_WEIGHT: [weight]}
 
 
 def _challenge(
