@@ -103,7 +103,7 @@ class ForecastConfig:
     lead_time_days: Natural  # of items that name none, for the reorder point
     explain_series: Whole  # a unit with at most so many explains each of its forecasts
     holidays: str | None  # where DCs are, as DE or DE-BY; null: no holidays but those in `signals`
-    holidays_of: dict[str, str]  # DC → its own place
+    holidays_of: tuple[Annotated[str, Field(pattern=r"^.+:[^:]+$")], ...]  # "DC:place"
     backtest_origins: Natural  # of task=backtest
     backtest_stride_days: Natural  # between them
 

@@ -112,10 +112,11 @@ def _consistent(config: Config) -> Config:
         )
     if config.task == "backtest" and config.workload not in (None, "forecast"):
         raise ConfigError("task=backtest: of forecasts only; task=train tells a model's scores")
-    for place in {config.forecast.holidays, *config.forecast.holidays_of.values()} - {None}:
+    own = (pair.rpartition(":")[2] for pair in config.forecast.holidays_of)
+    for place in sorted({*own, config.forecast.holidays or ""} - {""}):
         from logistics.forecast import holidays  # a second to import, for those who ask for it
 
-        fault = holidays.fault(str(place))
+        fault = holidays.fault(place)
         if fault is not None:
             raise ConfigError(f"forecast.holidays: {fault}")
     if config.task == "rollback_model" and config.workload is None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import ray
 
 from logistics import lake, plan, records, registry, tasks
-from logistics.forecast.holidays import with_holidays
+from logistics.forecast.holidays import place_of, with_holidays
 from logistics.forecast.inputs import panel
 from logistics.forecast.levels import COMPANY, Correlations, levels
 from logistics.forecast.model import Forecaster, QuantileForecast, loads, predict
@@ -147,7 +147,7 @@ def panel_of(run: Run, unit: Unit, tables: Tables) -> Panel:
     signals = with_holidays(
         tables["signals"],
         unit.site_id,
-        config.forecast.holidays_of.get(unit.site_id, config.forecast.holidays),
+        place_of(unit.site_id, config.forecast.holidays, config.forecast.holidays_of),
         config.date - timedelta(days=config.forecast.context_days),
         config.date + timedelta(days=horizon),
     )

@@ -4,6 +4,7 @@ A place is a country's code, with a region's where holidays differ: DE, DE-BY, U
 sends its own signal `holiday` for a DC knows better, and nothing is added there.
 """
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import holidays as library
@@ -50,3 +51,8 @@ def with_holidays(
         schema=dict(signals.schema),
     )
     return pl.concat([signals, added])
+
+
+def place_of(dc_id: str, usual: str | None, own: Sequence[str]) -> str | None:
+    """Where a DC is: its own place, told as DC:place, or the usual one."""
+    return dict(pair.rpartition(":")[::2] for pair in own).get(dc_id, usual)

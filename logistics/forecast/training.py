@@ -182,7 +182,8 @@ def _calibration(
     if len(told) < 2:
         return kept
     first, *_, later = told.values()
-    # The first origin is judged up to where the later one begins: no day both measures and proves.
+    # The first origin is judged up to where the later one begins: no day
+    # both measures and proves.
     width = max(told) - min(told)
     ended = [replace(one, came=one.came[:, :width]) for one in first]
     weight = weight_of(partial(forecaster, fitted.twin, device), ended, later)

@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from logistics.forecast.holidays import fault, with_holidays
+from logistics.forecast.holidays import fault, place_of, with_holidays
 from logistics.tables import SIGNALS
 from tests.forecast.made import RUN_DATE, empty, panel_of, tables
 
@@ -45,3 +45,9 @@ def test_signals_of_ones_own_come_first_and_no_place_adds_nothing() -> None:
 def test_a_place_nobody_knows_is_named(place: str, said: str) -> None:
     assert said in str(fault(place))
     assert fault("DE") is fault("US-CA") is None
+
+
+def test_a_dc_may_lie_elsewhere() -> None:
+    own = ("DC01:NL", "B:1:DE-BY")
+    assert [place_of(dc, "FR", own) for dc in ("DC01", "B:1", "DC02")] == ["NL", "DE-BY", "FR"]
+    assert place_of("DC02", None, own) is None
