@@ -31,7 +31,8 @@ def margins(actual: Array, mean: Array, quantiles: Array, group: NDArray[np.int6
     often sells nothing the lower quantiles lie at 0, where a factor moves nothing.
     """
     known = np.isfinite(actual)
-    actual, mean, quantiles, group = (a[known] for a in (actual, mean, quantiles, group))
+    actual, mean, quantiles = actual[known], mean[known], quantiles[known]
+    group = group[known]
     everywhere = _margins(actual, mean, quantiles)
     out = np.empty((CLASSES, 2), np.float32)
     for i in range(CLASSES):

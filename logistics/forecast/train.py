@@ -39,7 +39,7 @@ class Fitted:
 
 
 def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str = "cpu") -> Fitted:
-    """Train, back-test and train again on everything. Raises ValueError when no panel has history enough."""
+    """Train, back-test, train again on everything. Raises ValueError when history is too short."""
     torch.manual_seed(seed)
     # Sums split over threads differ in their last digits from one machine to the next; and layers
     # this small gain nothing from more threads (two on a busy machine took 20 times as long).
