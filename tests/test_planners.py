@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from logistics import plan
 from logistics.config import Config
@@ -17,13 +16,14 @@ from tests.settings import planned
 OVERRIDES = {name: column.dtype for name, column in FORECAST_OVERRIDES.columns.items()}
 
 
-@pytest.mark.usefixtures("first")
 def test_an_override_is_published_beside_the_forecast_and_its_worth_is_told_later(
     company: Config, tmp_path: Path
 ) -> None:
-    config = replace(
-        company, task="forecast", lake=str(tmp_path / "lake"), plan=str(tmp_path / "plan")
+    usual = replace(
+        company, task="forecast", plan=str(tmp_path / "usual"), models=str(tmp_path / "models")
     )
+    assert planned(usual).complete
+    config = replace(usual, lake=str(tmp_path / "lake"), plan=str(tmp_path / "plan"))
     shutil.copytree(company.lake, config.lake)
     popular = pl.read_parquet(f"{config.lake}/sales/dc_id=DC01/*.parquet").group_by("sku_id")
     sku = popular.agg(pl.col("units").sum()).sort("units")["sku_id"][-1]
@@ -49,8 +49,8 @@ def test_an_override_is_published_beside_the_forecast_and_its_worth_is_told_late
     assert worth["night"].to_list() == [earlier.date]
     assert 0 < worth["periods"][0] <= 10
     assert worth["value_added"][0] < 0  # three times the forecast was no good idea
-    usual, changed = (plan.read_plan(c.plan, "forecasts", c.date) for c in (company, config))
-    assert usual is not None
+    before, changed = (plan.read_plan(c.plan, "forecasts", c.date) for c in (usual, config))
+    assert before is not None
     assert changed is not None
     others = (pl.col("sku_id") != sku) | (pl.col("dc_id") != "DC01")
-    assert usual.filter(others).equals(changed.filter(others))
+    assert before.filter(others).equals(changed.filter(others))

@@ -18,6 +18,9 @@ BLOCKS = 4  # parts of the horizon with margins of their own
 CLASSES = 3  # of series, by their scale
 LOWER = (-0.5, 1.0)  # one hold-out must not move the lower side further than this
 UPPER = (0.6, 2.5)
+# Of a period's mean: a quantile below it is 0. Where nothing is sold on most days the lower
+# quantiles are 0 but for the network's noise, and noise above 0 excludes every such day.
+NOTHING = 0.05
 
 
 def margins(actual: Array, mean: Array, quantiles: Array, group: NDArray[np.int64]) -> Array:
@@ -28,7 +31,8 @@ def margins(actual: Array, mean: Array, quantiles: Array, group: NDArray[np.int6
     often sells nothing the lower quantiles lie at 0, where a factor moves nothing.
     """
     known = np.isfinite(actual)
-    actual, mean, quantiles, group = (a[known] for a in (actual, mean, quantiles, group))
+    actual, mean, quantiles = actual[known], mean[known], quantiles[known]
+    group = group[known]
     everywhere = _margins(actual, mean, quantiles)
     out = np.empty((CLASSES, 2), np.float32)
     for i in range(CLASSES):
@@ -42,7 +46,8 @@ def margins(actual: Array, mean: Array, quantiles: Array, group: NDArray[np.int6
 def _margins(actual: Array, mean: Array, quantiles: Array) -> Array:
     if len(actual) < MIN_JUDGED:
         return np.array([0.0, 1.0], np.float32)
-    below = (quantiles[:, 0] - actual) / np.maximum(mean, 1e-6)
+    lowest = np.where(quantiles[:, 0] < NOTHING * mean, 0, quantiles[:, 0])
+    below = (lowest - actual) / np.maximum(mean, 1e-6)
     above = (actual + 1e-6) / (np.maximum(quantiles[:, -1], 0) + 1e-6)
     return np.array(
         [
@@ -58,8 +63,10 @@ def widen(quantiles: Array, mean: Array, margin: Array) -> Array:
     share = np.abs(np.arange(len(QUANTILE_LEVELS)) - MIDDLE) / MIDDLE
     lower, upper = slice(None, MIDDLE), slice(MIDDLE + 1, None)
     out = quantiles.copy()
-    out[..., lower] -= share[lower] * (margin[..., 0] * mean)[..., None]
     out[..., upper] *= 1 + share[upper] * (margin[..., 1, None] - 1)
+    some = quantiles[..., lower] >= NOTHING * mean[..., None]
+    lowered = out[..., lower] - share[lower] * (margin[..., 0] * mean)[..., None]
+    out[..., lower] = np.where(some, lowered, 0)
     return in_order(out)
 
 

@@ -106,7 +106,8 @@ def _dated(table: pl.DataFrame) -> pl.DataFrame:
 def _grid(sales: pl.DataFrame, about: dict[str, Any], horizon: int) -> Grid:
     period_days = 7 if about["frequency"].startswith("W") else 1
     first, last = sales["date"].min(), sales["date"].max()
-    assert isinstance(first, date) and isinstance(last, date)
+    assert isinstance(first, date)
+    assert isinstance(last, date)
     t = (last - first).days // period_days + 1 - horizon
     if t < 1:
         raise ValueError(f"{about['name']}: {horizon} periods held out leave nothing to learn from")

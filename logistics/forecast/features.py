@@ -1,8 +1,8 @@
 """What the model sees of series at an origin: their past in a few numbers, each period to come.
 
-Arrays in, arrays out. An origin is a column of the panel: periods before it are past, it and later
-ones are to be forecast. Nothing at or after it is read but covariates known ahead and signals within
-their lead. What a site's series share (calendar, signals) is made once for the site.
+Arrays in, arrays out. An origin is a column of the panel: periods before it are past, it and
+later ones are to be forecast. Nothing at or after it is read but covariates known ahead and signals
+within their lead. What a site's series share (calendar, signals) is made once for the site.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,9 @@ KIN_SPANS = {1: (1, 7, 14, 28, 56), 7: (1, 2, 4, 8, 26)}
 WINDOW = {1: 28, 7: 13}  # latest periods that are seen one by one
 RECENT = {1: 28, 7: 8}
 LONG = {1: 182, 7: 52}
+# An older series is not young. Age beyond this would be a clock: where all series began together,
+# it lets the network learn each week's level and carry the last one on (20 % too high on juice).
+YOUNG_DAYS = 56.0
 MIN_SCALE = 0.02  # units a period: the level of a series that hardly sells
 WEEKLY = 0  # where in `step` the own weekday profile stands
 STEP_OF_COVARIATE = 7
@@ -59,7 +62,7 @@ def features(panel: Panel, origin: int, scope: Scope) -> Features:
     x = _covariates(panel, origin, scope)
     b, y = _response(panel, history, x, kin, origin)
     past = [
-        *_levels(panel, history, origin, scope),
+        *_levels(panel, history, origin),
         *_recent_covariates(panel, origin, scope),
         _window(history, y, x, b, panel.period_days),
         *_kin_trends(panel, history, kin),
@@ -119,7 +122,7 @@ def _scale(means: Array) -> Array:
     return np.asarray(np.maximum(np.nan_to_num(level), MIN_SCALE), np.float32)
 
 
-def _levels(panel: Panel, history: History, origin: int, scope: Scope) -> list[Array]:
+def _levels(panel: Panel, history: History, origin: int) -> list[Array]:
     scale = history.scale[:, None]
     ratio = np.log1p(
         np.clip(np.where(np.isnan(history.means), scale, history.means) / scale, 0, 20)
@@ -145,8 +148,7 @@ def _levels(panel: Panel, history: History, origin: int, scope: Scope) -> list[A
         np.log1p(since),
         np.log1p(relative.max(axis=1, initial=0)),
         history.weight[:, recent].mean(axis=1),
-        np.log1p(age) / 6,
-        np.minimum(age / scope.max_age, 1),
+        np.log1p(np.minimum(age * panel.period_days, YOUNG_DAYS)) / np.log1p(YOUNG_DAYS),
     ]
     return [ratio, np.stack(columns, axis=1).astype(np.float32)]
 
@@ -214,7 +216,9 @@ def _recent_covariates(panel: Panel, origin: int, scope: Scope) -> list[Array]:
 def _kin_trends(panel: Panel, history: History, kin: list[Group]) -> list[Array]:
     spans = KIN_SPANS[panel.period_days]
     units, weight = history.units[:, -spans[-1] :], history.weight[:, -spans[-1] :]
-    return [groups.trends(group.sums(units), group.sums(weight), spans)[group.of] for group in kin]
+    return [
+        groups.trends(group.sums(units), group.sums(weight), spans)[group.of] for group in kin[1:]
+    ]
 
 
 def _steps(

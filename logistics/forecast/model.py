@@ -61,7 +61,7 @@ class Forecaster(nn.Module):
             nn.Dropout(shape.dropout),
             nn.Linear(shape.hidden, NUM_LEVELS),
         )
-        nn.init.zeros_(self.total[-1].weight)
+        nn.init.zeros_(self.total[-1].weight)  # type: ignore[arg-type]
         plain = torch.tensor([0.0, 1.0])
         self.margin: Tensor
         self.total_margin: Tensor

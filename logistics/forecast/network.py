@@ -1,8 +1,8 @@
 """The network: a series' past once, then each period to come. Knows Torch; knows no panels.
 
 A period's demand is located by exp(location) in units of the series' scale; quantiles are ordered
-multiples of it. The first layer over periods adds three projections, of the series' code, of its own
-known future and of its site's, so that nothing shared is copied to every series.
+multiples of it. The first layer over periods adds three projections, of the series' code, of its
+own known future and of its site's, so that nothing shared is copied to every series.
 Source: after TiDE (Das et al. 2023), with a step-wise decoder; no attention, no recurrence.
 """
 
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from logistics.forecast.panel import NUM_CODES, Array
+from logistics.forecast.panel import NUM_CODES
 from logistics.outputs import QUANTILE_LEVELS
 
 CODE_WIDTH = 4
@@ -54,7 +55,7 @@ class Network(nn.Module):
             nn.Embedding(NUM_CODES, CODE_WIDTH, padding_idx=0) for _ in range(shape.num_codes)
         )
         for embedding in self.codes:
-            nn.init.normal_(embedding.weight, std=0.1)
+            nn.init.normal_(embedding.weight, std=0.1)  # type: ignore[arg-type]
         self.code_dropout = nn.Dropout(0.3)
         self.dropout = nn.Dropout(shape.dropout)
         self.encoder = nn.Sequential(
@@ -100,5 +101,5 @@ class Network(nn.Module):
         return self.encoder(past)  # type: ignore[no-any-return]
 
 
-def tensor(array: Array) -> Tensor:
+def tensor(array: NDArray[np.generic]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))

@@ -1,7 +1,7 @@
 """A Panel: what is known of many series on the night, as arrays. Knows nothing of tables or models.
 
-The night makes one from its tables (`inputs`), a benchmark from a data set's files; features, models
-and back-tests see nothing else.
+The night makes one from its tables (`inputs`), a benchmark from a data set's files; features,
+models and back-tests see nothing else.
 """
 
 from dataclasses import dataclass, replace

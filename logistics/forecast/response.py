@@ -5,6 +5,7 @@ with few promotions borrows the response of its SKU elsewhere, that of all serie
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from logistics.forecast.groups import Group
 from logistics.forecast.panel import Array
@@ -28,8 +29,8 @@ def responses(y: Array, x: Array, weight: Array, kin: Group) -> Array:
     xx = np.einsum("ntk,ntl->nkl", around * weight[..., None], around, optimize=True)
     xy = np.einsum("ntk,nt->nk", around, residual, optimize=True)
     spread = np.einsum("nkk->k", xx) / np.maximum(weight.sum(), 1.0) + 1e-4
-    ridge = np.diag(spread).astype(np.float32)
-    total = _solve(xx.sum(axis=0, keepdims=True), xy.sum(axis=0, keepdims=True), ridge, 1.0)
+    ridge: Array = np.diag(spread).astype(np.float32)
+    total = _solve(np.asarray(xx.sum(axis=0)[None]), np.asarray(xy.sum(axis=0)[None]), ridge, 1.0)
     of_kin = _solve(
         kin.sums(xx) + PRIOR_KIN * ridge, kin.sums(xy) + PRIOR_KIN * total @ ridge, ridge, 0.0
     )
@@ -37,6 +38,8 @@ def responses(y: Array, x: Array, weight: Array, kin: Group) -> Array:
     return _solve(xx + PRIOR_OWN * ridge, xy + PRIOR_OWN * prior @ ridge, ridge, 0.0)
 
 
-def _solve(xx: Array, xy: Array, ridge: Array, periods: float) -> Array:
+def _solve(
+    xx: NDArray[np.floating], xy: NDArray[np.floating], ridge: Array, periods: float
+) -> Array:
     solved = np.linalg.solve(xx + periods * ridge + 1e-4 * ridge, xy[..., None])[..., 0]
     return np.asarray(np.clip(solved, -20, 20), np.float32)

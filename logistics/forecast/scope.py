@@ -19,13 +19,12 @@ YEARLY_DAYS = 600
 class Scope:
     """reach: the furthest period ahead that was seen. yearly: more than a year was seen.
 
-    centres and spreads: by covariate, by attribute. max_age: the oldest series, in periods.
+    centres and spreads: by covariate, by attribute.
     """
 
     period_days: int
     reach: int
     yearly: bool
-    max_age: float
     covariate_names: tuple[str, ...]
     ahead: tuple[bool, ...]  # whether any series knows the covariate ahead
     centres: tuple[float, ...]
@@ -73,15 +72,14 @@ def scope_of(panels: Sequence[Panel], reach: int) -> Scope:
     centres, spreads = _moments(covariates)
     attributes = np.concatenate([panel.attributes for panel in panels])
     attribute_centres, attribute_spreads = _moments(attributes)
-    ahead = np.array([p.known_ahead.any(axis=0) for p in panels if len(p)]).any(axis=0)
+    ahead = np.concatenate([panel.known_ahead for panel in panels]).any(axis=0)
     span_days = max(panel.num_periods for panel in panels) * first.period_days
     return Scope(
         period_days=first.period_days,
         reach=reach,
         yearly=span_days - reach * first.period_days > YEARLY_DAYS,
-        max_age=max(float(panel.age.max(initial=1)) for panel in panels),
         covariate_names=first.covariate_names,
-        ahead=tuple(bool(known) for known in ahead),
+        ahead=tuple(bool(known) for known in np.atleast_1d(ahead)),
         centres=centres,
         spreads=spreads,
         signal_names=tuple(sorted({name for panel in panels for name in panel.signal_names})),

@@ -12,7 +12,7 @@ YEAR_DAYS = 364  # 52 weeks: the same weekday a year ago
 def weekday_profiles(units: Array, weight: Array, kin: list[Group]) -> tuple[Array, Array, Array]:
     """Log share of each weekday from the origin on: own, the SKU's, the site's; each (n, 7).
 
-    A series with few sales leans on its SKU's profile, that on its site's: by so many sales or days.
+    A series with few sales is shrunk to ordinary days; its SKU's and site's stand beside it.
     """
     units, weight = units[:, -WEEKDAY_PERIODS:], weight[:, -WEEKDAY_PERIODS:]
     _, by_site, by_sku = kin[:3]

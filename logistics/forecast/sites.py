@@ -68,7 +68,7 @@ def _signals(panel: Panel, origin: int, scope: Scope) -> Array:
 
 
 def _around(past: Array, known: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Mean of the last month, or of all where it is unknown, and spread, of each site (sites, 1)."""
+    """Mean of the last month, or of all where that is unknown, and spread (sites, 1)."""
     zeroed = np.where(known, past, 0)
     num = np.maximum(known.sum(axis=1, keepdims=True), 1)
     mean = zeroed.sum(axis=1, keepdims=True) / num

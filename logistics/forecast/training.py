@@ -20,6 +20,7 @@ from logistics import lake, plan, registry
 from logistics.forecast.batch import (
     NAME,
     TABLES,
+    TOP_WEIGHT,
     Dims,
     Tables,
     forecaster,

@@ -5,6 +5,7 @@ What series share (names, dates, signals) goes into the table's metadata.
 
 import json
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -41,11 +42,11 @@ def from_table(table: pa.Table) -> Panel:
     """The inverse of `to_table`."""
     n = table.num_rows
     about = json.loads(table.schema.metadata[b"about"])
-    names = {name: tuple(about[name]) for name in NAMES}
-    sizes = {name: int(about[name]) for name in SIZES}
+    names: dict[str, Any] = {name: tuple(about[name]) for name in NAMES}
+    sizes: dict[str, Any] = {name: int(about[name]) for name in SIZES}
     t = int(about["num_periods"])
     total, num_covariates = t + sizes["horizon"], len(names["covariate_names"])
-    lists = {
+    lists: dict[str, Any] = {
         "units": _list(table, "units", (n, t), np.float32),
         "in_stock": _list(table, "in_stock", (n, t), np.float32),
         "covariates": _list(table, "covariates", (n, total, num_covariates), np.float32),

@@ -107,11 +107,7 @@ def test_prices_paid_and_signals_seen_later_are_not_known_ahead(series: Panel) -
     known = replace(series, signals=signals, signal_names=names, lead=lead)
     listed = replace(known, known_ahead=np.ones_like(known.known_ahead))
     scope = scope_of([listed], HORIZON_DAYS)
-    price, rain, holiday = (
-        np.zeros_like(covariate(series, "discount")),
-        signals.copy(),
-        signals.copy(),
-    )
+    price, rain, holiday = 0 * covariate(series, "discount"), signals.copy(), signals.copy()
     known, listed = (with_covariate(panel, "log_price", price) for panel in (known, listed))
     price = price.copy()
     price[:, 250:], rain[:, 250:, 1], holiday[:, 250:, 0] = 1, 1, 0

@@ -1,4 +1,4 @@
-"""The made company's truth is known: what stock-outs hide and what promotions bring is recovered."""
+"""The made company's truth is known: what stock-outs hide and promotions bring is recovered."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
