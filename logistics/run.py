@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from logistics import report
 from logistics.config import Config, ConfigError, parse
+from logistics.outcome import Night, Progress
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 GROUPS = (
@@ -142,21 +143,14 @@ def _run(config: Config) -> int:
     if config.task == "explain":
         return report.explain(config)
     # Ray and Torch take seconds to import: only once the request is known to be sound.
-    from logistics import cluster, night, notice, registry, upkeep, watch
-    from logistics.forecast.origins import summaries
+    from logistics import cluster, night, notice, registry, watch
     from logistics.storage import LakeError
     from logistics.workloads import chosen
     from logistics.world import batch as world
 
     try:
-        if config.task == "tidy":
-            return report.tidied(config, upkeep.tidy(config))
-        if config.task == "rollback":
-            return report.rolled_back(config, *upkeep.roll_back(config))
-        if config.task == "rollback_model":
-            return report.model_rolled_back(
-                config, registry.roll_back(config.models, str(config.workload))
-            )
+        if config.task in ("tidy", "rollback", "rollback_model"):
+            return _keep(config)
         if config.task == "repair":
             config = night.as_it_was(config)
         notice.check(config.watch.notify)
@@ -174,22 +168,48 @@ def _run(config: Config) -> int:
                 world.generate(config.world, config.lake, config.seed, progress)
             if config.task == "world":
                 return report.made(config)
-            if config.task == "train":
-                assert config.workload is not None
-                return report.trained(config, night.train(config, config.workload, progress))
-            if config.task == "backtest":
-                told = summaries(night.backtest(config, progress), 1)
-                return report.backtested(config, told)
-            with _told_to_stop() as stop:
-                nights = [
-                    night.run_night(replace(config, task=task, date=day), progress, stop)
-                    for task, day in night.asked_for(config)
-                    if not stop.is_set()
-                ]
+            if config.task in ("train", "backtest"):
+                return _learn(config, progress)
+            nights = _nights(config, progress)
         return max((report.summary(finished) for finished in nights), default=report.nothing())
     except (LakeError, registry.RegistryError, night.TrainingError, world.WorldError) as fault:
         watch.refused(config, str(fault))
         return report.refuse(str(fault))
+
+
+def _keep(config: Config) -> int:
+    """What is done to a plan or to models that are there, without Ray."""
+    from logistics import registry, upkeep
+
+    if config.task == "tidy":
+        return report.tidied(config, upkeep.tidy(config))
+    if config.task == "rollback":
+        return report.rolled_back(config, *upkeep.roll_back(config))
+    card = registry.roll_back(config.models, str(config.workload))
+    return report.model_rolled_back(config, card)
+
+
+def _learn(config: Config, progress: Progress) -> int:
+    """Training or a back-test."""
+    from logistics import night
+    from logistics.forecast.origins import summaries
+
+    if config.task == "train":
+        assert config.workload is not None
+        return report.trained(config, night.train(config, config.workload, progress))
+    period_days = 7 if config.forecast.period == "week" else 1
+    return report.backtested(config, summaries(night.backtest(config, progress), period_days))
+
+
+def _nights(config: Config, progress: Progress) -> list[Night]:
+    from logistics import night
+
+    with _told_to_stop() as stop:
+        return [
+            night.run_night(replace(config, task=task, date=day), progress, stop)
+            for task, day in night.asked_for(config)
+            if not stop.is_set()
+        ]
 
 
 def _subject(config: Config) -> str:

@@ -21,6 +21,7 @@ from logistics.outputs import (
     TOTAL_HORIZONS_DAYS,
 )
 
+Grid = NDArray[np.float64]
 LEAST = 1e-3  # units a period: a forecast below it has no spread that could be stretched
 
 
@@ -51,21 +52,7 @@ def overrides(panel: Panel, mean: Array, rows: pl.DataFrame) -> Overrides:
     code = {sku: i for i, sku in enumerate(panel.sku_ids)}
     series = np.array([code[sku] for sku in skus], np.int64)
     days = panel.period_days
-    shape = (len(skus), panel.horizon * days)
-    placed, factors, added = np.full(shape, np.nan), np.ones(shape), np.zeros(shape)
-    touched = np.zeros(shape, bool)
-    position = {sku: i for i, sku in enumerate(skus)}
-    for sku, first, last, kind, value in told.select(
-        "sku_id", "first", "last", "kind", "value"
-    ).iter_rows():
-        span = (position[sku], slice(first, last + 1))
-        touched[span] = True
-        if kind == "set":
-            placed[span] = value
-        elif kind == "multiply":
-            factors[span] *= value
-        else:
-            added[span] += value
+    placed, factors, added, touched = _grids(told, skus, panel.horizon * days)
     usual = np.repeat(mean[series] / days, days, axis=1).astype(np.float64)
     base = np.where(np.isnan(placed), usual, placed)
     final = np.maximum(base * factors + added, 0.0)
@@ -80,6 +67,27 @@ def overrides(panel: Panel, mean: Array, rows: pl.DataFrame) -> Overrides:
         np.asarray(touched.reshape(weeks).any(axis=2)),
         tuple(", ".join(names) for names in planners["planner"]),
     )
+
+
+def _grids(
+    told: pl.DataFrame, skus: Sequence[str], days: int
+) -> tuple[Grid, Grid, Grid, NDArray[np.bool_]]:
+    """Per SKU and day: what is set (NaN: nothing), the factor, what is added, whether any is."""
+    shape = (len(skus), days)
+    placed, factors, added = np.full(shape, np.nan), np.ones(shape), np.zeros(shape)
+    touched = np.zeros(shape, bool)
+    position = {sku: i for i, sku in enumerate(skus)}
+    columns = ("sku_id", "first", "last", "kind", "value")
+    for sku, first, last, kind, value in told.select(columns).iter_rows():
+        span = (position[sku], slice(first, last + 1))
+        touched[span] = True
+        if kind == "set":
+            placed[span] = value
+        elif kind == "multiply":
+            factors[span] *= value
+        else:
+            added[span] += value
+    return placed, factors, added, touched
 
 
 def _told(panel: Panel, rows: pl.DataFrame) -> pl.DataFrame:
