@@ -146,7 +146,9 @@ def summed(panel: Panel, group: Groups, num: int) -> Panel:
         covariates=covariates,
         known_ahead=panel.known_ahead[first],
         codes=panel.codes[first],
-        attributes=_sums(np.nan_to_num(panel.attributes), group, num) / count[:, None],
+        attributes=np.asarray(
+            _sums(np.nan_to_num(panel.attributes), group, num) / count[:, None], np.float32
+        ),
         age=np.full(num, panel.num_periods, np.float32),
         left=np.full(num, FOREVER, np.float32),
     )
