@@ -3,11 +3,17 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
+from logistics.forecast.model import predict
 from logistics.forecast.panel import Panel
+from logistics.forecast.published import published
+from logistics.forecast.train import fit
 from logistics.forecast.weeks import horizon_days, weekly
+from logistics.tables import FORECAST_OVERRIDES
 from tests.forecast.made import NUM_DAYS, panel_of, tables
+from tests.settings import config
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +53,24 @@ def test_a_horizon_is_of_whole_weeks(series: Panel) -> None:
     assert [horizon_days(days) for days in (7, 8, 90, 91)] == [7, 14, 91, 91]
     with pytest.raises(ValueError, match="whole weeks"):
         weekly(replace(series, horizon=90))
+
+
+def test_weeks_are_forecast_and_published_as_weeks(
+    series: Panel, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    small = config(tmp_path_factory.mktemp("w"), "forecast.train_steps=20").forecast
+    weeks = weekly(series)
+    model = fit([weeks], small, seed=1).model
+    told = pl.DataFrame({"category": [""] * 5, "lead_time_days": [7.0] * 5})
+    empty = pl.DataFrame(schema={n: c.dtype for n, c in FORECAST_OVERRIDES.columns.items()})
+    statistical = predict(model, weeks, "cpu", (4, 9, 13))
+    final, tables_ = published(weeks, statistical, None, told, empty, None, 0, small)
+    assert final.mean.shape == (5, 13)
+    days = tables_["forecasts"]["date"].unique().sort().diff().drop_nulls().dt.total_days()
+    assert days.unique().to_list() == [7]
+    assert tables_["forecast_totals"]["horizon_days"].unique().sort().to_list() == [28, 63, 91]
+    assert tables_["forecast_sums"]["days"].unique().sort().to_list() == [7, 28, 63, 91]
+    level = np.nanmean(series.units) * 7
+    assert final.mean.mean() == pytest.approx(level, rel=0.4)
+    demand = tables_["reorder_points"]["lead_time_demand"].to_numpy()
+    assert demand == pytest.approx(final.mean[:, 0], rel=1e-5)
