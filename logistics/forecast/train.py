@@ -81,7 +81,8 @@ def _held_out(panels: Sequence[Panel]) -> int:
     shortest = MIN_HELD_OUT[period_days]
     least = 2 * MIN_PAST[period_days] + 2 * shortest
     if longest < least:
-        raise ValueError(f"sales cover {longest} periods; training needs {least} at least")
+        unit = "days" if period_days == 1 else "weeks"
+        raise ValueError(f"sales cover {longest} {unit}; training needs {least} at least")
     return min(max(panel.horizon for panel in panels), max(longest // 4, shortest))
 
 
