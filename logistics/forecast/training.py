@@ -237,8 +237,8 @@ def _backtest(
     back = origins_back(horizon, config.backtest_origins, stride, longest)
     if not back:
         raise ValueError(
-            f"sales cover {longest} {config.period}s; an origin {horizon} {config.period}s ago needs "
-            "at least as many before it: choose a shorter forecast.horizon_days"
+            f"sales cover {longest} {config.period}s; an origin {horizon} {config.period}s ago "
+            "needs at least as many before it: choose a shorter forecast.horizon_days"
         )
     before = [series.rewind(back[0]) for series in usable if series.num_periods > back[0]]
     fitted = fit(before, config, run.config.seed, _device(run))
