@@ -75,8 +75,12 @@ def _fit_together(run: Run, samples: Sequence[Sample]) -> Fitted:
         trainer = TorchTrainer(
             _fit_part,
             train_loop_config={"run": run, "panels": ray.put(ray.get(list(samples)))},
+            # Half a CPU each: two workers with a whole one never started on two cores where another
+            # actor still held its quarter.
             scaling_config=ScalingConfig(
-                num_workers=config.train_workers, use_gpu=config.num_gpus > 0
+                num_workers=config.train_workers,
+                use_gpu=config.num_gpus > 0,
+                resources_per_worker={"CPU": 0.5},
             ),
             run_config=RunConfig(name=f"forecast-{run.run_id}", storage_path=kept),
         )
