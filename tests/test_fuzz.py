@@ -237,7 +237,7 @@ def _forecast(run: Run, tables: Tables, sites: Mapping[str, str | None]) -> None
     named = [tables[n] for n in ("sales", "promotions", "prices", "signals", "items")]
     found = forecast.panel(*named, run.config.date, options.horizon_days, options.context_days)
     assert forecast.from_table(forecast.to_table(found)).signal_names == found.signal_names
-    for array in (found.in_stock, found.discount, found.log_price, found.age_days, found.days_left):
+    for array in (found.in_stock, found.covariates, found.age, found.left):
         assert np.isfinite(array).all()
     for array in (found.units, found.signals):
         assert not np.isinf(array).any()
