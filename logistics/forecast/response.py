@@ -4,6 +4,8 @@ y is the log of a period's units in levels, x its covariates against their usual
 with few promotions borrows the response of its SKU elsewhere, that of all series.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,7 +41,7 @@ def responses(y: Array, x: Array, weight: Array, kin: Group) -> Array:
 
 
 def _solve(
-    xx: NDArray[np.floating], xy: NDArray[np.floating], ridge: Array, periods: float
+    xx: NDArray[np.floating[Any]], xy: NDArray[np.floating[Any]], ridge: Array, periods: float
 ) -> Array:
     solved = np.linalg.solve(xx + periods * ridge + 1e-4 * ridge, xy[..., None])[..., 0]
     return np.asarray(np.clip(solved, -20, 20), np.float32)
