@@ -59,10 +59,13 @@ def repeated(keys: Sequence[tuple[Codes, int]]) -> NDArray[np.bool_]:
 
 
 def _runs(texts: pl.Series) -> tuple[pl.Series, Codes]:
-    """The first text of each run of equal ones, and how long the run is."""
-    begins = texts.ne_missing(texts.shift(1)).to_numpy()
-    starts = np.flatnonzero(begins)
-    if len(texts) and not begins[0]:  # a null, like that before the first row
-        starts = np.concatenate([[0], starts])
-    return texts.gather(starts), np.diff(starts, append=len(texts))
-
+    """The first text of each run of equal ones, and how long the run is; a chunk begins a run."""
+    starts, at = [], 0
+    for chunk in texts.get_chunks():
+        begins = chunk.ne_missing(chunk.shift(1)).arg_true().to_numpy()
+        # What stands before the first row is null, and so may the first one be.
+        first = [] if len(begins) and begins[0] == 0 else [0][: len(chunk)]
+        starts += [np.array(first, np.int64) + at, begins.astype(np.int64) + at]
+        at += len(chunk)
+    rows = np.concatenate([np.zeros(0, np.int64), *starts])
+    return texts.gather(rows), np.diff(rows, append=at)

@@ -225,7 +225,9 @@ def _concat(parts: Sequence[pl.DataFrame], contract: Contract, unit: Unit) -> pl
         return pl.DataFrame(schema={name: column.dtype for name, column in contract.columns.items()})
     named = unit not in (COMPANY, Unit(UNKNOWN, unit.bucket, unit.buckets))
     dropped = [contract.site] if contract.site and named else []
-    return pl.concat((part.drop(dropped, strict=False) for part in parts), how="diagonal_relaxed")
+    parts = [part.drop(dropped, strict=False) for part in parts]
+    alike = all(part.schema == parts[0].schema for part in parts)
+    return pl.concat(parts, how="vertical" if alike else "diagonal_relaxed")
 
 
 def _read_file(
