@@ -1,0 +1,392 @@
+#!/usr/bin/env -S sh -c 'd=$(dirname "$0"); "$d/setup" test && exec "$d/../.venv/bin/python" "$0" "$@"'
+"""Series a second from a lake on disk to committed Delta tables, against a bare loop without Ray.
+
+    scripts/bench_throughput.py workload=forecast                       # 50,000 and 200,000 series
+    scripts/bench_throughput.py workload=forecast --scale 2000 --skus-per-file 200 --out FILE.json
+
+The lake is the forecast's part of the national world, kept under --dir: sales of 730 days by DC,
+hive-partitioned, dirty rows and all, with promotions, prices, items and signals. A smaller scale is
+the first files of the largest one, by hard links. A model is trained for a moment: what it has
+learned costs no time.
+
+  night      task=forecast on a Ray that has run once before: door, panel, network, 90 days × nine
+             quantiles and totals, staged safely on disk, recorded, committed to Delta
+  bare loop  the same panel, network and tables between pyarrow's Parquet reader and writer, in one
+             process per core, without checks, records, Ray or Delta
+
+Both on all cores this process may use (taskset limits them). Memory is the night's, of all its
+processes as proportional set size, sampled twice a second. Where the time goes is measured on one
+DC in one process. --peers names a JSON file of bench_forecast.py, to compare series/s with.
+"""
+
+import argparse
+import json
+import multiprocessing as mp
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import chain
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+from bench_night import memory
+from rich.console import Console
+from rich.table import Table
+
+from logistics import lake, night, plan, registry
+from logistics.cluster import start_ray
+from logistics.config import Config, WorldConfig, parse
+from logistics.forecast import inputs, model
+from logistics.forecast.totals import days, totals
+from logistics.run import compose_config
+from logistics.units import Run, Unit
+from logistics.world import catalogue, demand, dirt, weather
+
+COMPANY = ("items", "promotions", "prices")
+CORES = len(os.sched_getaffinity(0))
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS"), "1")
+SAMPLE_S = 0.5
+
+P, T = ParamSpec("P"), TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """series forecast in seconds, of which commit_s in the driver; step_s: summed over units."""
+
+    series: int
+    units: int
+    startup_s: float
+    seconds: float
+    commit_s: float
+    step_s: dict[str, float]
+    peak_mib: float = 0.0
+    largest_mib: float = 0.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    options, overrides = _options(arguments)
+    os.environ |= THREADS
+    folder, scales = Path(options.dir).resolve(), sorted(int(n) for n in options.scale.split(","))
+    settings = [f"models={folder / 'models'}", "cluster.dashboard=false", *overrides]
+    config = partial(_config, folder, settings)
+    full, small = config(scales[-1]), config(options.skus_per_file)
+    _make(full, scales[-1], options.skus_per_file)
+    for scale in (options.skus_per_file, *scales[:-1]):
+        _link(Path(full.lake), Path(config(scale).lake), scale // options.skus_per_file)
+    if registry.champion(small.models, "forecast") is None:
+        _train(folder, settings, small)
+    nights = [_measured(config(scale), small) for scale in scales]
+    bare_s = _bare_loop(full)
+    steps = _where_time_goes(full)
+    report = _report(nights, bare_s, steps, options.peers)
+    if options.out:
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+def _config(folder: Path, settings: Sequence[str], series: int) -> Config:
+    """The config of a night over so many series; the world's size is that of the largest lake."""
+    places = [f"lake={folder / str(series)}", f"plan={folder / f'{series}_plan'}"]
+    fixed = ["task=forecast", "world=national", "date=2026-03-02", f"cluster.num_cpus={CORES}"]
+    return parse(compose_config([*fixed, *places, *settings]))
+
+
+# --- the lake ------------------------------------------------------------------------------------
+
+
+def _make(config: Config, series: int, skus_per_file: int) -> None:
+    """The sites' sales, a file for so many SKUs of a DC, unless they are there."""
+    root, world = Path(config.lake), config.world
+    dcs = -(-series // world.skus_per_dc)
+    whole = root / "_whole"
+    if whole.exists():
+        return
+    print(f"making {series:,} series under {root} …", file=sys.stderr)
+    company = catalogue.catalogue(world, config.seed)
+    rng = np.random.default_rng([config.seed, 50])
+    for name in COMPANY:
+        _write(root / name / "part-0.parquet", name, None, getattr(company, name), world, rng)
+    with _processes(initializer=demand_chunks, initargs=(skus_per_file,)) as pool:
+        list(pool.map(partial(_make_dc, config, series), range(dcs)))
+    whole.touch()
+
+
+def demand_chunks(skus_per_file: int) -> None:
+    """The generator makes a chunk of SKUs at a time, which is a file."""
+    demand.SKUS_PER_CHUNK = skus_per_file
+
+
+def _make_dc(config: Config, series: int, index: int) -> None:
+    world, site, root = config.world, catalogue.dc_id(index), Path(config.lake)
+    rng = np.random.default_rng([config.seed, 51, index])
+    folder = f"dc_id={site}"
+    signals = weather.signals(world, config.seed, index)
+    _write(root / "signals" / folder / "part-0.parquet", "signals", site, signals, world, rng)
+    company = catalogue.catalogue(world, config.seed)
+    left = series - index * world.skus_per_dc
+    for part, (sales, _) in enumerate(demand.sales(world, config.seed, index, company)):
+        if part * demand.SKUS_PER_CHUNK >= left:
+            break
+        file = root / "sales" / folder / f"part-{part:03d}.parquet"
+        _write(file, "sales", site, sales, world, rng)
+
+
+def _write(
+    file: Path,
+    table: str,
+    site: str | None,
+    rows: pl.DataFrame,
+    world: WorldConfig,
+    rng: np.random.Generator,
+) -> None:
+    soiled, _ = dirt.soil(table, site, rows, world.dirty_share, rng)
+    soiled.write_parquet(file, compression="zstd", mkdir=True)
+
+
+def _link(full: Path, part: Path, num_files: int) -> None:
+    """A lake of the first files of sales, and of all else, of the full one."""
+    shutil.rmtree(part, ignore_errors=True)
+    sales = sorted((full / "sales").rglob("*.parquet"))[:num_files]
+    sites = {file.parent.name for file in sales}
+    signals = [file for site in sites for file in (full / "signals" / site).glob("*.parquet")]
+    company = chain.from_iterable((full / name).glob("*.parquet") for name in COMPANY)
+    for file in chain(sales, signals, company):
+        link = part / file.relative_to(full)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.hardlink_to(file)
+
+
+def _train(folder: Path, settings: Sequence[str], small: Config) -> None:
+    brief = ["forecast.train_steps=20", "forecast.max_train_series=200", f"lake={small.lake}"]
+    told = ["task=train", "workload=forecast", f"date={small.date}", f"plan={folder / 'train'}"]
+    command = [sys.executable, "-m", "logistics.run", *told, *brief, *settings]
+    subprocess.run(command, check=True)
+
+
+# --- the night -----------------------------------------------------------------------------------
+
+
+def _measured(config: Config, small: Config) -> Night:
+    """A night in a process of its own, its memory watched from here."""
+    print(f"night of {Path(config.lake).name} series …", file=sys.stderr)
+    ours, theirs = mp.get_context("spawn").Pipe()
+    process = mp.get_context("spawn").Process(target=_night, args=(theirs, config, small))
+    process.start()
+    theirs.close()
+    peaks = [0, 0]
+    watch = threading.Thread(target=_watch, args=(process, peaks), daemon=True)
+    watch.start()
+    try:
+        done: Night = ours.recv()
+    except EOFError:
+        raise SystemExit("the night crashed") from None
+    process.join()
+    total, largest = (size / 2**20 for size in peaks)
+    return Night(**{**asdict(done), "peak_mib": total, "largest_mib": largest})
+
+
+def _watch(process: mp.process.BaseProcess, peaks: list[int]) -> None:
+    while process.is_alive() and process.pid:
+        sizes = memory(process.pid).values()
+        peaks[0], peaks[1] = max(peaks[0], sum(sizes)), max(peaks[1], *sizes, 0)
+        time.sleep(SAMPLE_S)
+
+
+def _night(told: Connection, config: Config, small: Config) -> None:
+    for place in (config.plan, small.plan):
+        shutil.rmtree(place, ignore_errors=True)
+    started = time.perf_counter()
+    start_ray(config)
+    _run_night(small)
+    startup_s = time.perf_counter() - started
+    committed = [0.0]
+    plan.commit = _timed(plan.commit, committed)  # the driver's own: tasks commit nothing
+    started = time.perf_counter()
+    done = _run_night(config)
+    seconds = time.perf_counter() - started
+    outcome = done.outcomes["forecast"]
+    series, steps = int(outcome.figures["series"]), dict(outcome.step_seconds)
+    told.send(Night(series, outcome.units, startup_s, seconds, committed[0], steps))
+
+
+def _run_night(config: Config) -> night.Night:
+    done = night.run_night(config, lambda what, done, total: None, threading.Event())
+    if not done.complete:
+        failures = [outcome.failures for outcome in done.outcomes.values()]
+        raise RuntimeError(f"the night is not whole: {failures} {done.unrecorded}")
+    return done
+
+
+def _timed(function: Callable[P, T], seconds: list[float]) -> Callable[P, T]:
+    def timed(*args: P.args, **kwargs: P.kwargs) -> T:
+        started = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            seconds[0] += time.perf_counter() - started
+
+    return timed
+
+
+# --- the bare loop -------------------------------------------------------------------------------
+
+
+def _bare_loop(config: Config) -> float:
+    """Seconds for all series of the lake, in one process per core."""
+    print("bare loop …", file=sys.stderr)
+    out = Path(config.plan).with_name("bare")
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    sites = sorted((Path(config.lake) / "sales").iterdir())
+    first = sites[0] / "part-000.parquet"
+    with _processes() as pool:
+        warm = [pool.submit(_bare_site, config, [first], out / f"warm-{n}") for n in range(CORES)]
+        for started in warm:
+            started.result()
+        clock = time.perf_counter()
+        work = [
+            pool.submit(_bare_site, config, sorted(site.glob("*.parquet")), out / site.name)
+            for site in sites
+        ]
+        for site in work:
+            site.result()
+        return time.perf_counter() - clock
+
+
+def _bare_site(config: Config, files: Sequence[Path], out: Path) -> None:
+    tables = [pq.ParquetFile(file, read_dictionary=["sku_id"]).read() for file in files]
+    sales = pl.concat([pl.DataFrame(t).cast({"sku_id": pl.String}) for t in tables])
+    # A row without its key cannot be placed; apart from that nothing is checked.
+    sales = sales.drop_nulls(["sku_id", "date"]).with_columns(dc_id=pl.lit(files[0].parent.name))
+    root = Path(config.lake)
+    signals = pl.read_parquet(root / "signals" / files[0].parent.name / "*.parquet")
+    signals = signals.drop_nulls(["date", "value"])
+    promotions, prices, items = (
+        pl.read_parquet(root / name / "*.parquet") for name in ("promotions", "prices", "items")
+    )
+    items = items.unique("sku_id")
+    settings = config.forecast
+    span = (config.date, settings.horizon_days, settings.context_days)
+    series = inputs.panel(sales, promotions, prices, signals, items, *span)
+    forecast = model.predict(_model(config), series)
+    out.mkdir()
+    for name, rows in (
+        ("days", days(series, forecast)),
+        ("totals", totals(series, forecast, settings.service_level)),
+    ):
+        keys = [column for column in ("sku_id", "date", "horizon_days") if column in rows.columns]
+        file = out / f"{name}.parquet"
+        pq.write_table(rows.to_arrow(), file, compression="snappy", use_dictionary=keys)
+
+
+def _model(config: Config) -> model.Forecaster:
+    card = registry.champion(config.models, "forecast")
+    assert card is not None
+    return model.loads(registry.load(config.models, "forecast", card.version))
+
+
+def _processes(
+    initializer: Callable[..., None] | None = None, initargs: tuple[object, ...] = ()
+) -> ProcessPoolExecutor:
+    context = mp.get_context("spawn")
+    return ProcessPoolExecutor(CORES, context, initializer=initializer, initargs=initargs)
+
+
+# --- where the time goes -------------------------------------------------------------------------
+
+
+def _where_time_goes(config: Config) -> dict[str, float]:
+    """Step → microseconds per series, of the first DC in this process."""
+    print("one DC by steps …", file=sys.stderr)
+    run, site = Run("bench", config), lake.units(config.lake, ["sales"], 10**6)[0]
+    seconds: dict[str, float] = {}
+
+    def timed(step: str, work: Callable[[], T]) -> T:
+        started = time.perf_counter()
+        done = work()
+        seconds[step] = time.perf_counter() - started
+        return done
+
+    files = sorted(Path(config.lake, "sales", f"dc_id={site.site_id}").glob("*.parquet"))
+    read = partial(pq.ParquetFile, read_dictionary=["sku_id"])
+    timed("of which pyarrow's reading", lambda: [read(file).read() for file in files])
+    company = lake.enter(run, lake.COMPANY, COMPANY, {}).tables
+    entry = timed("door", lambda: lake.enter(run, site, ("sales", "signals"), company))
+    settings, tables = config.forecast, {**company, **entry.tables}
+    span = (config.date, settings.horizon_days, settings.context_days)
+    given = [tables[name] for name in ("sales", "promotions", "prices", "signals", "items")]
+    series = timed("panel", lambda: inputs.panel(*given, *span))
+    network, features = _model(config), [0.0]
+    plain, model.features = model.features, _timed(model.features, features)
+    forecast = timed("features and network", lambda: model.predict(network, series))
+    model.features = plain
+    seconds["of which features"] = features[0]
+    made = timed(
+        "tables",
+        lambda: {
+            "forecasts": days(series, forecast),
+            "forecast_totals": totals(series, forecast, settings.service_level),
+        },
+    )
+    timed("Parquet and staging", lambda: plan.publish(run, Unit(site.site_id), made))
+    return {step: 1e6 * spent / len(series) for step, spent in seconds.items()}
+
+
+# --- the report ----------------------------------------------------------------------------------
+
+
+def _report(
+    nights: Sequence[Night], bare_s: float, steps: dict[str, float], peers: Path | None
+) -> dict[str, object]:
+    last = nights[-1]
+    ours, bare = last.series / last.seconds, last.series / bare_s
+    table = Table(box=None, header_style="dim")
+    for column in ("", "series", "s", "series/s", "per core", "µs/series/core", "peak MiB"):
+        table.add_column(column, justify="left" if not column else "right")
+    rows = [("night", n.series, n.seconds, f"{n.peak_mib:,.0f}") for n in nights]
+    for name, series, seconds, mib in [*rows, ("bare loop", last.series, bare_s, "")]:
+        speed = series / seconds
+        cost = f"{1e6 * CORES / speed:.1f}"
+        cells = (f"{series:,}", f"{seconds:.1f}", f"{speed:,.0f}", f"{speed / CORES:,.0f}", cost)
+        table.add_row(name, *cells, mib)
+    Console(width=110).print(table)
+    print(f"{CORES} cores; the night has {ours / bare:.0%} of the bare loop's speed per core")
+    print(f"Ray's start and a first small night: {last.startup_s:.1f} s, not counted")
+    spent = ", ".join(f"{name} {1e6 * s / last.series:.1f}" for name, s in last.step_s.items())
+    print(f"µs/series in the night's units: {spent}; commits {1e6 * last.commit_s / last.series:.1f}")
+    print("µs/series of one DC in one process:")
+    for step, cost in steps.items():
+        print(f"  {step:<28}{cost:8.1f}")
+    others = json.loads(peers.read_text())["models"] if peers else {}
+    for name, figures in others.items():
+        if figures.get("series_per_s"):
+            print(f"  {ours / figures['series_per_s']:8.1f} × {name}")
+    told = {"cores": CORES, "bare_loop_s": bare_s, "share_of_bare_loop": ours / bare}
+    return told | {"nights": [asdict(n) for n in nights], "us_per_series": steps}
+
+
+def _options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("workload", choices=["workload=forecast"])
+    parser.add_argument("--scale", default="50000,200000", help="series, one night each")
+    parser.add_argument("--skus-per-file", type=int, default=1000, help="of the sales of a DC")
+    parser.add_argument("--dir", default=".night/throughput")
+    parser.add_argument("--peers", type=Path, help="JSON file of bench_forecast.py")
+    parser.add_argument("--out", type=Path, help="JSON file for the figures")
+    return parser.parse_known_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
