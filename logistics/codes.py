@@ -15,7 +15,7 @@ MOST = 2**62  # different keys that one number tells apart
 
 
 def encode(texts: pl.Series) -> tuple[pl.Series, Codes]:
-    """The distinct texts, sorted, and each row's position among them (n,), null's after the last."""
+    """The distinct texts, sorted; each row's position among them (n,), null's after the last."""
     heads, lengths = _runs(texts)
     names = heads.unique().drop_nulls().sort()
     codes = heads.cast(pl.Enum(names)).to_physical().cast(pl.Int64).fill_null(len(names))

@@ -99,9 +99,7 @@ def _judge(
     return rejected.join(told.select(ROW, "value"), on=ROW, how="left", maintain_order="left")
 
 
-def _complete(
-    read: pl.DataFrame, contract: Contract, same: Mapping[str, str]
-) -> pl.DataFrame:
+def _complete(read: pl.DataFrame, contract: Contract, same: Mapping[str, str]) -> pl.DataFrame:
     """The contract's columns in its order, then the extra ones; absent and blank ones are null."""
     columns = []
     for name, column in contract.columns.items():

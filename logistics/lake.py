@@ -222,7 +222,9 @@ def _read(lake: str, contract: Contract, unit: Unit) -> pl.DataFrame:
 def _concat(parts: Sequence[pl.DataFrame], contract: Contract, unit: Unit) -> pl.DataFrame:
     """The parts as one, without a column of the site's name, which is the unit's in every row."""
     if not parts:
-        return pl.DataFrame(schema={name: column.dtype for name, column in contract.columns.items()})
+        return pl.DataFrame(
+            schema={name: column.dtype for name, column in contract.columns.items()}
+        )
     named = unit not in (COMPANY, Unit(UNKNOWN, unit.bucket, unit.buckets))
     dropped = [contract.site] if contract.site and named else []
     parts = [part.drop(dropped, strict=False) for part in parts]
@@ -252,7 +254,7 @@ def _read_file(
 
 
 def _open(file: object, contract: Contract) -> pq.ParquetFile:
-    """The file, to be read with codes for what a site is bucketed by: its texts stand on many rows."""
+    """The file; what a site is bucketed by is read as codes, for its texts stand on many rows."""
     parquet = pq.ParquetFile(file)
     columns = {parquet.schema.column(i).path for i in range(len(parquet.schema))}
     if contract.bucket_by not in columns:

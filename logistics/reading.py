@@ -88,7 +88,9 @@ def _spelt_out(values: arrow.ChunkedArray) -> pl.Series:
     kind = pl.String()
     parts = [pl.Series("x", [], kind)]
     for chunk in values.chunks:
-        texts = pl.Series("x", pl.from_arrow(_plain(arrow.chunked_array([chunk.dictionary]), False)))
+        texts = pl.Series(
+            "x", pl.from_arrow(_plain(arrow.chunked_array([chunk.dictionary]), False))
+        )
         parts.append(texts.cast(kind).gather(pl.Series(pl.from_arrow(chunk.indices))))
     return pl.concat(parts)
 

@@ -1,8 +1,8 @@
-#!/usr/bin/env -S sh -c 'd=$(dirname "$0"); "$d/setup" test && exec "$d/../.venv/bin/python" "$0" "$@"'
+#!/usr/bin/env -S sh -c 'd=$(dirname "$0"); "$d/setup" test && "$d/../.venv/bin/python" "$0" "$@"'
 """Series a second from a lake on disk to committed Delta tables, against a bare loop without Ray.
 
     scripts/bench_throughput.py workload=forecast                       # 50,000 and 200,000 series
-    scripts/bench_throughput.py workload=forecast --scale 2000 --skus-per-file 200 --out FILE.json
+    scripts/bench_throughput.py workload=forecast --scale 200,400 world.skus_per_dc=100
 
 The lake is the forecast's part of the national world, kept under --dir: sales of 730 days by DC,
 hive-partitioned, dirty rows and all, with promotions, prices, items and signals. A smaller scale is
@@ -81,15 +81,17 @@ def main(arguments: Sequence[str]) -> int:
     folder, scales = Path(options.dir).resolve(), sorted(int(n) for n in options.scale.split(","))
     settings = [f"models={folder / 'models'}", "cluster.dashboard=false", *overrides]
     config = partial(_config, folder, settings)
-    full, small = config(scales[-1]), config(options.skus_per_file)
-    _make(full, scales[-1], options.skus_per_file)
-    for scale in (options.skus_per_file, *scales[:-1]):
-        _link(Path(full.lake), Path(config(scale).lake), scale // options.skus_per_file)
+    full = config(scales[-1])
+    of_file = min(demand.SKUS_PER_CHUNK, full.world.skus_per_dc)
+    small = config(of_file)
+    make(full, scales[-1])
+    for scale in {of_file, *scales} - {scales[-1]}:
+        link(Path(full.lake), Path(config(scale).lake), scale // of_file)
     if registry.champion(small.models, "forecast") is None:
         _train(folder, settings, small)
     nights = [_measured(config(scale), small) for scale in scales]
     bare_s = _bare_loop(full)
-    steps = _where_time_goes(full)
+    steps = where_time_goes(full)
     report = _report(nights, bare_s, steps, options.peers)
     if options.out:
         options.out.write_text(json.dumps(report, indent=1) + "\n")
@@ -106,10 +108,9 @@ def _config(folder: Path, settings: Sequence[str], series: int) -> Config:
 # --- the lake ------------------------------------------------------------------------------------
 
 
-def _make(config: Config, series: int, skus_per_file: int) -> None:
-    """The sites' sales, a file for so many SKUs of a DC, unless they are there."""
+def make(config: Config, series: int) -> None:
+    """The forecast's part of a world in as many DCs as that takes, unless it is there."""
     root, world = Path(config.lake), config.world
-    dcs = -(-series // world.skus_per_dc)
     whole = root / "_whole"
     if whole.exists():
         return
@@ -118,27 +119,19 @@ def _make(config: Config, series: int, skus_per_file: int) -> None:
     rng = np.random.default_rng([config.seed, 50])
     for name in COMPANY:
         _write(root / name / "part-0.parquet", name, None, getattr(company, name), world, rng)
-    with _processes(initializer=demand_chunks, initargs=(skus_per_file,)) as pool:
-        list(pool.map(partial(_make_dc, config, series), range(dcs)))
+    with _processes() as pool:
+        list(pool.map(partial(_make_dc, config), range(-(-series // world.skus_per_dc))))
     whole.touch()
 
 
-def demand_chunks(skus_per_file: int) -> None:
-    """The generator makes a chunk of SKUs at a time, which is a file."""
-    demand.SKUS_PER_CHUNK = skus_per_file
-
-
-def _make_dc(config: Config, series: int, index: int) -> None:
+def _make_dc(config: Config, index: int) -> None:
     world, site, root = config.world, catalogue.dc_id(index), Path(config.lake)
     rng = np.random.default_rng([config.seed, 51, index])
     folder = f"dc_id={site}"
     signals = weather.signals(world, config.seed, index)
     _write(root / "signals" / folder / "part-0.parquet", "signals", site, signals, world, rng)
     company = catalogue.catalogue(world, config.seed)
-    left = series - index * world.skus_per_dc
     for part, (sales, _) in enumerate(demand.sales(world, config.seed, index, company)):
-        if part * demand.SKUS_PER_CHUNK >= left:
-            break
         file = root / "sales" / folder / f"part-{part:03d}.parquet"
         _write(file, "sales", site, sales, world, rng)
 
@@ -155,7 +148,7 @@ def _write(
     soiled.write_parquet(file, compression="zstd", mkdir=True)
 
 
-def _link(full: Path, part: Path, num_files: int) -> None:
+def link(full: Path, part: Path, num_files: int) -> None:
     """A lake of the first files of sales, and of all else, of the full one."""
     shutil.rmtree(part, ignore_errors=True)
     sales = sorted((full / "sales").rglob("*.parquet"))[:num_files]
@@ -209,19 +202,19 @@ def _night(told: Connection, config: Config, small: Config) -> None:
         shutil.rmtree(place, ignore_errors=True)
     started = time.perf_counter()
     start_ray(config)
-    _run_night(small)
+    run_night(small)
     startup_s = time.perf_counter() - started
     committed = [0.0]
     plan.commit = _timed(plan.commit, committed)  # the driver's own: tasks commit nothing
     started = time.perf_counter()
-    done = _run_night(config)
+    done = run_night(config)
     seconds = time.perf_counter() - started
     outcome = done.outcomes["forecast"]
     series, steps = int(outcome.figures["series"]), dict(outcome.step_seconds)
     told.send(Night(series, outcome.units, startup_s, seconds, committed[0], steps))
 
 
-def _run_night(config: Config) -> night.Night:
+def run_night(config: Config) -> night.Night:
     done = night.run_night(config, lambda what, done, total: None, threading.Event())
     if not done.complete:
         failures = [outcome.failures for outcome in done.outcomes.values()]
@@ -252,12 +245,12 @@ def _bare_loop(config: Config) -> float:
     sites = sorted((Path(config.lake) / "sales").iterdir())
     first = sites[0] / "part-000.parquet"
     with _processes() as pool:
-        warm = [pool.submit(_bare_site, config, [first], out / f"warm-{n}") for n in range(CORES)]
+        warm = [pool.submit(bare_site, config, [first], out / f"warm-{n}") for n in range(CORES)]
         for started in warm:
             started.result()
         clock = time.perf_counter()
         work = [
-            pool.submit(_bare_site, config, sorted(site.glob("*.parquet")), out / site.name)
+            pool.submit(bare_site, config, sorted(site.glob("*.parquet")), out / site.name)
             for site in sites
         ]
         for site in work:
@@ -265,7 +258,7 @@ def _bare_loop(config: Config) -> float:
         return time.perf_counter() - clock
 
 
-def _bare_site(config: Config, files: Sequence[Path], out: Path) -> None:
+def bare_site(config: Config, files: Sequence[Path], out: Path) -> None:
     tables = [pq.ParquetFile(file, read_dictionary=["sku_id"]).read() for file in files]
     sales = pl.concat([pl.DataFrame(t).cast({"sku_id": pl.String}) for t in tables])
     # A row without its key cannot be placed; apart from that nothing is checked.
@@ -297,17 +290,14 @@ def _model(config: Config) -> model.Forecaster:
     return model.loads(registry.load(config.models, "forecast", card.version))
 
 
-def _processes(
-    initializer: Callable[..., None] | None = None, initargs: tuple[object, ...] = ()
-) -> ProcessPoolExecutor:
-    context = mp.get_context("spawn")
-    return ProcessPoolExecutor(CORES, context, initializer=initializer, initargs=initargs)
+def _processes() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(CORES, mp.get_context("spawn"))
 
 
 # --- where the time goes -------------------------------------------------------------------------
 
 
-def _where_time_goes(config: Config) -> dict[str, float]:
+def where_time_goes(config: Config) -> dict[str, float]:
     """Step → microseconds per series, of the first DC in this process."""
     print("one DC by steps …", file=sys.stderr)
     run, site = Run("bench", config), lake.units(config.lake, ["sales"], 10**6)[0]
@@ -365,7 +355,9 @@ def _report(
     print(f"{CORES} cores; the night has {ours / bare:.0%} of the bare loop's speed per core")
     print(f"Ray's start and a first small night: {last.startup_s:.1f} s, not counted")
     spent = ", ".join(f"{name} {1e6 * s / last.series:.1f}" for name, s in last.step_s.items())
-    print(f"µs/series in the night's units: {spent}; commits {1e6 * last.commit_s / last.series:.1f}")
+    print(
+        f"µs/series in the night's units: {spent}; commits {1e6 * last.commit_s / last.series:.1f}"
+    )
     print("µs/series of one DC in one process:")
     for step, cost in steps.items():
         print(f"  {step:<28}{cost:8.1f}")
@@ -380,8 +372,9 @@ def _report(
 def _options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("workload", choices=["workload=forecast"])
-    parser.add_argument("--scale", default="50000,200000", help="series, one night each")
-    parser.add_argument("--skus-per-file", type=int, default=1000, help="of the sales of a DC")
+    parser.add_argument(
+        "--scale", default="50000,200000", help="series, one night each: thousands, or whole DCs"
+    )
     parser.add_argument("--dir", default=".night/throughput")
     parser.add_argument("--peers", type=Path, help="JSON file of bench_forecast.py")
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
