@@ -275,7 +275,7 @@ def _of_bucket(rows: pl.DataFrame, contract: Contract, unit: Unit) -> pl.DataFra
     if unit.buckets == 1 or column is None or column not in rows.columns:
         return rows
     names, codes = encode(rows[column].cast(pl.String))
-    # The last one stands for null, whose code is -1.
+    # The last one stands for null, whose code is the last.
     mine = np.array([*(in_bucket(name, unit) for name in names), unit.bucket == 0])
     return rows.filter(mine[codes])
 

@@ -14,9 +14,10 @@ learned costs no time.
   bare loop  the same panel, network and tables between pyarrow's Parquet reader and writer, in one
              process per core, without checks, records, Ray or Delta
 
-Both on all cores this process may use (taskset limits them). Memory is the night's, of all its
-processes as proportional set size, sampled twice a second. Where the time goes is measured on one
-DC in one process. --peers names a JSON file of bench_forecast.py, to compare series/s with.
+Both on all cores this process may use (taskset limits them); on a busy machine the time on a core
+tells more than the clock, but for the waiting until files are safe on disk. Memory is the night's,
+of all its processes as proportional set size, sampled twice a second. Where the time goes is
+measured on one DC in one process. --peers names a JSON file of bench_forecast.py.
 """
 
 import argparse
@@ -39,12 +40,13 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 import polars as pl
+import psutil
 import pyarrow.parquet as pq
 from bench_night import memory
 from rich.console import Console
 from rich.table import Table
 
-from logistics import lake, night, plan, registry
+from logistics import lake, night, outcome, plan, registry
 from logistics.cluster import start_ray
 from logistics.config import Config, WorldConfig, parse
 from logistics.forecast import inputs, model
@@ -58,17 +60,22 @@ CORES = len(os.sched_getaffinity(0))
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS"), "1")
 SAMPLE_S = 0.5
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """series forecast in seconds, of which commit_s in the driver; step_s: summed over units."""
+    """series forecast in seconds, of which commit_s in the driver; step_s: summed over units.
+
+    cpu_s: of all its processes, which others on the machine hardly change.
+    """
 
     series: int
     units: int
     startup_s: float
     seconds: float
+    cpu_s: float
     commit_s: float
     step_s: dict[str, float]
     peak_mib: float = 0.0
@@ -90,9 +97,9 @@ def main(arguments: Sequence[str]) -> int:
     if registry.champion(small.models, "forecast") is None:
         _train(folder, settings, small)
     nights = [_measured(config(scale), small) for scale in scales]
-    bare_s = _bare_loop(full)
+    bare = _bare_loop(full)
     steps = where_time_goes(full)
-    report = _report(nights, bare_s, steps, options.peers)
+    report = _report(nights, bare, steps, options.peers)
     if options.out:
         options.out.write_text(json.dumps(report, indent=1) + "\n")
     return 0
@@ -206,18 +213,25 @@ def _night(told: Connection, config: Config, small: Config) -> None:
     startup_s = time.perf_counter() - started
     committed = [0.0]
     plan.commit = _timed(plan.commit, committed)  # the driver's own: tasks commit nothing
-    started = time.perf_counter()
+    started, before = time.perf_counter(), _cpu_s()
     done = run_night(config)
-    seconds = time.perf_counter() - started
-    outcome = done.outcomes["forecast"]
-    series, steps = int(outcome.figures["series"]), dict(outcome.step_seconds)
-    told.send(Night(series, outcome.units, startup_s, seconds, committed[0], steps))
+    seconds, cpu_s = time.perf_counter() - started, _cpu_s() - before
+    made = done.outcomes["forecast"]
+    series, steps = int(made.figures["series"]), dict(made.step_seconds)
+    told.send(Night(series, made.units, startup_s, seconds, cpu_s, committed[0], steps))
 
 
-def run_night(config: Config) -> night.Night:
+def _cpu_s() -> float:
+    """Seconds on a core of this process and all below it that are still there."""
+    this = psutil.Process()
+    times = [process.cpu_times() for process in [this, *this.children(recursive=True)]]
+    return float(sum(spent.user + spent.system for spent in times))
+
+
+def run_night(config: Config) -> outcome.Night:
     done = night.run_night(config, lambda what, done, total: None, threading.Event())
     if not done.complete:
-        failures = [outcome.failures for outcome in done.outcomes.values()]
+        failures = [made.failures for made in done.outcomes.values()]
         raise RuntimeError(f"the night is not whole: {failures} {done.unrecorded}")
     return done
 
@@ -236,8 +250,8 @@ def _timed(function: Callable[P, T], seconds: list[float]) -> Callable[P, T]:
 # --- the bare loop -------------------------------------------------------------------------------
 
 
-def _bare_loop(config: Config) -> float:
-    """Seconds for all series of the lake, in one process per core."""
+def _bare_loop(config: Config) -> tuple[float, float]:
+    """Seconds, and those on a core, for all series of the lake, in one process per core."""
     print("bare loop …", file=sys.stderr)
     out = Path(config.plan).with_name("bare")
     shutil.rmtree(out, ignore_errors=True)
@@ -253,12 +267,13 @@ def _bare_loop(config: Config) -> float:
             pool.submit(bare_site, config, sorted(site.glob("*.parquet")), out / site.name)
             for site in sites
         ]
-        for site in work:
-            site.result()
-        return time.perf_counter() - clock
+        cpu_s = sum(site.result() for site in work)
+        return time.perf_counter() - clock, cpu_s
 
 
-def bare_site(config: Config, files: Sequence[Path], out: Path) -> None:
+def bare_site(config: Config, files: Sequence[Path], out: Path) -> float:
+    """Forecast one site's files; the seconds on a core."""
+    started = time.process_time()
     tables = [pq.ParquetFile(file, read_dictionary=["sku_id"]).read() for file in files]
     sales = pl.concat([pl.DataFrame(t).cast({"sku_id": pl.String}) for t in tables])
     # A row without its key cannot be placed; apart from that nothing is checked.
@@ -271,8 +286,8 @@ def bare_site(config: Config, files: Sequence[Path], out: Path) -> None:
     )
     items = items.unique("sku_id")
     settings = config.forecast
-    span = (config.date, settings.horizon_days, settings.context_days)
-    series = inputs.panel(sales, promotions, prices, signals, items, *span)
+    days_of = (settings.horizon_days, settings.context_days)
+    series = inputs.panel(sales, promotions, prices, signals, items, config.date, *days_of)
     forecast = model.predict(_model(config), series)
     out.mkdir()
     for name, rows in (
@@ -282,6 +297,7 @@ def bare_site(config: Config, files: Sequence[Path], out: Path) -> None:
         keys = [column for column in ("sku_id", "date", "horizon_days") if column in rows.columns]
         file = out / f"{name}.parquet"
         pq.write_table(rows.to_arrow(), file, compression="snappy", use_dictionary=keys)
+    return time.process_time() - started
 
 
 def _model(config: Config) -> model.Forecaster:
@@ -298,15 +314,15 @@ def _processes() -> ProcessPoolExecutor:
 
 
 def where_time_goes(config: Config) -> dict[str, float]:
-    """Step → microseconds per series, of the first DC in this process."""
+    """Step → microseconds on a core per series, of the first DC in this process."""
     print("one DC by steps …", file=sys.stderr)
     run, site = Run("bench", config), lake.units(config.lake, ["sales"], 10**6)[0]
-    seconds: dict[str, float] = {}
+    settings, seconds = config.forecast, dict[str, float]()
 
     def timed(step: str, work: Callable[[], T]) -> T:
-        started = time.perf_counter()
+        started = time.process_time()
         done = work()
-        seconds[step] = time.perf_counter() - started
+        seconds[step] = time.process_time() - started
         return done
 
     files = sorted(Path(config.lake, "sales", f"dc_id={site.site_id}").glob("*.parquet"))
@@ -314,15 +330,14 @@ def where_time_goes(config: Config) -> dict[str, float]:
     timed("of which pyarrow's reading", lambda: [read(file).read() for file in files])
     company = lake.enter(run, lake.COMPANY, COMPANY, {}).tables
     entry = timed("door", lambda: lake.enter(run, site, ("sales", "signals"), company))
-    settings, tables = config.forecast, {**company, **entry.tables}
-    span = (config.date, settings.horizon_days, settings.context_days)
-    given = [tables[name] for name in ("sales", "promotions", "prices", "signals", "items")]
-    series = timed("panel", lambda: inputs.panel(*given, *span))
-    network, features = _model(config), [0.0]
-    plain, model.features = model.features, _timed(model.features, features)
+    names = ("sales", "promotions", "prices", "signals", "items")
+    sales, *others = [{**company, **entry.tables}[name] for name in names]
+    promotions, prices, signals, items = others
+    days_of = (settings.horizon_days, settings.context_days)
+    given = (sales, promotions, prices, signals, items, config.date, *days_of)
+    series = timed("panel", lambda: inputs.panel(*given))
+    network = _model(config)
     forecast = timed("features and network", lambda: model.predict(network, series))
-    model.features = plain
-    seconds["of which features"] = features[0]
     made = timed(
         "tables",
         lambda: {
@@ -338,34 +353,36 @@ def where_time_goes(config: Config) -> dict[str, float]:
 
 
 def _report(
-    nights: Sequence[Night], bare_s: float, steps: dict[str, float], peers: Path | None
+    nights: Sequence[Night], bare: tuple[float, float], steps: dict[str, float], peers: Path | None
 ) -> dict[str, object]:
     last = nights[-1]
-    ours, bare = last.series / last.seconds, last.series / bare_s
     table = Table(box=None, header_style="dim")
-    for column in ("", "series", "s", "series/s", "per core", "µs/series/core", "peak MiB"):
+    for column in ("", "series", "s", "series/s", "per core", "CPU µs/series", "peak MiB"):
         table.add_column(column, justify="left" if not column else "right")
-    rows = [("night", n.series, n.seconds, f"{n.peak_mib:,.0f}") for n in nights]
-    for name, series, seconds, mib in [*rows, ("bare loop", last.series, bare_s, "")]:
+    rows = [("night", n.series, n.seconds, n.cpu_s, f"{n.peak_mib:,.0f}") for n in nights]
+    for name, series, seconds, cpu_s, mib in [*rows, ("bare loop", last.series, *bare, "")]:
         speed = series / seconds
-        cost = f"{1e6 * CORES / speed:.1f}"
-        cells = (f"{series:,}", f"{seconds:.1f}", f"{speed:,.0f}", f"{speed / CORES:,.0f}", cost)
-        table.add_row(name, *cells, mib)
+        cells = (f"{series:,}", f"{seconds:.1f}", f"{speed:,.0f}", f"{speed / CORES:,.0f}")
+        table.add_row(name, *cells, f"{1e6 * cpu_s / series:.1f}", mib)
     Console(width=110).print(table)
-    print(f"{CORES} cores; the night has {ours / bare:.0%} of the bare loop's speed per core")
+    shares = bare[0] / last.seconds, bare[1] / last.cpu_s
+    print(
+        f"{CORES} cores, load {os.getloadavg()[0]:.1f}; of the bare loop's speed per core the night"
+    )
+    print(f"has {shares[0]:.0%} by the clock, {shares[1]:.0%} by time on a core")
     print(f"Ray's start and a first small night: {last.startup_s:.1f} s, not counted")
     spent = ", ".join(f"{name} {1e6 * s / last.series:.1f}" for name, s in last.step_s.items())
     print(
         f"µs/series in the night's units: {spent}; commits {1e6 * last.commit_s / last.series:.1f}"
     )
-    print("µs/series of one DC in one process:")
+    print("µs on a core per series, of one DC in one process:")
     for step, cost in steps.items():
         print(f"  {step:<28}{cost:8.1f}")
     others = json.loads(peers.read_text())["models"] if peers else {}
     for name, figures in others.items():
         if figures.get("series_per_s"):
-            print(f"  {ours / figures['series_per_s']:8.1f} × {name}")
-    told = {"cores": CORES, "bare_loop_s": bare_s, "share_of_bare_loop": ours / bare}
+            print(f"  {last.series / last.seconds / figures['series_per_s']:8.1f} × {name}")
+    told = {"cores": CORES, "load": os.getloadavg(), "bare_loop_s": bare, "shares": shares}
     return told | {"nights": [asdict(n) for n in nights], "us_per_series": steps}
 
 

@@ -1,6 +1,6 @@
 """The throughput benchmark at the size of a toy: its night, its bare loop and its steps agree."""
 
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -18,15 +18,8 @@ SETTINGS = ("world=national", "world.skus_per_dc=20", "world.dirty_share=0.01", 
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    sys.path.insert(0, str(SCRIPTS))  # it shares functions with the other benchmarks
-    spec = importlib.util.spec_from_file_location("bench", SCRIPTS / "bench_throughput.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    sys.path.remove(str(SCRIPTS))
-    return module
+    sys.path.insert(0, str(SCRIPTS))  # for its processes too, which look its functions up by name
+    return importlib.import_module("bench_throughput")
 
 
 @pytest.mark.usefixtures("ray_session")

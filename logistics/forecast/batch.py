@@ -20,7 +20,7 @@ from logistics.forecast.totals import from_table as forecast_from_table
 from logistics.forecast.totals import to_table as forecast_to_table
 from logistics.forecast.train import fit, rows_of_sample
 from logistics.registry import Card
-from logistics.units import Parcel, Run, Unit, from_rows, map_rows, on_unit, to_rows
+from logistics.units import Parcel, Run, Step, Unit, from_rows, map_rows, on_unit, to_rows
 
 Tables = dict[str, pl.DataFrame]
 Dims = ray.ObjectRef[Tables]
@@ -76,7 +76,7 @@ def _on_gpus(run: Run, dims: Dims, version: str, rows: ray.data.Dataset) -> ray.
 
 def _forecast(run: Run, dims: Dims, version: str, rows: pa.Table) -> pa.Table:
     """All steps of a unit, one after the other; only its tally leaves the process."""
-    steps = {
+    steps: dict[str, Step] = {
         "read": partial(_panel_of, run, ray.get(dims)),
         "predict": PredictDemand(run, version).step,
         "write": partial(_publish, run),

@@ -109,7 +109,7 @@ def _before(sales: pl.DataFrame, run_date: date) -> pl.DataFrame:
 def _days(dates: pl.Series, first: date) -> Ints:
     """Days since the first one, as whole numbers (n,)."""
     since = first.toordinal() - date(1970, 1, 1).toordinal()
-    return np.subtract(dates.to_physical().to_numpy(), since, dtype=np.int64)
+    return np.asarray(np.subtract(dates.to_physical().to_numpy(), since, dtype=np.int64))
 
 
 def _age(series: Ints, days: Ints, n: int) -> Array:
