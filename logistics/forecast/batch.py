@@ -10,15 +10,15 @@ import pyarrow as pa
 import ray
 
 from logistics import lake, plan, records, registry
-from logistics.forecast.inputs import from_table as panel_from_table
 from logistics.forecast.inputs import panel
-from logistics.forecast.inputs import to_table as panel_to_table
 from logistics.forecast.model import dumps, loads, predict
 from logistics.forecast.panel import Panel
 from logistics.forecast.totals import days, totals
 from logistics.forecast.totals import from_table as forecast_from_table
 from logistics.forecast.totals import to_table as forecast_to_table
 from logistics.forecast.train import fit, rows_of_sample
+from logistics.forecast.transfer import from_table as panel_from_table
+from logistics.forecast.transfer import to_table as panel_to_table
 from logistics.registry import Card
 from logistics.units import Parcel, Run, Step, Unit, from_rows, map_rows, on_unit, to_rows
 

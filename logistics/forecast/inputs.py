@@ -4,21 +4,18 @@ Knows tables and arrays; knows nothing of models, Ray or storage. Nothing dated 
 date is used except what is known ahead: promotions, list prices and signals.
 """
 
-import json
 import zlib
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from logistics.codes import encode
-from logistics.forecast.panel import FOREVER, OF_SERIES, Array, Panel
+from logistics.forecast.panel import FOREVER, NUM_CODES, Array, Panel
 
-NUM_CODES = 64  # names of categories and departments are hashed into so many codes; 0: unknown
 COVARIATES = ("discount", "log_price")
 CODES = ("category", "department")
 
@@ -64,13 +61,14 @@ def panel(
         run_date=run_date,
         period_days=1,
         horizon=horizon_days,
-        site_ids=sites,
+        site_ids=sites or ("",),
         sku_ids=tuple(names),
         site=np.zeros(len(names), np.int64),
         units=_units(past["units"], seen, cells, age, grid),
         in_stock=_in_stock(past["in_stock"], seen, cells, grid),
         covariates=covariates,
         covariate_names=COVARIATES,
+        # A list price is known ahead; what was paid is known only afterwards.
         known_ahead=np.stack([np.ones(len(names), bool), known], axis=1),
         signals=values[None],
         signal_names=signal_names,
@@ -192,12 +190,12 @@ def _held(listed: pl.DataFrame, grid: _Grid) -> tuple[Array, Ints]:
 
 
 def _fill_forward(grid: Array) -> Array:
-    """Unknown values take the last known one, before the first one the first, and 0 without any."""
+    """Unknown values take the last known one, before the first one the first."""
     columns = np.where(np.isnan(grid), -1, np.arange(grid.shape[1]))
     last = np.maximum.accumulate(columns, axis=1)
     first = (~np.isnan(grid)).argmax(axis=1)
     source = np.where(last < 0, first[:, None], last)
-    return np.nan_to_num(np.take_along_axis(grid, source, axis=1)).astype(np.float32)
+    return np.asarray(np.take_along_axis(grid, source, axis=1), np.float32)
 
 
 def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], grid: _Grid) -> Array:
@@ -228,42 +226,3 @@ def _left(ends: pl.Series, run_date: date) -> Array:
     left = np.full(len(ends), FOREVER, np.float32)
     left[known] = _days(ends.drop_nulls(), run_date)
     return left
-
-
-_TOLD = ("run_date", "period_days", "horizon", "site_ids", "covariate_names", "signal_names",
-         "lead", "code_names", "attribute_names")  # fmt: skip
-
-
-def to_table(panel: Panel) -> pa.Table:
-    """One row per series; what all share, the sites' signals among it, goes into the metadata."""
-    columns = {"sku_id": pa.array(panel.sku_ids, pa.string())}
-    shapes = {}
-    for name in OF_SERIES:
-        grid = np.ascontiguousarray(getattr(panel, name))
-        shapes[name] = (grid.shape[1:], grid.dtype.str)
-        width = int(np.prod(grid.shape[1:]))
-        if width:
-            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(grid.ravel()), width)
-    told = {name: getattr(panel, name) for name in _TOLD} | {"run_date": str(panel.run_date)}
-    metadata = {
-        "told": json.dumps(told | {"shapes": shapes, "signals": panel.signals.shape}),
-        "signals": np.ascontiguousarray(panel.signals, np.float32).tobytes(),
-    }
-    return pa.table(columns).replace_schema_metadata(metadata)
-
-
-def from_table(table: pa.Table) -> Panel:
-    """The inverse of `to_table`."""
-    told = json.loads(table.schema.metadata[b"told"])
-    signals = np.frombuffer(table.schema.metadata[b"signals"], np.float32)
-    rest: dict[str, Any] = {"signals": signals.reshape(told.pop("signals"))}
-    for name, (shape, dtype) in told.pop("shapes").items():
-        flat = np.empty(0, dtype)
-        if name in table.column_names:
-            flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        rest[name] = flat.reshape(table.num_rows, *shape)
-    rest |= {
-        name: tuple(value) if isinstance(value, list) else value for name, value in told.items()
-    }
-    rest["run_date"] = date.fromisoformat(told["run_date"])
-    return Panel(sku_ids=tuple(table["sku_id"].to_pylist()), **rest)

@@ -1,7 +1,7 @@
-"""A Panel: what is known of many series on the night, as arrays. Knows no tables and no models.
+"""A Panel: what is known of many series on the night, as arrays. Knows nothing of tables or models.
 
-The night makes one from its tables (`inputs`), a benchmark from a data set's files; features,
-models and back-tests see nothing else.
+The night makes one from its tables (`inputs`), a benchmark from a data set's files; features, models
+and back-tests see nothing else.
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 FOREVER = 9999  # periods
+NUM_CODES = 256  # names of categories and the like are numbers below it; others are folded
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from logistics.forecast.inputs import COVARIATES, from_table, to_table
-from logistics.forecast.panel import FOREVER, Array, Panel
+from logistics.forecast.panel import FOREVER, Panel
+from logistics.forecast.transfer import from_table, to_table
 from logistics.tables import ITEMS, PRICES, SIGNALS
-from tests.forecast.made import NUM_DAYS, RUN_DATE, Tables, panel_of, tables
+from tests.forecast.made import NUM_DAYS, RUN_DATE, Tables, covariate, panel_of, tables
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +24,6 @@ def same(a: Panel, b: Panel) -> bool:
         else np.array_equal(x, y) if isinstance(x, np.ndarray) else x == y
         for x, y in ((getattr(a, f.name), getattr(b, f.name)) for f in fields(Panel))
     )  # fmt: skip
-
-
-def _of(found: Panel, name: str) -> Array:
-    return found.covariates[..., COVARIATES.index(name)]
 
 
 def with_rows(made: Tables, table: str, *rows: dict[str, object]) -> Tables:
@@ -73,7 +69,7 @@ def test_promotions_reach_into_the_future_and_name_their_dc(made: Tables) -> Non
     days = {"start": RUN_DATE + timedelta(80), "end": RUN_DATE + timedelta(200)}
     here = panel_of(with_rows(made, "promotions", promo | days | {"dc_id": "DC"}))
     there = panel_of(with_rows(made, "promotions", promo | days | {"dc_id": "elsewhere"}))
-    assert (_of(here, "discount")[1, NUM_DAYS + 80 :] == 0.5).all()
+    assert (covariate(here, "discount")[1, NUM_DAYS + 80 :] == 0.5).all()
     assert same(there, panel_of(made))
 
 
@@ -83,9 +79,8 @@ def test_a_dcs_own_list_price_overrides_the_general_one(made: Tables) -> None:
         {"sku_id": "S000", "dc_id": None, "start": RUN_DATE - timedelta(400), "price": 3.0},
     ]
     schema = {name: column.dtype for name, column in PRICES.columns.items()}
-    price = np.exp(
-        _of(panel_of(made | {"prices": pl.DataFrame(rows, schema=schema)}), "log_price")[0]
-    )
+    series = panel_of(made | {"prices": pl.DataFrame(rows, schema=schema)})
+    price = np.exp(covariate(series, "log_price")[0])
     assert np.allclose(price[: NUM_DAYS + 5], 3.0)
     assert np.allclose(price[NUM_DAYS + 5 :], 7.0)
 
@@ -101,7 +96,7 @@ def test_of_overlapping_promotions_the_deepest_discount_holds(made: Tables) -> N
         | {"discount": 0.9},
     ]  # fmt: skip
     none = made | {"promotions": made["promotions"].clear()}
-    discount = _of(panel_of(with_rows(none, "promotions", *rows)), "discount")[1]
+    discount = covariate(panel_of(with_rows(none, "promotions", *rows)), "discount")[1]
     assert discount[:NUM_DAYS].max() == 0
     assert np.allclose(discount[NUM_DAYS : NUM_DAYS + 5], 0.4)
     assert np.allclose(discount[NUM_DAYS + 5 :], 0.6)
@@ -113,7 +108,7 @@ def test_a_price_that_was_paid_is_not_a_list_price(made: Tables) -> None:
     schema = {name: column.dtype for name, column in PRICES.columns.items()}
     series = panel_of(paid | {"prices": pl.DataFrame([row], schema=schema)})
     assert series.known_ahead[:, 1].tolist() == [True, *[False] * 5]
-    assert np.allclose(np.exp(_of(series, "log_price")[:, 0]), [3.0, *[2.0] * 5])
+    assert np.allclose(np.exp(covariate(series, "log_price")[:, 0]), [3.0, *[2.0] * 5])
 
 
 def test_a_rewound_panel_is_the_panel_of_that_night(made: Tables) -> None:
