@@ -276,8 +276,9 @@ def bare_site(config: Config, files: Sequence[Path], out: Path) -> float:
     started = time.process_time()
     tables = [pq.ParquetFile(file, read_dictionary=["sku_id"]).read() for file in files]
     sales = pl.concat([pl.DataFrame(t).cast({"sku_id": pl.String}) for t in tables])
-    # A row without its key cannot be placed; apart from that nothing is checked.
-    sales = sales.drop_nulls(["sku_id", "date"]).with_columns(dc_id=pl.lit(files[0].parent.name))
+    # A row without its key cannot be placed, nor can less than nothing be logged: no other checks.
+    sales = sales.drop_nulls(["sku_id", "date"])
+    sales = sales.with_columns(pl.col("units").clip(0), dc_id=pl.lit(files[0].parent.name))
     root = Path(config.lake)
     signals = pl.read_parquet(root / "signals" / files[0].parent.name / "*.parquet")
     signals = signals.drop_nulls(["date", "value"])
@@ -290,10 +291,8 @@ def bare_site(config: Config, files: Sequence[Path], out: Path) -> float:
     series = inputs.panel(sales, promotions, prices, signals, items, config.date, *days_of)
     forecast = model.predict(_model(config), series)
     out.mkdir()
-    for name, rows in (
-        ("days", days(series, forecast)),
-        ("totals", totals(series, forecast, settings.service_level)),
-    ):
+    of_totals = totals(series, forecast, settings.service_level)
+    for name, rows in (("days", days(series, forecast)), ("totals", of_totals)):
         keys = [column for column in ("sku_id", "date", "horizon_days") if column in rows.columns]
         file = out / f"{name}.parquet"
         pq.write_table(rows.to_arrow(), file, compression="snappy", use_dictionary=keys)
@@ -330,9 +329,8 @@ def where_time_goes(config: Config) -> dict[str, float]:
     timed("of which pyarrow's reading", lambda: [read(file).read() for file in files])
     company = lake.enter(run, lake.COMPANY, COMPANY, {}).tables
     entry = timed("door", lambda: lake.enter(run, site, ("sales", "signals"), company))
-    names = ("sales", "promotions", "prices", "signals", "items")
-    sales, *others = [{**company, **entry.tables}[name] for name in names]
-    promotions, prices, signals, items = others
+    sales, signals = (entry.tables[name] for name in ("sales", "signals"))
+    items, promotions, prices = (company[name] for name in COMPANY)
     days_of = (settings.horizon_days, settings.context_days)
     given = (sales, promotions, prices, signals, items, config.date, *days_of)
     series = timed("panel", lambda: inputs.panel(*given))
@@ -389,9 +387,8 @@ def _report(
 def _options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("workload", choices=["workload=forecast"])
-    parser.add_argument(
-        "--scale", default="50000,200000", help="series, one night each: thousands, or whole DCs"
-    )
+    scales = "series, one night each: thousands, or whole DCs"
+    parser.add_argument("--scale", default="50000,200000", help=scales)
     parser.add_argument("--dir", default=".night/throughput")
     parser.add_argument("--peers", type=Path, help="JSON file of bench_forecast.py")
     parser.add_argument("--out", type=Path, help="JSON file for the figures")

@@ -51,7 +51,7 @@ def test_rows_in_are_rows_out_plus_rejects_whatever_comes(table: tuple[str, pl.D
 
 
 @given(tables(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_look_at_suspects_alone_finds_what_a_look_at_every_row_does(
     table: tuple[str, pl.DataFrame], again: bool
 ) -> None:
