@@ -243,7 +243,8 @@ def _stage(run: Run, output: Output, site: str, stem: str, frame: pl.DataFrame) 
     if frame.schema != expected:
         raise TypeError(f"{output.name}: columns are {frame.schema}, not {expected}")
     buffer = BytesIO()
-    frame.write_parquet(buffer, compression="zstd")
+    # Quantiles hardly compress: zstd makes them a tenth smaller and takes twice as long to write.
+    frame.write_parquet(buffer, compression="snappy")
     content = buffer.getvalue()
     partition = {"run_date": str(run.config.date), output.site: site}
     folder = f"run_date={run.config.date}/{output.site}={_path_safe(site)}"

@@ -35,6 +35,7 @@ ALLOWED = {
 # Layers from the bottom to the top; a file imports only from its own layer or below.
 LAYERS = (
     (
+        "codes.py",
         "config.py",
         "contracts.py",
         "outputs.py",

@@ -19,6 +19,7 @@ import pytest
 
 from logistics import lake
 from logistics.forecast import inputs as forecast
+from logistics.forecast import transfer
 from logistics.maintenance import inputs as maintenance
 from logistics.maintenance import problem as workshop
 from logistics.routes import inputs as routes
@@ -236,10 +237,10 @@ def _forecast(run: Run, tables: Tables, sites: Mapping[str, str | None]) -> None
     options = run.config.forecast
     named = [tables[n] for n in ("sales", "promotions", "prices", "signals", "items")]
     found = forecast.panel(*named, run.config.date, options.horizon_days, options.context_days)
-    assert forecast.from_table(forecast.to_table(found)).signal_names == found.signal_names
-    for array in (found.in_stock, found.covariates, found.age, found.left):
+    assert transfer.from_table(transfer.to_table(found)).signal_names == found.signal_names
+    for array in (found.in_stock, found.age, found.left):
         assert np.isfinite(array).all()
-    for array in (found.units, found.signals):
+    for array in (found.units, found.covariates, found.signals):
         assert not np.isinf(array).any()
 
 

@@ -5,16 +5,22 @@ date is used except what is known ahead: promotions, list prices and signals.
 """
 
 import zlib
+from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from logistics.codes import encode
 from logistics.forecast.panel import FOREVER, NUM_CODES, Array, Panel
 
 COVARIATES = ("discount", "log_price")
 CODES = ("category", "department")
+
+Ints: TypeAlias = NDArray[np.int64]
+Rows: TypeAlias = slice | Ints  # of the sales, those of the days the grids have
 
 
 def panel(
@@ -32,159 +38,191 @@ def panel(
     A series is a SKU with a sales row before run_date; a day without a row after its first one had
     no sale. The history is as long as the longest series, context_days at most.
     """
-    past = sales.filter(pl.col("date") < run_date).sort("sku_id", "date")
-    oldest = past["date"].min()
-    t = min((run_date - oldest).days, context_days) if isinstance(oldest, date) else 1
-    first = run_date - timedelta(days=t)
-    skus = past["sku_id"].unique().sort()
-    code = {sku: i for i, sku in enumerate(skus)}
-    launched = past.group_by("sku_id").agg(pl.col("date").min()).sort("sku_id")["date"]
-    age = np.array([(run_date - day).days for day in launched], np.float32)
-    seen = past.filter(pl.col("date") >= first)
-    units, in_stock = _sales_grids(seen, code, age, first, t)
-    here = pl.col("dc_id").is_null() | pl.col("dc_id").is_in(past["dc_id"].unique().to_list())
-    listed = prices.filter(here, pl.col("sku_id").is_in(skus.to_list()))
-    promoted = promotions.filter(here, pl.col("sku_id").is_in(skus.to_list()))
-    of = items.join(skus.to_frame(), on="sku_id").sort("sku_id")
-    total = t + horizon_days
-    names = tuple(signals["name"].unique().sort())
-    values = _signal_grid(signals, names, first, total)
-    discount = _promotion_grid(promoted, code, first, total)
-    log_price = _price_grid(listed, seen, code, first, total)
-    is_listed = skus.is_in(listed["sku_id"].implode()).to_numpy()
-    here_ids = tuple(past["dc_id"].unique().sort())
+    past = _before(sales, run_date)
+    names, series = encode(past["sku_id"])
+    days = _days(past["date"], run_date)  # from the run date, so below 0
+    t = int(min(-days.min(initial=-1), context_days))
+    age = _age(series, days, len(names))
+    grid = _Grid(names, run_date - timedelta(days=t), t, t + horizon_days)
+    seen = slice(None) if -days.min(initial=-1) <= t else np.flatnonzero(days >= -t)
+    cells = series[seen] * t + (days[seen] + t)
+    sites = tuple(past.head(1)["dc_id"])
+    here = pl.col("dc_id").is_null() | pl.col("dc_id").is_in(sites)
+    listed = prices.filter(here, pl.col("sku_id").is_in(names.implode()))
+    promoted = promotions.filter(here, pl.col("sku_id").is_in(names.implode()))
+    covariates = np.empty((len(names), grid.total, len(COVARIATES)), np.float32)
+    covariates[..., 0] = _discounts(promoted, grid)
+    covariates[..., 1] = _log_prices(listed, past["price"], seen, cells, grid)
+    of = names.to_frame("sku_id").join(items, on="sku_id", how="left", maintain_order="left")
+    signal_names = tuple(signals["name"].unique().sort())
+    values = _signal_grid(signals, signal_names, grid)
+    known = names.is_in(listed["sku_id"].unique().implode()).to_numpy()
     return Panel(
         run_date=run_date,
         period_days=1,
         horizon=horizon_days,
-        site_ids=here_ids or ("",),
-        sku_ids=tuple(skus),
-        site=np.zeros(len(code), np.int64),
-        units=units,
-        in_stock=in_stock,
-        covariates=np.stack([discount, log_price], axis=2),
+        site_ids=sites or ("",),
+        sku_ids=tuple(names),
+        site=np.zeros(len(names), np.int64),
+        units=_units(past["units"], seen, cells, age, grid),
+        in_stock=_in_stock(past["in_stock"], seen, cells, grid),
+        covariates=covariates,
         covariate_names=COVARIATES,
         # A list price is known ahead; what was paid is known only afterwards.
-        known_ahead=np.stack([np.ones_like(is_listed), is_listed], axis=1),
+        known_ahead=np.stack([np.ones(len(names), bool), known], axis=1),
         signals=values[None],
-        signal_names=names,
-        lead=_lead_days(values, t),
-        codes=np.stack([_codes(of, name, code) for name in CODES], axis=1),
+        signal_names=signal_names,
+        lead=_lead(values, t),
+        codes=np.stack([_codes(of[name]) for name in CODES], axis=1),
         code_names=CODES,
-        attributes=np.zeros((len(code), 0), np.float32),
+        attributes=np.zeros((len(names), 0), np.float32),
         attribute_names=(),
         age=age,
-        left=_days_left(of, code, run_date),
+        left=_left(of["end_of_life"], run_date),
     )
 
 
-def _sales_grids(
-    seen: pl.DataFrame, code: dict[str, int], age: Array, first: date, t: int
-) -> tuple[Array, Array]:
-    rows, days = _places(seen, code, first)
-    units = np.zeros((len(code), t), np.float32)
-    in_stock = np.ones((len(code), t), np.float32)
-    units[rows, days] = seen["units"].to_numpy()
-    in_stock[rows, days] = seen["in_stock"].fill_null(1.0).to_numpy()
-    units[np.arange(t)[None, :] < (t - age)[:, None]] = np.nan
-    return units, in_stock
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Where dated rows of series go: names (n,) in order; t days from first on, then the future."""
+
+    names: pl.Series
+    first: date
+    t: int
+    total: int
+
+    def places(self, rows: pl.DataFrame) -> tuple[Ints, Ints]:
+        """Series and day of rows with sku_id (one of the names) and date."""
+        series = rows["sku_id"].cast(pl.Enum(self.names)).to_physical().to_numpy()
+        return series.astype(np.int64), _days(rows["date"], self.first)
 
 
-def _places(
-    rows: pl.DataFrame, code: dict[str, int], first: date
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where dated rows of SKUs go in a grid: their series and their day."""
-    series = rows["sku_id"].replace_strict(code, return_dtype=pl.Int64).to_numpy()
-    return series.astype(np.int64), (rows["date"] - first).dt.total_days().to_numpy().astype(
-        np.int64
+def _before(sales: pl.DataFrame, run_date: date) -> pl.DataFrame:
+    """The sales of days before; on most nights that is all of them."""
+    last = sales["date"].max()
+    known = not isinstance(last, date) or last < run_date
+    return sales if known else sales.filter(pl.col("date") < run_date)
+
+
+def _days(dates: pl.Series, first: date) -> Ints:
+    """Days since the first one, as whole numbers (n,)."""
+    since = first.toordinal() - date(1970, 1, 1).toordinal()
+    return np.asarray(np.subtract(dates.to_physical().to_numpy(), since, dtype=np.int64))
+
+
+def _age(series: Ints, days: Ints, n: int) -> Array:
+    """Days from the first sale on (n,)."""
+    first = np.zeros(n, np.int64)
+    np.minimum.at(first, series, days)
+    return (-first).astype(np.float32)
+
+
+def _units(sold: pl.Series, seen: Rows, cells: Ints, age: Array, grid: _Grid) -> Array:
+    units = np.zeros((len(age), grid.t), np.float32)
+    units.ravel()[cells] = sold.to_numpy()[seen]
+    young = np.flatnonzero(age < grid.t)
+    units[young] = np.where(
+        np.arange(grid.t) < (grid.t - age[young])[:, None], np.nan, units[young]
     )
+    return units
 
 
-def _promotion_grid(
-    promotions: pl.DataFrame, code: dict[str, int], first: date, total: int
-) -> Array:
-    """The deepest discount of each day."""
-    last = first + timedelta(days=total - 1)
-    days = promotions.select(
-        "sku_id",
-        "discount",
-        date=pl.date_ranges(
-            pl.col("start").clip(lower_bound=first), pl.col("end").clip(upper_bound=last)
-        ),
-    ).explode("date", empty_as_null=False, keep_nulls=False)
-    grid = np.zeros((len(code), total), np.float32)
-    np.maximum.at(grid, _places(days, code, first), days["discount"].to_numpy().astype(np.float32))
-    return grid
+def _in_stock(share: pl.Series, seen: Rows, cells: Ints, grid: _Grid) -> Array:
+    in_stock = np.ones((len(grid.names), grid.t), np.float32)
+    if share.null_count() < len(share):
+        in_stock.ravel()[cells] = share.fill_null(1.0).to_numpy()[seen]
+    return in_stock
 
 
-def _price_grid(
-    listed: pl.DataFrame, seen: pl.DataFrame, code: dict[str, int], first: date, total: int
+def _discounts(promotions: pl.DataFrame, grid: _Grid) -> Array:
+    """The deepest discount of each day (n, t + h)."""
+    promotions = promotions.sort("discount")  # of two on one cell the later one stays
+    series, start = grid.places(promotions.select("sku_id", date="start"))
+    end = np.minimum(_days(promotions["end"], grid.first), grid.total - 1)
+    start = np.maximum(start, 0)
+    lengths = np.maximum(end - start + 1, 0)
+    begins = np.cumsum(lengths) - lengths
+    cells = np.repeat(series * grid.total + start - begins, lengths) + np.arange(lengths.sum())
+    found = np.zeros(len(grid.names) * grid.total, np.float32)
+    found[cells] = np.repeat(promotions["discount"].to_numpy().astype(np.float32), lengths)
+    return found.reshape(-1, grid.total)
+
+
+def _log_prices(
+    listed: pl.DataFrame, paid: pl.Series, seen: Rows, cells: Ints, grid: _Grid
 ) -> Array:
     """Log list price where the prices table knows the SKU, else the log of the price last paid.
 
     Prices are carried on until the next one. A DC's own list price overrides the general one.
     """
-    paid = seen.filter(pl.col("price").is_not_null())
-    grid = np.full((len(code), total), np.nan, np.float32)
-    grid[_places(paid, code, first)] = np.log(paid["price"].to_numpy())
-    grid[[code[sku] for sku in listed["sku_id"].unique()]] = np.nan
-    for own in (False, True):
-        rows = listed.filter(pl.col("dc_id").is_not_null() == own).sort("sku_id", "start")
-        # Of the prices that began before the first day only the last still holds.
-        rows = rows.with_columns(date=pl.col("start").clip(lower_bound=first)).unique(
-            ["sku_id", "date"], keep="last", maintain_order=True
-        )
-        rows = rows.filter(pl.col("date") < first + timedelta(days=total))
-        series, days = _places(rows, code, first)
-        held = np.full_like(grid, np.nan)
-        held[series, days] = np.log(rows["price"].to_numpy())
-        last = _last_known(held)
-        grid = np.where(last < 0, grid, np.take_along_axis(held, np.maximum(last, 0), axis=1))
-    return _fill_forward(grid)
+    n, total = len(grid.names), grid.total
+    general, of_general = _held(listed.filter(pl.col("dc_id").is_null()), grid)
+    own, of_own = _held(listed.filter(pl.col("dc_id").is_not_null()), grid)
+    known = np.isin(np.arange(n), [*of_general, *of_own])
+    grids = np.full((n, total), np.nan, np.float32)
+    grids[of_general] = general
+    grids[of_own] = np.where(np.isnan(own), grids[of_own], own)
+    unlisted = np.flatnonzero(~known)
+    if len(unlisted) and paid.null_count() < len(paid):
+        log_paid = np.full((n, grid.t), np.nan, np.float32)
+        log_paid.ravel()[cells] = paid.log().to_numpy()[seen]
+        grids[unlisted, : grid.t] = log_paid[unlisted]
+    gaps = np.flatnonzero(np.isnan(grids[:, 0]) | np.isnan(grids[:, -1]) | ~known)
+    grids[gaps] = _fill_forward(grids[gaps])
+    return grids
 
 
-def _last_known(grid: Array) -> NDArray[np.int64]:
-    """Column of the latest known value at or before each, -1 where there is none."""
-    columns = np.where(np.isnan(grid), -1, np.arange(grid.shape[1]))
-    return np.asarray(np.maximum.accumulate(columns, axis=1))
+def _held(listed: pl.DataFrame, grid: _Grid) -> tuple[Array, Ints]:
+    """Log prices from their starts on (k, t + h), NaN before, and the series they are of (k,)."""
+    # Of the prices that began before the first day only the last still holds.
+    rows = listed.sort("sku_id", "start").with_columns(
+        date=pl.col("start").clip(lower_bound=grid.first)
+    )
+    rows = rows.unique(["sku_id", "date"], keep="last", maintain_order=True)
+    rows = rows.filter(pl.col("date") < grid.first + timedelta(days=grid.total))
+    series, days = grid.places(rows)
+    which, first, row = np.unique(series, return_index=True, return_inverse=True)
+    # Each price holds for a stretch of cells; another one leads up to the first price of a series.
+    prices = np.insert(np.log(rows["price"].to_numpy()).astype(np.float32), first, np.nan)
+    begins = np.insert(row * grid.total + days, first, np.arange(len(which)) * grid.total)
+    lengths = np.diff(begins, append=len(which) * grid.total)
+    return np.repeat(prices, lengths).reshape(-1, grid.total), which
 
 
 def _fill_forward(grid: Array) -> Array:
     """Unknown values take the last known one, before the first one the first."""
-    last, first = _last_known(grid), (~np.isnan(grid)).argmax(axis=1)
+    columns = np.where(np.isnan(grid), -1, np.arange(grid.shape[1]))
+    last = np.maximum.accumulate(columns, axis=1)
+    first = (~np.isnan(grid)).argmax(axis=1)
     source = np.where(last < 0, first[:, None], last)
     return np.asarray(np.take_along_axis(grid, source, axis=1), np.float32)
 
 
-def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], first: date, total: int) -> Array:
-    grid = np.full((total, len(names)), np.nan, np.float32)
-    column = {name: i for i, name in enumerate(names)}
-    here = signals.filter(pl.col("date").is_between(first, first + timedelta(days=total - 1)))
-    days = (here["date"] - first).dt.total_days().to_numpy().astype(np.int64)
-    which = np.array([column[name] for name in here["name"]], np.int64)
-    grid[days, which] = here["value"].to_numpy()
-    return grid
+def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], grid: _Grid) -> Array:
+    values = np.full((grid.total, len(names)), np.nan, np.float32)
+    days = _days(signals["date"], grid.first)
+    which = signals["name"].cast(pl.Enum(names)).to_physical().to_numpy()
+    here = (days >= 0) & (days < grid.total)
+    values[days[here], which[here]] = signals["value"].to_numpy()[here]
+    return values
 
 
-def _lead_days(values: Array, t: int) -> tuple[int, ...]:
+def _lead(values: Array, t: int) -> tuple[int, ...]:
     ahead = ~np.isnan(values[t:])
     days = np.arange(1, len(ahead) + 1)[:, None]
     return tuple(int(lead) for lead in (ahead * days).max(axis=0, initial=0))
 
 
-def _codes(of: pl.DataFrame, column: str, code: dict[str, int]) -> NDArray[np.int64]:
+def _codes(names: pl.Series) -> Ints:
     """Names as numbers that stay the same from night to night, 0 where there is none (n,)."""
-    named = of.filter(pl.col(column).is_not_null())
-    numbers = {name: 1 + zlib.crc32(name.encode()) % (NUM_CODES - 1) for name in named[column]}
-    found = np.zeros(len(code), np.int64)
-    found[[code[sku] for sku in named["sku_id"]]] = [numbers[name] for name in named[column]]
-    return found
+    known = names.unique().drop_nulls()
+    numbers = {name: 1 + zlib.crc32(name.encode()) % (NUM_CODES - 1) for name in known}
+    found = names.replace_strict(numbers, default=0, return_dtype=pl.Int64)
+    return np.asarray(found.to_numpy())
 
 
-def _days_left(of: pl.DataFrame, code: dict[str, int], run_date: date) -> Array:
-    ending = of.filter(pl.col("end_of_life").is_not_null())
-    left = np.full(len(code), FOREVER, np.float32)
-    left[[code[sku] for sku in ending["sku_id"]]] = [
-        (end - run_date).days for end in ending["end_of_life"]
-    ]
+def _left(ends: pl.Series, run_date: date) -> Array:
+    known = ends.is_not_null().to_numpy()
+    left = np.full(len(ends), FOREVER, np.float32)
+    left[known] = _days(ends.drop_nulls(), run_date)
     return left
