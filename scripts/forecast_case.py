@@ -14,7 +14,7 @@ from logistics.forecast.panel import Panel
 
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
-LEVELS = np.arange(1, 10, dtype=np.float32) / 10
+LEVELS: Array = np.linspace(0.1, 0.9, 9).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Outcome:
     """A forecast and what it took; all in units.
 
     mean (n, h); quantiles (n, h, 9) at LEVELS; total_mean (n,), total_quantiles (n, 9): of the
-    whole horizon. train_s: once for all series; a library that fits series by series trains nothing.
+    whole horizon. train_s: once for all series; who fits series by series trains nothing.
     """
 
     mean: Array

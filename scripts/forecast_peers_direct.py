@@ -27,8 +27,12 @@ SETTINGS = {
     "deterministic": True,
     "force_row_wise": True,
 }
-MEAN = {"objective": "tweedie", "tweedie_variance_power": 1.3, "metric": "tweedie"}
-OBJECTIVES = (MEAN, *({"objective": "quantile", "alpha": float(q)} for q in LEVELS))
+Settings = dict[str, float | str]
+MEAN: Settings = {"objective": "tweedie", "tweedie_variance_power": 1.3, "metric": "tweedie"}
+OBJECTIVES: tuple[Settings, ...] = (
+    MEAN,
+    *({"objective": "quantile", "alpha": float(q)} for q in LEVELS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def _table(data: Source, seed: int) -> Table:
     return Table(seen, relative, level.astype(np.float32), late, categories(data, seen.shape[1]))
 
 
-def _fit(table: Table, objective: dict[str, float | str], seed: int) -> lgb.Booster:
+def _fit(table: Table, objective: Settings, seed: int) -> lgb.Booster:
     """As many rounds as the last half horizon asks for after learning before it; then on all."""
     settings = SETTINGS | objective | {"seed": seed}
     some = np.zeros(len(table.target), bool)

@@ -24,9 +24,10 @@ from mlforecast.lag_transforms import ExponentiallyWeightedMean, RollingMean, Ro
 
 from logistics.forecast.panel import Panel
 
+MOST_ROWS = 300_000  # the latest ones
 SETTINGS = {
-    "n_estimators": 300,
-    "learning_rate": 0.05,
+    "n_estimators": 200,
+    "learning_rate": 0.08,
     "num_leaves": 63,
     "min_child_samples": 50,
     "colsample_bytree": 0.7,
@@ -50,10 +51,11 @@ def recursive(case: Case) -> Outcome:
         num_threads=1,
     )
     learnt, names = _frame(learners(case))
-    forecaster.fit(learnt, static_features=names, dropna=False)
+    latest = learnt["ds"] >= case.panel.num_periods - MOST_ROWS // len(case.learn)
+    forecaster.fit(learnt[latest], static_features=names, dropna=False)
     train_s = time.perf_counter() - started
     started = time.perf_counter()
-    made = _predict(forecaster, case.panel, names)
+    made = _predict(forecaster, case.panel)
     return outcome(made[..., 0], made[..., 1:], train_s, time.perf_counter() - started)
 
 
@@ -80,14 +82,15 @@ def _frame(panel: Panel) -> tuple[pd.DataFrame, list[str]]:
     return join(frame, static, known.static_names), list(known.static_names)
 
 
-def _predict(forecaster: MLForecast, panel: Panel, static: list[str]) -> Array:
+def _predict(forecaster: MLForecast, panel: Panel) -> Array:
     """(n, h, 10): the mean and the quantiles, of series that need not have been learnt from."""
     frame, _ = _frame(panel)
     ahead = future_frame(panel, exogenous(panel))
     made = forecaster.predict(panel.horizon, new_df=frame, X_df=ahead)
     made = made.sort_values(["unique_id", "ds"], kind="stable")
     columns = [name for name in made.columns if name not in ("unique_id", "ds")]
-    return made[columns].to_numpy(np.float32).reshape(len(panel), panel.horizon, -1)
+    values: Array = made[columns].to_numpy(np.float32)
+    return values.reshape(len(panel), panel.horizon, -1)
 
 
 PEERS: dict[str, Forecaster] = {"lightgbm_recursive": recursive}

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from forecast_case import Case, Forecaster, Outcome, outcome, past_frame
+from forecast_case import LEVELS, Array, Case, Forecaster, Outcome, fill, outcome, past_frame
 from statsforecast import StatsForecast
 from statsforecast.models import (
     TSB,
@@ -22,6 +22,8 @@ from statsforecast.models import (
 )
 from statsforecast.utils import ConformalIntervals
 
+from logistics.forecast.panel import Panel
+
 INTERVALS = (80, 60, 40, 20)  # %
 WARM_UP = 8  # series: numba compiles on the first call, once per machine
 MOST_WINDOWS = 8
@@ -31,17 +33,19 @@ ALPHA_DEMAND, ALPHA_CHANCE = 0.2, 0.2
 Make = Callable[[int, ConformalIntervals | None], Any]  # (season, intervals) → the library's model
 
 
-def local(make: Make, conformal: bool, case: Case) -> Outcome:
+def local(make: Make, conformal: bool, case: Case, least: int = 1) -> Outcome:
     """The forecasts of one model, made as a user of StatsForecast makes them, in one process.
 
-    Conformal intervals take as many windows of the horizon as the history has, one left to fit on.
+    Conformal intervals take as many windows of the horizon as the history has beside the least
+    that the model fits on. Where that is not even two, the last 28 days' own quantiles stand in.
     """
     panel, h = case.panel, case.panel.horizon
-    windows = min((panel.num_periods - 1) // h, MOST_WINDOWS)
+    windows = min((panel.num_periods - least) // h, MOST_WINDOWS)
     intervals = ConformalIntervals(n_windows=windows, h=h) if conformal and windows > 1 else None
     season = _season(case)
     # Fewer values than the windows or a season take are refused: younger series begin with zeros.
-    frame = past_frame(panel, max(windows * h + 1 if intervals else 0, season + 1))
+    lead_in = max(windows * h + least if intervals else least, season + 1)
+    frame = past_frame(panel, lead_in)
     runner = StatsForecast(models=[make(season, intervals)], freq=1, n_jobs=1)
     levels = list(INTERVALS) if intervals or not conformal else None
     runner.forecast(df=frame[frame["unique_id"] < WARM_UP], h=h, level=levels)
@@ -50,12 +54,20 @@ def local(make: Make, conformal: bool, case: Case) -> Outcome:
     spent = time.perf_counter() - started
     made = made.sort_values(["unique_id", "ds"], kind="stable")
     name = runner.models[0].alias
-    middle = made[name].to_numpy(np.float32)
+    mean = made[name].to_numpy(np.float32).reshape(len(panel), h)
+    if levels is None:
+        return outcome(mean, _recent_quantiles(panel), 0.0, spent)
     edges = [f"{name}-lo-{p}" for p in INTERVALS] + [name]
     edges += [f"{name}-hi-{p}" for p in reversed(INTERVALS)]
-    columns = edges if levels else [name] * 9
-    quantiles = made[columns].to_numpy(np.float32).reshape(len(panel), h, 9)
-    return outcome(middle.reshape(len(panel), h), quantiles, 0.0, spent)
+    quantiles = made[edges].to_numpy(np.float32).reshape(len(panel), h, 9)
+    return outcome(mean, quantiles, 0.0, spent)
+
+
+def _recent_quantiles(panel: Panel) -> Array:
+    """(n, h, 9): of the last 28 days of each series, the same for every period to come."""
+    recent = fill(panel.units[:, -28 // panel.period_days :])
+    found = np.quantile(recent, LEVELS, axis=1).T[:, None]
+    return np.repeat(found, panel.horizon, axis=1).astype(np.float32)
 
 
 def _season(case: Case) -> int:
@@ -91,7 +103,7 @@ def mean_28(case: Case) -> Outcome:
     def average(season: int, intervals: ConformalIntervals | None) -> WindowAverage:
         return WindowAverage(window_size=periods, prediction_intervals=intervals)
 
-    return local(average, True, case)
+    return local(average, True, case, least=periods)
 
 
 PEERS: dict[str, Forecaster] = {

@@ -100,7 +100,8 @@ def scale(data: Source, row: Rows, origin: Rows) -> NDArray[np.float64]:
     recent = _mean(data.sums, data.counts, row, origin, RECENT)
     whole = _mean(data.sums, data.counts, row, origin, data.panel.num_periods)
     overall = data.sums[:, -1].sum() / max(data.counts[:, -1].sum(), 1)
-    return np.nan_to_num(0.9 * recent + 0.1 * whole) + 0.02 * overall
+    level: NDArray[np.float64] = np.nan_to_num(0.9 * recent + 0.1 * whole) + 0.02 * overall
+    return level
 
 
 def features(data: Source, row: Rows, origin: Rows, step: Rows) -> Array:
