@@ -90,7 +90,10 @@ class ForecastConfig:
     train_steps: Natural
     batch_series: Natural
     learning_rate: Positive
-    hidden: Natural
+    members: Natural  # networks whose answers are averaged
+    hidden: Natural  # width of a series' code
+    step_hidden: Natural  # width of a period's layers
+    dropout: Annotated[float, Field(ge=0, lt=1)]
     actors: Natural
     num_gpus: Annotated[float, Field(ge=0)]  # per actor
 
