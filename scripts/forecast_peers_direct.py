@@ -29,10 +29,7 @@ SETTINGS = {
 }
 Settings = dict[str, float | str]
 MEAN: Settings = {"objective": "tweedie", "tweedie_variance_power": 1.3, "metric": "tweedie"}
-OBJECTIVES: tuple[Settings, ...] = (
-    MEAN,
-    *({"objective": "quantile", "alpha": float(q)} for q in LEVELS),
-)
+QUANTILES: list[Settings] = [{"objective": "quantile", "alpha": float(level)} for level in LEVELS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ def direct(case: Case) -> Outcome:
     """The target is demand over the recent level, weighted by it: the loss stays that of units."""
     started = time.perf_counter()
     table = _table(source(replace(case, panel=learners(case))), case.seed)
-    models = [_fit(table, objective, case.seed) for objective in OBJECTIVES]
+    models = [_fit(table, objective, case.seed) for objective in (MEAN, *QUANTILES)]
     train_s = time.perf_counter() - started
     started = time.perf_counter()
     made = _predict(source(case), models)
