@@ -211,6 +211,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     unknown = [name for name in options.peers if name not in PEERS]
     if unknown:
         parser.error(f"--peers: no peer {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    if options.only_peers and not options.peers:
+        parser.error("--only-peers with --peers none leaves nothing to do")
     for name in options.peers:
         if library := PEERS[name].missing():
             parser.error(f"--peers: {name} needs {library}: run scripts/setup bench")

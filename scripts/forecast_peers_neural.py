@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from forecast_case import (
     LEVELS,
     Array,
@@ -52,6 +53,7 @@ def neural(kind: type[NHITS] | type[TiDE], case: Case) -> Outcome:
         logging.getLogger(name).setLevel(logging.ERROR)
     for module in ("pytorch_lightning", "neuralforecast", "torch"):
         warnings.filterwarnings("ignore", module=module)
+    torch.set_num_threads(1)  # as every other model here
     panel = case.panel
     started = time.perf_counter()
     known = _standard(exogenous(panel))
@@ -64,7 +66,7 @@ def neural(kind: type[NHITS] | type[TiDE], case: Case) -> Outcome:
     train_s = time.perf_counter() - started
     started = time.perf_counter()
     made = runner.predict(df=history, static_df=static, futr_df=future_frame(panel, known))
-    quantiles = _quantiles(made, panel)
+    quantiles = np.sort(_quantiles(made, panel), axis=2)
     return outcome(quantiles[..., 4], quantiles, train_s, time.perf_counter() - started)
 
 
@@ -102,11 +104,11 @@ def _static(known: Exogenous) -> pd.DataFrame | None:
 
 
 def _quantiles(made: pd.DataFrame, panel: Panel) -> Array:
-    """(n, h, 9)"""
+    """(n, h, 9), in the library's order of columns."""
     made = made.reset_index() if "unique_id" not in made else made
     made = made.sort_values(["unique_id", "ds"], kind="stable")
     columns = [name for name in made.columns if name not in ("unique_id", "ds", "index")]
-    return made[columns].to_numpy(np.float32).reshape(len(panel), panel.horizon, -1)
+    return made[columns].to_numpy(np.float32).reshape(len(panel), panel.horizon, 9)
 
 
 PEERS: dict[str, Forecaster] = {"nhits": partial(neural, NHITS), "tide": partial(neural, TiDE)}
