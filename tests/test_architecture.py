@@ -14,7 +14,7 @@ ALLOWED = {
     "hydra": ("run.py",),
     "omegaconf": ("run.py",),
     "ray": ("*/batch.py", "night.py", "cluster.py", "tasks.py", "workloads.py", "gauges.py"),
-    "torch": ("*/model.py", "*/train.py"),
+    "torch": ("*/model.py", "*/network.py", "*/windows.py", "*/train.py"),
     "ortools": ("*/solve*.py", "maintenance/workshop.py"),
     "pyvrp": ("*/solve*.py",),
     "deltalake": ("lake.py", "plan.py", "upkeep.py"),

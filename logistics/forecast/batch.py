@@ -10,14 +10,15 @@ import pyarrow as pa
 import ray
 
 from logistics import lake, plan, records, registry
-from logistics.forecast.inputs import Panel, panel
-from logistics.forecast.inputs import from_table as panel_from_table
-from logistics.forecast.inputs import to_table as panel_to_table
+from logistics.forecast.inputs import panel
 from logistics.forecast.model import dumps, loads, predict
+from logistics.forecast.panel import Panel
 from logistics.forecast.totals import days, totals
 from logistics.forecast.totals import from_table as forecast_from_table
 from logistics.forecast.totals import to_table as forecast_to_table
 from logistics.forecast.train import fit, rows_of_sample
+from logistics.forecast.transfer import from_table as panel_from_table
+from logistics.forecast.transfer import to_table as panel_to_table
 from logistics.registry import Card
 from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
@@ -124,7 +125,7 @@ def _write_forecasts(run: Run, rows: pa.Table) -> pa.Table:
 
 def _publish(run: Run, parcel: Parcel) -> Parcel:
     series = panel_from_table(parcel.tables["panel"])
-    forecast = forecast_from_table(parcel.tables["forecast"], series.horizon_days)
+    forecast = forecast_from_table(parcel.tables["forecast"], series.horizon)
     of_totals = totals(series, forecast, run.config.forecast.service_level)
     outputs = {"forecasts": days(series, forecast), "forecast_totals": of_totals}
     files = parcel.files + plan.publish(run, parcel.unit, outputs)

@@ -4,79 +4,18 @@ Knows tables and arrays; knows nothing of models, Ray or storage. Nothing dated 
 date is used except what is known ahead: promotions, list prices and signals.
 """
 
-import json
 import zlib
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-FOREVER_DAYS = 9999
-NUM_CODES = 64  # names of categories and departments are hashed into so many codes; 0: unknown
 
+from logistics.forecast.panel import FOREVER, NUM_CODES, Array, Panel
 
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """n series over t past and h future days; the first future day is run_date.
-
-    units (n, t): NaN before a series' first sale. in_stock (n, t): share of opening hours.
-    discount (n, t + h): 0 without a promotion. log_price (n, t + h): 0 where none is known.
-    listed (n,): log_price is a list price, known ahead; else what was paid, known only afterwards.
-    signals (n, t + h, s): NaN where no value is known, named by signal_names.
-    lead_days (s,): how far beyond the run date each is known; 0: only afterwards, as it happens.
-    days_left (n,): until end of life, FOREVER_DAYS without one. age_days (n,): since launch.
-    """
-
-    run_date: date
-    horizon_days: int
-    sku_ids: tuple[str, ...]
-    units: Array
-    in_stock: Array
-    discount: Array
-    log_price: Array
-    signals: Array
-    signal_names: tuple[str, ...]
-    lead_days: tuple[int, ...]
-    listed: NDArray[np.bool_]
-    category: NDArray[np.int64]
-    department: NDArray[np.int64]
-    age_days: Array
-    days_left: Array
-
-    def __len__(self) -> int:
-        return len(self.sku_ids)
-
-    @property
-    def num_days(self) -> int:
-        return int(self.units.shape[1])
-
-    def take(self, rows: NDArray[np.int64]) -> "Panel":
-        """The panel of some series."""
-        arrays = {name: getattr(self, name)[rows] for name in (*_GRIDS, "signals", *_COLUMNS)}
-        return replace(self, sku_ids=tuple(self.sku_ids[i] for i in rows), **arrays)
-
-    def rewind(self, days: int) -> "Panel":
-        """The panel as it was `days` ago, but for promotions, list prices and signals as they came.
-
-        What was not known ahead then is still in it; features do not look at it (see `listed` and
-        `lead_days`).
-        """
-        t, h = self.num_days - days, self.horizon_days
-        return replace(
-            self,
-            run_date=self.run_date - timedelta(days=days),
-            units=self.units[:, :t],
-            in_stock=self.in_stock[:, :t],
-            discount=self.discount[:, : t + h],
-            log_price=self.log_price[:, : t + h],
-            signals=self.signals[:, : t + h],
-            age_days=self.age_days - days,
-            days_left=np.minimum(self.days_left + days, FOREVER_DAYS),
-        )
+COVARIATES = ("discount", "log_price")
+CODES = ("category", "department")
 
 
 def panel(
@@ -111,22 +50,32 @@ def panel(
     total = t + horizon_days
     names = tuple(signals["name"].unique().sort())
     values = _signal_grid(signals, names, first, total)
+    discount = _promotion_grid(promoted, code, first, total)
+    log_price = _price_grid(listed, seen, code, first, total)
+    is_listed = skus.is_in(listed["sku_id"].implode()).to_numpy()
+    here_ids = tuple(past["dc_id"].unique().sort())
     return Panel(
         run_date=run_date,
-        horizon_days=horizon_days,
+        period_days=1,
+        horizon=horizon_days,
+        site_ids=here_ids or ("",),
         sku_ids=tuple(skus),
+        site=np.zeros(len(code), np.int64),
         units=units,
         in_stock=in_stock,
-        discount=_promotion_grid(promoted, code, first, total),
-        log_price=_price_grid(listed, seen, code, first, total),
-        signals=np.broadcast_to(values, (len(code), *values.shape)),
+        covariates=np.stack([discount, log_price], axis=2),
+        covariate_names=COVARIATES,
+        # A list price is known ahead; what was paid is known only afterwards.
+        known_ahead=np.stack([np.ones_like(is_listed), is_listed], axis=1),
+        signals=values[None],
         signal_names=names,
-        lead_days=_lead_days(values, t),
-        listed=skus.is_in(listed["sku_id"].implode()).to_numpy(),
-        category=_codes(of, "category", code),
-        department=_codes(of, "department", code),
-        age_days=age,
-        days_left=_days_left(of, code, run_date),
+        lead=_lead_days(values, t),
+        codes=np.stack([_codes(of, name, code) for name in CODES], axis=1),
+        code_names=CODES,
+        attributes=np.zeros((len(code), 0), np.float32),
+        attribute_names=(),
+        age=age,
+        left=_days_left(of, code, run_date),
     )
 
 
@@ -202,10 +151,10 @@ def _last_known(grid: Array) -> NDArray[np.int64]:
 
 
 def _fill_forward(grid: Array) -> Array:
-    """Unknown values take the last known one, before the first one the first, and 0 without any."""
+    """Unknown values take the last known one, before the first one the first."""
     last, first = _last_known(grid), (~np.isnan(grid)).argmax(axis=1)
     source = np.where(last < 0, first[:, None], last)
-    return np.nan_to_num(np.take_along_axis(grid, source, axis=1)).astype(np.float32)
+    return np.asarray(np.take_along_axis(grid, source, axis=1), np.float32)
 
 
 def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], first: date, total: int) -> Array:
@@ -235,58 +184,8 @@ def _codes(of: pl.DataFrame, column: str, code: dict[str, int]) -> NDArray[np.in
 
 def _days_left(of: pl.DataFrame, code: dict[str, int], run_date: date) -> Array:
     ending = of.filter(pl.col("end_of_life").is_not_null())
-    left = np.full(len(code), FOREVER_DAYS, np.float32)
+    left = np.full(len(code), FOREVER, np.float32)
     left[[code[sku] for sku in ending["sku_id"]]] = [
         (end - run_date).days for end in ending["end_of_life"]
     ]
     return left
-
-
-_GRIDS = ("units", "in_stock", "discount", "log_price")
-_COLUMNS = ("listed", "category", "department", "age_days", "days_left")
-
-
-def to_table(panel: Panel) -> pa.Table:
-    """One row per series; the signals, which all series of a unit share, go into the metadata."""
-    columns = {"sku_id": pa.array(panel.sku_ids, pa.string())}
-    for name in _GRIDS:
-        grid = np.ascontiguousarray(getattr(panel, name))
-        columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(grid.ravel()), grid.shape[1])
-    for name in _COLUMNS:
-        columns[name] = pa.array(getattr(panel, name))
-    shared = panel.signals[0] if len(panel) else panel.signals.reshape(-1)
-    metadata = {
-        "run_date": str(panel.run_date),
-        "horizon_days": str(panel.horizon_days),
-        "signal_names": json.dumps(panel.signal_names),
-        "lead_days": " ".join(str(lead) for lead in panel.lead_days),
-        "signals": np.ascontiguousarray(shared, np.float32).tobytes(),
-    }
-    return pa.table(columns).replace_schema_metadata(metadata)
-
-
-def from_table(table: pa.Table) -> Panel:
-    """The inverse of `to_table`."""
-    n = table.num_rows
-    metadata = table.schema.metadata
-    names = tuple(json.loads(metadata[b"signal_names"]))
-    grids = {}
-    for name in _GRIDS:
-        width = table.schema.field(name).type.list_size
-        grids[name] = table[name].combine_chunks().flatten().to_numpy().reshape(n, width)
-    total = grids["discount"].shape[1]
-    flat = np.frombuffer(metadata[b"signals"], np.float32)
-    signals = (
-        flat.reshape(total, len(names)) if flat.size else np.zeros((total, len(names)), np.float32)
-    )
-    columns = {name: table[name].to_numpy() for name in _COLUMNS}
-    return Panel(
-        run_date=date.fromisoformat(metadata[b"run_date"].decode()),
-        horizon_days=int(metadata[b"horizon_days"]),
-        sku_ids=tuple(table["sku_id"].to_pylist()),
-        signals=np.broadcast_to(signals, (n, *signals.shape)),
-        signal_names=names,
-        lead_days=tuple(int(lead) for lead in metadata[b"lead_days"].split()),
-        **grids,
-        **columns,
-    )

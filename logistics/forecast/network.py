@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from logistics.forecast.panel import Array
+from logistics.forecast.panel import NUM_CODES, Array
 from logistics.outputs import QUANTILE_LEVELS
 
-NUM_CODES = 256  # codes above it are folded; 0: unknown
 CODE_WIDTH = 4
 NUM_LEVELS = len(QUANTILE_LEVELS)
 

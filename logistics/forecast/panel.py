@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 FOREVER = 9999  # periods
+NUM_CODES = 256  # names of categories and the like are numbers below it; others are folded
 
 
 @dataclass(frozen=True, slots=True)

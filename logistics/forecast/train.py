@@ -15,8 +15,8 @@ from torch import Tensor
 from logistics.config import ForecastConfig
 from logistics.forecast.backtest import backtest
 from logistics.forecast.model import Forecaster, Settings, sums_of
-from logistics.forecast.network import NUM_CODES, Inputs, Shape
-from logistics.forecast.panel import Panel
+from logistics.forecast.network import Inputs, Shape
+from logistics.forecast.panel import NUM_CODES, Panel
 from logistics.forecast.scope import Scope, scope_of
 from logistics.forecast.windows import Windows, windows_of
 from logistics.outputs import QUANTILE_LEVELS
