@@ -21,7 +21,7 @@ MIN_SEEN = 0.85  # of its periods, for a total to be judged: the rest was out of
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """scores by name; margins of periods and totals (blocks, classes, 2); borders between classes.
+    """scores by name; margins of periods and totals (blocks, classes); borders between classes.
 
     Scores are those before the margins are set: what is tuned on the held-out periods cannot be
     judged on them.
@@ -123,7 +123,7 @@ def _scores(judged: Judged, totals: Array, held_out: int) -> dict[str, float]:
 
 
 def _margins(judged: Judged, held_out: int, reach: int, group: NDArray[np.int64]) -> Array:
-    """Margins of periods (blocks, classes, 2); blocks beyond the held-out take the last one's."""
+    """Margins of periods (blocks, classes); blocks beyond the held-out take the last one's."""
     block = calibrate.block_of(np.arange(held_out), reach)
     out = []
     for i in range(calibrate.BLOCKS):

@@ -1,6 +1,8 @@
-"""Margins that make intervals hold what they promise, learnt from periods that were held out.
+"""Factors that make intervals hold what they promise, learnt from periods that were held out.
 
-Split conformal prediction, one side at a time, by the size of the series and how far ahead it is.
+Split conformal prediction, both sides at once, by the size of the series and how far ahead it is.
+One side at a time it took a hold-out's level for a law: of juice sales, a window that came a fifth
+above the forecast moved the quantiles of the next one up (WQL .366 where it was .331 without).
 Source: Romano, Patterson and Candès 2019 (conformalized quantile regression). Arrays in and out.
 """
 
@@ -11,63 +13,54 @@ from logistics.forecast.panel import Array
 from logistics.outputs import QUANTILE_LEVELS
 
 MIDDLE = len(QUANTILE_LEVELS) // 2
-MISS = QUANTILE_LEVELS[0]  # of actuals, to be left outside on each side
+HELD = QUANTILE_LEVELS[-1] - QUANTILE_LEVELS[0]  # of actuals, within the outermost quantiles
 MIN_JUDGED = 50  # values; fewer say too little
 SHRINK = 200.0  # values that the margins of all groups together count for in each group's
 BLOCKS = 4  # parts of the horizon with margins of their own
 CLASSES = 3  # of series, by their scale
-LOWER = (-0.5, 1.0)  # one hold-out must not move the lower side further than this
-UPPER = (0.6, 2.5)
+FACTORS = (0.7, 2.0)  # one hold-out must not narrow or widen further than this
 # Of a period's mean: a quantile below it is 0. Where nothing is sold on most days the lower
 # quantiles are 0 but for the network's noise, and noise above 0 excludes every such day.
 NOTHING = 0.05
 
 
 def margins(actual: Array, mean: Array, quantiles: Array, group: NDArray[np.int64]) -> Array:
-    """Margins of each of the groups (CLASSES, 2): below, in means, and a factor above.
+    """What each group's quantiles must be spread by around their median (CLASSES,).
 
     actual, mean (m,); quantiles (m, 9), the lowest unclipped; group (m,) in [0, CLASSES).
-    The lower side moves by a share of the mean and not by a factor on a distance: of a series that
-    often sells nothing the lower quantiles lie at 0, where a factor moves nothing.
     """
     known = np.isfinite(actual)
-    actual, mean, quantiles = actual[known], mean[known], quantiles[known]
     group = group[known]
-    everywhere = _margins(actual, mean, quantiles)
-    out = np.empty((CLASSES, 2), np.float32)
-    for i in range(CLASSES):
-        own = group == i
-        trust = own.sum() / (own.sum() + SHRINK)
-        found = _margins(actual[own], mean[own], quantiles[own])
-        out[i] = trust * found + (1 - trust) * everywhere
-    return out
+    far = _distances(actual[known], mean[known], quantiles[known])
+    everywhere = _factor(far)
+    trust = [(group == i).sum() / ((group == i).sum() + SHRINK) for i in range(CLASSES)]
+    found = [_factor(far[group == i]) for i in range(CLASSES)]
+    shrunk = [t * own + (1 - t) * everywhere for t, own in zip(trust, found, strict=True)]
+    return np.array(shrunk, np.float32)
 
 
-def _margins(actual: Array, mean: Array, quantiles: Array) -> Array:
-    if len(actual) < MIN_JUDGED:
-        return np.array([0.0, 1.0], np.float32)
-    lowest = np.where(quantiles[:, 0] < NOTHING * mean, 0, quantiles[:, 0])
-    below = (lowest - actual) / np.maximum(mean, 1e-6)
-    above = (actual + 1e-6) / (np.maximum(quantiles[:, -1], 0) + 1e-6)
-    return np.array(
-        [
-            np.clip(np.quantile(below, 1 - MISS), *LOWER),
-            np.clip(np.quantile(above, 1 - MISS), *UPPER),
-        ],
-        np.float32,
-    )
+def _distances(actual: Array, mean: Array, quantiles: Array) -> Array:
+    """How far each actual lies from the median, in the outermost quantile's distance (m,)."""
+    quantiles = _honest(quantiles, mean)
+    off = actual - quantiles[:, MIDDLE]
+    reach = np.where(off < 0, quantiles[:, MIDDLE] - quantiles[:, 0],
+                     quantiles[:, -1] - quantiles[:, MIDDLE])  # fmt: skip
+    return np.asarray(np.abs(off) / np.maximum(reach, 1e-6 + 1e-3 * mean))
+
+
+def _factor(far: Array) -> float:
+    return float(np.clip(np.quantile(far, HELD), *FACTORS)) if len(far) >= MIN_JUDGED else 1.0
 
 
 def widen(quantiles: Array, mean: Array, margin: Array) -> Array:
-    """Quantiles (…, 9) with margins (…, 2) applied, in full to the outermost, not to the median."""
-    share = np.abs(np.arange(len(QUANTILE_LEVELS)) - MIDDLE) / MIDDLE
-    lower, upper = slice(None, MIDDLE), slice(MIDDLE + 1, None)
-    out = quantiles.copy()
-    out[..., upper] *= 1 + share[upper] * (margin[..., 1, None] - 1)
-    some = quantiles[..., lower] >= NOTHING * mean[..., None]
-    lowered = out[..., lower] - share[lower] * (margin[..., 0] * mean)[..., None]
-    out[..., lower] = np.where(some, lowered, 0)
-    return in_order(out)
+    """Quantiles (…, 9) spread around their median by margin (…)."""
+    quantiles = _honest(quantiles, mean)
+    middle = quantiles[..., MIDDLE, None]
+    return in_order(middle + (quantiles - middle) * margin[..., None])
+
+
+def _honest(quantiles: Array, mean: Array) -> Array:
+    return np.asarray(np.where(quantiles < NOTHING * mean[..., None], 0, quantiles), np.float32)
 
 
 def in_order(quantiles: Array) -> Array:

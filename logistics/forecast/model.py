@@ -22,7 +22,7 @@ from logistics.forecast.scope import Scope
 from logistics.outputs import TOTAL_HORIZONS_DAYS
 
 CHUNK = 256  # series at a time: 1024, whose activations leave the cache, took 1.8 times as long
-FORMAT = 3  # of a saved model: raise it when a feature or layer changes its shape or its meaning
+FORMAT = 4  # of a saved model: raise it when a feature or layer changes its shape or its meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,12 @@ class Forecaster(nn.Module):
             nn.Linear(shape.hidden, NUM_LEVELS),
         )
         nn.init.zeros_(self.total[-1].weight)  # type: ignore[arg-type]
-        plain = torch.tensor([0.0, 1.0])
         self.margin: Tensor
         self.total_margin: Tensor
         self.borders: Tensor  # of scale, between the classes of series
         classes, blocks = calibrate.CLASSES, calibrate.BLOCKS
-        self.register_buffer("margin", plain.repeat(blocks, classes, 1))
-        self.register_buffer("total_margin", plain.repeat(blocks, classes, 1))
+        self.register_buffer("margin", torch.ones(blocks, classes))
+        self.register_buffer("total_margin", torch.ones(blocks, classes))
         self.register_buffer("borders", torch.zeros(classes - 1))
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:

@@ -30,7 +30,7 @@ def _calendar(panel: Panel, origin: int, scope: Scope) -> Array:
     columns = [
         ahead / max(scope.reach, 1),
         np.log1p(ahead) / 4.5,
-        *(scope.yearly * f(k * angle) for k in (1, 2) for f in (np.sin, np.cos)),
+        *(scope.seasons * f(k * angle) for k in (1, 2) for f in (np.sin, np.cos)),
         *(daily * (weekday == d) for d in range(7)),
     ]
     return np.stack(columns, axis=1).astype(np.float32)
