@@ -35,9 +35,10 @@ def test_the_night_and_the_bare_loop_forecast_the_same(bench: ModuleType, tmp_pa
         bare = pl.read_parquet(tmp_path / site / "days.parquet")
         night = plan.read_plan(full.plan, "forecasts", full.date, site)
         assert night is not None
-        # The bare loop takes dirty rows for good ones, so some of its series may differ.
+        # The bare loop takes dirty rows for good ones, and all series hear a little of each other.
         both = night.join(bare, on=["sku_id", "date"], validate="1:1")
         assert both.height == night.height
-        assert (both["mean"] == both["mean_right"]).mean() > 0.5
+        off = (both["mean"] - both["mean_right"]).abs().sum()
+        assert off < 0.02 * both["mean"].sum()
     steps = bench.where_time_goes(full)
     assert {"door", "panel", "features and network", "Parquet and staging"} <= steps.keys()

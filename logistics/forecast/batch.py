@@ -37,11 +37,9 @@ from logistics.units import (
     Parcel,
     Run,
     StagedFile,
-    Step,
     Unit,
     from_rows,
     map_rows,
-    on_unit,
     to_rows,
 )
 
@@ -70,28 +68,15 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     assert card is not None, "the night trains a champion before it forecasts"
     rows = ray.data.from_arrow([to_rows([parcel]) for parcel in parcels])
     rows.set_name(f"forecast {run.config.date}")
-    pipeline = _on_gpus if run.config.forecast.num_gpus else _on_cpus
-    done = pipeline(run, dims, card.version, rows)
-    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield from from_rows(batch)
-
-
-def _on_cpus(run: Run, dims: Dims, version: str, rows: ray.data.Dataset) -> ray.data.Dataset:
-    """A unit is one task: its panel, of 12 kB a series, takes longer to send than to forecast."""
-    step = partial(_forecast, run, dims, version)
-    return rows.map_batches(step, batch_format="pyarrow", batch_size=1, num_cpus=1)
-
-
-def _on_gpus(run: Run, dims: Dims, version: str, rows: ray.data.Dataset) -> ray.data.Dataset:
-    """Reading and writing are tasks of their own: who holds a GPU waits for no file."""
     config = run.config.forecast
-    return (
+    # Reading and writing are tasks of their own: who holds a GPU waits for no file.
+    done = (
         rows.map_batches(
             partial(_read_series, run, dims), batch_format="pyarrow", batch_size=1, num_cpus=0.5
         )
         .map_batches(
             PredictDemand,
-            fn_constructor_args=(run, version),
+            fn_constructor_args=(run, card.version),
             compute=ray.data.ActorPoolStrategy(size=config.actors),
             batch_format="pyarrow",
             batch_size=1,
@@ -102,23 +87,12 @@ def _on_gpus(run: Run, dims: Dims, version: str, rows: ray.data.Dataset) -> ray.
             partial(_write_forecasts, run), batch_format="pyarrow", batch_size=1, num_cpus=0.5
         )
     )
-
-
-def _forecast(run: Run, dims: Dims, version: str, rows: pa.Table) -> pa.Table:
-    """All steps of a unit, one after the other; only its tally leaves the process."""
-    steps: dict[str, Step] = {
-        "read": partial(_read, run, ray.get(dims)),
-        "predict": PredictDemand(run, version).step,
-        "write": partial(_publish, run),
-    }
-    parcels = from_rows(rows)
-    for name, step in steps.items():
-        parcels = [on_unit(name, step, parcel) for parcel in parcels]
-    return to_rows(parcels)
+    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
+        yield from from_rows(batch)
 
 
 class PredictDemand:
-    """Ray Data actor, or a step of a task: a unit's panel in, its forecasts out."""
+    """Ray Data actor: a unit's panel in, its forecasts out."""
 
     def __init__(self, run: Run, version: str) -> None:
         self.run = run

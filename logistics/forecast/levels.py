@@ -130,7 +130,9 @@ def levels(sums: pl.DataFrame, rho: Correlations) -> pl.DataFrame:
 
 def _added(rows: pl.DataFrame, by: Sequence[str], rho: Sequence[float]) -> pl.DataFrame:
     """Children added up: the parent's mean, spread and variance."""
-    added = rows.group_by(by).agg(pl.col("series", "mean", "spread", "variance").sum())
+    added = rows.group_by(by, maintain_order=True).agg(
+        pl.col("series", "mean", "spread", "variance").sum()
+    )
     share = _at(rho, added["days"].to_numpy())
     variance = (1 - share) * added["variance"].to_numpy() + share * added["spread"].to_numpy() ** 2
     return added.with_columns(
@@ -226,7 +228,7 @@ def _children(found: Sequence[Seen], span: int) -> pl.DataFrame:
 
 
 def _grouped(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    return rows.group_by(by).agg(
+    return rows.group_by(by, maintain_order=True).agg(
         pl.col("error").sum(),
         pl.len().alias("children"),
         apart=(pl.col("sigma") ** 2).sum(),
