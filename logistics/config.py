@@ -31,6 +31,8 @@ Task = Literal[
     "repair",
     "backfill",
     "rollback",
+    "rollback_model",
+    "backtest",
     "tidy",
     "world",
     "explain",
@@ -82,6 +84,7 @@ class ClusterConfig:
 class ForecastConfig:
     """Demand forecasting; days unless named otherwise."""
 
+    period: Literal["day", "week"]  # that is forecast; weeks begin on the date's weekday
     horizon_days: Natural
     context_days: Natural  # history the model sees
     service_level: Annotated[float, Field(gt=0, lt=1)]  # of the safety stock
@@ -89,10 +92,20 @@ class ForecastConfig:
     max_train_windows: Natural  # (series, origin) pairs
     train_steps: Natural
     batch_series: Natural
+    train_workers: Natural  # more than one train together through Ray Train
     learning_rate: Positive
-    hidden: Natural
+    members: Natural  # networks whose answers are averaged
+    hidden: Natural  # width of a series' code
+    step_hidden: Natural  # width of a period's layers
+    dropout: Annotated[float, Field(ge=0, lt=1)]
     actors: Natural
     num_gpus: Annotated[float, Field(ge=0)]  # per actor
+    lead_time_days: Natural  # of items that name none, for the reorder point
+    explain_series: Whole  # a unit with at most so many explains each of its forecasts
+    holidays: str | None  # where DCs are, as DE or DE-BY; null: no holidays but those in `signals`
+    holidays_of: tuple[Annotated[str, Field(pattern=r"^.+:[^:]+$")], ...]  # "DC:place"
+    backtest_origins: Natural  # of task=backtest
+    backtest_stride_days: Natural  # between them
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -168,7 +181,7 @@ class Config:
     """One run, whole."""
 
     task: Task
-    workload: Trainable | None  # of task=train
+    workload: Trainable | None  # of task=train, task=rollback_model and task=backtest
     date: date  # the day that is planned; everything before it is history
     lake: str
     made: bool  # the lake is a made company's, generated when it is not there yet

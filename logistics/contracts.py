@@ -8,13 +8,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import pandera.polars as pa
 import polars as pl
+from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
-from logistics.reading import OLD, ROW, UNREAD, read_table
+from logistics.reading import OLD, ROW, UNREAD, UNREAD_TYPE, read_table
 from logistics.schema import FIRST_DAY, LAST_DAY, Column, Contract, TableError
-from logistics.screen import is_clean, is_name, is_whole
+from logistics.screen import is_name, is_whole, suspects
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Checked:
     rejects: pl.DataFrame
 
 
+_MOST_STRETCHES = 100  # of rows: slices are free, but every column has as many chunks then
 REJECTS = pl.Schema(
     dict.fromkeys(("table", "site_id", "key", "column", "rule", "value"), pl.String())
 )
@@ -39,18 +42,50 @@ def check(
     """Split a table into rows that keep the contract and rejects with their reason.
 
     known: table name → its keys, for the contract's refs (a table not named is not checked).
+    site_id: of all rows, where they have no site column of their own.
     Raises TableError when a required column is absent: no row of such a table can be used.
     """
     read = raw if UNREAD in raw.columns else read_table(raw.to_arrow(compat_level=OLD), contract)
-    absent = [n for n, c in contract.columns.items() if c.required and n not in read.columns]
+    same = {contract.site: site_id} if contract.site and site_id else {}
+    same = {name: value for name, value in same.items() if name not in read.columns}
+    there = {*read.columns, *same}
+    absent = [n for n, c in contract.columns.items() if c.required and n not in there]
     if absent:
         raise TableError(f"{contract.name}: required column {', '.join(absent)} is absent")
-    complete = _complete(read, contract)
-    if read[UNREAD].null_count() == read.height and is_clean(complete, contract, known):
+    complete = _complete(read, contract, same)
+    doubtful = suspects(complete, contract, known, same.keys() & contract.columns.keys())
+    if read.schema[UNREAD] != pl.Null:
+        doubtful |= read[UNREAD].is_not_null().to_numpy()
+    if not doubtful.any():
         return Checked(complete, pl.DataFrame(schema=REJECTS))
-    typed = complete.with_row_index(ROW)
-    unread = read[UNREAD].struct.unnest().with_row_index(ROW).filter(pl.col("rule").is_not_null())
-    faults = [unread.select(ROW, "column", "rule"), _rule_faults(typed, contract)]
+    # Only these can be faulty, and only among them does a key stand twice.
+    rows = np.flatnonzero(doubtful)
+    typed = complete[rows].with_row_index(ROW)
+    rejected = _judge(typed, read[UNREAD][rows], contract, known)
+    good = np.ones(complete.height, np.bool_)
+    good[rows[rejected[ROW].to_numpy()]] = False
+    return Checked(_only(complete, good), _describe(typed, rejected, contract, site_id))
+
+
+def _only(rows: pl.DataFrame, wanted: NDArray[np.bool_]) -> pl.DataFrame:
+    """The rows wanted; where they stand together in few stretches, as those do, without a copy."""
+    edges = np.flatnonzero(np.diff(wanted, prepend=False, append=False))
+    if len(edges) > 2 * _MOST_STRETCHES:
+        return rows.filter(wanted)
+    stretches = [rows[a:b] for a, b in edges.reshape(-1, 2).tolist()]
+    return pl.concat([rows.clear(), *stretches])
+
+
+def _judge(
+    typed: pl.DataFrame,
+    unread: pl.Series,
+    contract: Contract,
+    known: Mapping[str, Collection[str]] | None,
+) -> pl.DataFrame:
+    """The rows that break the contract: ROW, column, rule, and the value where it was not read."""
+    told = unread.cast(UNREAD_TYPE).struct.unnest().with_row_index(ROW)
+    told = told.filter(pl.col("rule").is_not_null())
+    faults = [told.select(ROW, "column", "rule"), _rule_faults(typed, contract)]
     faults += [
         _faults(typed, column, f"not in {table}", ~pl.col(column).is_in(list(known[table])))
         for column, table in contract.refs.items()
@@ -60,23 +95,24 @@ def check(
     kept = typed.join(faulty, on=ROW, how="anti", maintain_order="left")
     again = ~pl.struct(contract.key).is_first_distinct()
     doubled = _faults(kept, contract.key[0], "duplicate key", again)
-    good = kept.join(doubled, on=ROW, how="anti", maintain_order="left").drop(ROW)
     rejected = pl.concat([faulty, doubled]).sort(ROW)
-    rejected = rejected.join(unread.select(ROW, "value"), on=ROW, how="left", maintain_order="left")
-    rejects = _describe(typed, rejected, contract, site_id)
-    return Checked(good, rejects)
+    return rejected.join(told.select(ROW, "value"), on=ROW, how="left", maintain_order="left")
 
 
-def _complete(read: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+def _complete(read: pl.DataFrame, contract: Contract, same: Mapping[str, str]) -> pl.DataFrame:
     """The contract's columns in its order, then the extra ones; absent and blank ones are null."""
     columns = []
     for name, column in contract.columns.items():
-        values = pl.col(name) if name in read.columns else pl.lit(None, dtype=column.dtype)
+        if name in read.columns:
+            values = pl.col(name)
+        else:
+            values = pl.lit(same.get(name), dtype=column.dtype)
         if column.name and not column.required:
             values = pl.when(values.str.strip_chars() != "").then(values)
         columns.append(values.alias(name))
     named = {*contract.columns, contract.site, UNREAD}
-    return read.select(*columns, *sorted(name for name in read.columns if name not in named))
+    extra = sorted(name for name in read.columns if name not in named)
+    return read.with_columns(*columns).select(*contract.columns, *extra)
 
 
 def _rule_faults(typed: pl.DataFrame, contract: Contract) -> pl.DataFrame:

@@ -66,6 +66,7 @@ def _sku(config: Config, sku_id: str) -> Iterator[str]:
                     f"(80 % between {_number(total['q10'])} and {_number(total['q90'])}), "
                     f"safety stock {_number(total['safety_stock'])}"
                 )
+        yield from _because(config, sku_id, site)
         week = [
             row for row in _find(config, "forecasts", "sku_id", sku_id) if row["dc_id"] == site
         ][:7]
@@ -85,6 +86,44 @@ def _sku(config: Config, sku_id: str) -> Iterator[str]:
         )
     for sku in _find(config, "unplaced", "sku_id", sku_id):
         yield f"SKU {sku_id} has no slot in {sku['warehouse_id']}: {sku['reason']}"
+
+
+def _because(config: Config, sku_id: str, site: str) -> Iterator[str]:
+    """Why the forecast is what it is, what planners changed, and when to order."""
+    for part in _find(config, "forecast_parts", "sku_id", sku_id):
+        if part["dc_id"] == site:
+            causes = ("base", "season", "promotion", "price", "signal", "planner")
+            told = ", ".join(f"{cause} {_signed(part[cause])}" for cause in causes)
+            yield f"  {part['days']} days are {_number(part['mean'])} because: {told}"
+    changed = [
+        row
+        for row in _find(config, "forecast_overridden", "sku_id", sku_id)
+        if row["dc_id"] == site
+    ]
+    if changed:
+        said, final = (
+            sum(float(str(row[f"{name}_mean"])) for row in changed)
+            for name in ("statistical", "final")
+        )
+        yield (
+            f"  {changed[0]['planner']} changed {len(changed)} of its days: the model said "
+            f"{_number(said)} units for them, the plan says {_number(final)}"
+        )
+    for worth in _find(config, "forecast_value_added", "sku_id", sku_id):
+        if worth["dc_id"] == site:
+            yield (
+                f"  changes of {worth['night']} ({worth['planner']}): {worth['periods']} days came "
+                f"since, error {_number(worth['final_abs_error'])} units with them, "
+                f"{_number(worth['statistical_abs_error'])} without"
+            )
+    for point in _find(config, "reorder_points", "sku_id", sku_id):
+        if point["dc_id"] == site:
+            yield (
+                f"  order when stock falls to {_number(point['reorder_point'])}: "
+                f"{_number(point['lead_time_demand'])} are sold in "
+                f"{_number(point['lead_time_days'])} days, and {_number(point['safety_stock'])} "
+                f"more last with {_percent(point['service_level'])}"
+            )
 
 
 def _asset(config: Config, asset_id: str) -> Iterator[str]:
@@ -139,6 +178,11 @@ def _rejected(config: Config, table: str, key: str) -> Iterator[str]:
 def _number(value: object) -> str:
     assert isinstance(value, (int, float))
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}"
+
+
+def _signed(value: object) -> str:
+    assert isinstance(value, (int, float))
+    return f"{value:+,.1f}" if round(value, 1) else "0"
 
 
 def _percent(value: object) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from urllib.parse import unquote
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from deltalake import DeltaTable
 from fsspec import AbstractFileSystem
 
 from logistics import plan
+from logistics.codes import encode
 from logistics.contracts import Checked, check
 from logistics.reading import read_table
 from logistics.schema import Contract, TableError
@@ -133,7 +135,8 @@ def _check_tables(
     run: Run, unit: Unit, names: Sequence[str], dims: Mapping[str, pl.DataFrame]
 ) -> dict[str, tuple[int, Checked]]:
     """Table → rows found and what the contract makes of them, referred-to tables first."""
-    known = _keys(dims)
+    refs = {table for name in names for table in CONTRACTS[name].refs.values()}
+    known = _keys({table: dims[table] for table in refs & dims.keys()})
     checked = {}
     for name in sorted(names, key=list(CONTRACTS).index):
         raw = _read(run.config.lake, CONTRACTS[name], unit)
@@ -141,7 +144,7 @@ def _check_tables(
         found = check(raw, CONTRACTS[name], known, site_id)
         checked[name] = (raw.height, found)
         if unit == COMPANY:
-            known |= _keys({name: found.good})
+            known |= _keys({name: found.good} if name in refs else {})
     return checked
 
 
@@ -199,7 +202,8 @@ def _read(lake: str, contract: Contract, unit: Unit) -> pl.DataFrame:
             found = _project(lazy, contract).collect()
         except pl.exceptions.PolarsError as fault:
             raise LakeError(f"{contract.name} cannot be read as Delta: {fault}") from None
-        return _of_bucket(read_table(found.to_arrow(), contract), contract, unit)
+        parts = [_of_bucket(read_table(found.to_arrow(), contract), contract, unit)]
+        return _concat(parts, contract, unit)
     parts = []
     for path, _ in _files(fs, root, {} if site is None else {site: unit.site_id}):
         values = _hive_values(path[len(root) :])
@@ -212,8 +216,20 @@ def _read(lake: str, contract: Contract, unit: Unit) -> pl.DataFrame:
                 raise LakeError(f"{contract.name}: {path} has no column {site} that tells its site")
             part = part.filter(pl.col(site).fill_null(UNKNOWN) == unit.site_id)
         parts.append(_of_bucket(part, contract, unit))
-    empty = pl.DataFrame(schema={name: column.dtype for name, column in contract.columns.items()})
-    return pl.concat(parts, how="diagonal") if parts else empty
+    return _concat(parts, contract, unit)
+
+
+def _concat(parts: Sequence[pl.DataFrame], contract: Contract, unit: Unit) -> pl.DataFrame:
+    """The parts as one, without a column of the site's name, which is the unit's in every row."""
+    if not parts:
+        return pl.DataFrame(
+            schema={name: column.dtype for name, column in contract.columns.items()}
+        )
+    named = unit not in (COMPANY, Unit(UNKNOWN, unit.bucket, unit.buckets))
+    dropped = [contract.site] if contract.site and named else []
+    parts = [part.drop(dropped, strict=False) for part in parts]
+    alike = all(part.schema == parts[0].schema for part in parts)
+    return pl.concat(parts, how="vertical" if alike else "diagonal_relaxed")
 
 
 def _read_file(
@@ -221,7 +237,7 @@ def _read_file(
 ) -> pl.DataFrame:
     """values: of the hive partition, which stand for columns of the file."""
     try:
-        parquet = pq.ParquetFile(file)
+        parquet = _open(file, contract)
         wanted = [name for name in parquet.schema_arrow.names if name not in values]
         if contract.extra is None:
             wanted = [name for name in wanted if name in {*contract.columns, contract.site}]
@@ -229,9 +245,21 @@ def _read_file(
     except (pa.ArrowException, OSError) as fault:
         raise LakeError(f"{contract.name}: {path} cannot be read as Parquet: {fault}") from None
     for column, value in values.items():
-        text = pa.scalar(None if value == UNKNOWN else value, pa.string())
-        found = found.append_column(column, pa.repeat(text, parquet.metadata.num_rows))
+        if column == contract.site and value != UNKNOWN:
+            continue  # the unit's, in every row
+        code = pa.scalar(None if value == UNKNOWN else 0, pa.int32())
+        codes = pa.repeat(code, parquet.metadata.num_rows)
+        found = found.append_column(column, pa.DictionaryArray.from_arrays(codes, [value]))
     return read_table(found, contract)
+
+
+def _open(file: object, contract: Contract) -> pq.ParquetFile:
+    """The file; what a site is bucketed by is read as codes, for its texts stand on many rows."""
+    parquet = pq.ParquetFile(file)
+    columns = {parquet.schema.column(i).path for i in range(len(parquet.schema))}
+    if contract.bucket_by not in columns:
+        return parquet
+    return pq.ParquetFile(file, metadata=parquet.metadata, read_dictionary=[contract.bucket_by])
 
 
 def _project(rows: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
@@ -246,11 +274,10 @@ def _of_bucket(rows: pl.DataFrame, contract: Contract, unit: Unit) -> pl.DataFra
     column = contract.bucket_by
     if unit.buckets == 1 or column is None or column not in rows.columns:
         return rows
-    entities = rows[column].cast(pl.String).unique()
-    known = entities.drop_nulls()
-    mine = [entity for entity in known if in_bucket(entity, unit)]
-    wanted = pl.col(column).cast(pl.String).is_in(mine)
-    return rows.filter(wanted | pl.col(column).is_null() if unit.bucket == 0 else wanted)
+    names, codes = encode(rows[column].cast(pl.String))
+    # The last one stands for null, whose code is the last.
+    mine = np.array([*(in_bucket(name, unit) for name in names), unit.bucket == 0])
+    return rows.filter(mine[codes])
 
 
 def _files(
@@ -281,9 +308,9 @@ def _hive_values(relative: str) -> dict[str, str]:
     return {column: unquote(value) for column, value in pairs}
 
 
-def _keys(dims: Mapping[str, pl.DataFrame]) -> dict[str, set[str]]:
+def _keys(dims: Mapping[str, pl.DataFrame]) -> dict[str, list[str]]:
     return {
-        name: set(frame[CONTRACTS[name].key[0]])
+        name: frame[CONTRACTS[name].key[0]].unique().to_list()
         for name, frame in dims.items()
         if not frame.is_empty()
     }

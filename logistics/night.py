@@ -127,7 +127,7 @@ def run_night(config: Config, progress: Progress, stop: threading.Event) -> Nigh
 
 
 def train(config: Config, name: str, progress: Progress) -> Card:
-    """Train one workload's model, back-test it, register it and make it the champion.
+    """Train one workload's model, back-test it, register it, and promote it unless it lost.
 
     Raises TrainingError with the reason when it cannot be trained.
     """
@@ -142,11 +142,34 @@ def train(config: Config, name: str, progress: Progress) -> Card:
         raise TrainingError(f"training {name}: {reason_of(fault)}") from None
 
 
+def backtest(config: Config, progress: Progress) -> pl.DataFrame:
+    """Back-test the forecasts at the last origins and publish it; the rows, with their sites.
+
+    Raises TrainingError with the reason when that cannot be done.
+    """
+    workload = next(w for w in WORKLOADS if w.backtest is not None)
+    assert workload.backtest is not None
+    run = Run(f"{config.date}-backtest", config)
+    dims, door = _enter_company(run, [workload])
+    if door.failures:
+        raise TrainingError("back-testing: " + "; ".join(door.failures.values()))
+    progress("back-testing", 0, 1)
+    try:
+        files, rows = workload.backtest(run, dims)
+    except ray.exceptions.RayError as fault:
+        raise TrainingError(f"back-testing: {reason_of(fault)}") from None
+    for table in sorted({file.table for file in files}):
+        plan.commit(run, table, files)
+    progress("back-testing", 1, 1)
+    return rows
+
+
 def _train(workload: Workload, run: Run, dims: Dims, progress: Progress) -> Card:
     assert workload.train is not None
     progress(f"training {workload.name}", 0, 1)
     card = workload.train(run, dims)
-    registry.promote(run.config.models, workload.name, card.version)
+    if not card.lost_to:
+        registry.promote(run.config.models, workload.name, card.version)
     progress(f"training {workload.name}", 1, 1)
     return card
 

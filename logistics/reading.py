@@ -14,7 +14,7 @@ from logistics.schema import Contract, TableError
 
 ROW, UNREAD = "__row__", "__unread__"
 OLD = pl.CompatLevel.oldest()
-_UNREAD_TYPE = pl.Struct({"column": pl.String(), "rule": pl.String(), "value": pl.String()})
+UNREAD_TYPE = pl.Struct({"column": pl.String(), "rule": pl.String(), "value": pl.String()})
 
 
 def read_table(found: arrow.Table, contract: Contract) -> pl.DataFrame:
@@ -31,17 +31,18 @@ def read_table(found: arrow.Table, contract: Contract) -> pl.DataFrame:
     columns, faults = {}, dict[int, dict[str, str]]()
     for name, dtype in wanted.items():
         values, lost = _as(found[name], dtype)
-        if name not in (*contract.columns, contract.site) and len(lost) and lost.all():
+        if name not in (*contract.columns, contract.site) and 0 < len(lost) == found.num_rows:
             continue  # text throughout: a remark, not a sensor
         columns[name] = values
-        for row in lost.nonzero()[0].tolist():
+        for row in lost.tolist():
             if row not in faults:
                 value = _shown(found[name][row])
                 rule = f"not a {dtype}".lower()
                 faults[row] = {"column": name, "rule": rule, "value": value}
-    unread = pl.repeat(None, found.num_rows, dtype=_UNREAD_TYPE, eager=True)
+    # Without faults it is of polars' type for nothing at all, which takes no memory.
+    unread = pl.repeat(None, found.num_rows, dtype=pl.Null, eager=True)
     if faults:
-        unread = pl.Series([faults.get(row) for row in range(found.num_rows)], dtype=_UNREAD_TYPE)
+        unread = pl.Series([faults.get(row) for row in range(found.num_rows)], dtype=UNREAD_TYPE)
     return pl.DataFrame({**columns, UNREAD: unread})
 
 
@@ -63,17 +64,35 @@ def _may_be_number(field: arrow.Field) -> bool:
     return not any(is_kind(kind) for is_kind in others)
 
 
-def _as(values: arrow.ChunkedArray, wanted: pl.DataType) -> tuple[pl.Series, NDArray[np.bool_]]:
-    """The values in the type wanted, and which of them (n,) could not be read as it."""
+def _as(values: arrow.ChunkedArray, wanted: pl.DataType) -> tuple[pl.Series, NDArray[np.int64]]:
+    """The values in the type wanted, and the rows that could not be read as it."""
     if wanted.is_nested():
         found = read = _lists(values, wanted)
+    elif wanted == pl.String and arrow.types.is_dictionary(values.type):
+        found = read = _spelt_out(values)
     else:
         found = pl.Series("x", pl.from_arrow(_plain(values, wall_clock=wanted == pl.Date)))
         read = found.to_frame().with_columns(_scalar(found.dtype, wanted).alias("x"))["x"]
+    unknown = found.is_nan().fill_null(value=False) if found.dtype.is_float() else None
+    absent = values.null_count + (0 if unknown is None else int(unknown.sum()))
+    if read.null_count() == absent:
+        return read, np.empty(0, np.int64)
     there = values.is_valid().to_numpy()
-    if found.dtype.is_float():
-        there = there & ~found.is_nan().fill_null(value=False).to_numpy()
-    return read, there & read.is_null().to_numpy()
+    if unknown is not None:
+        there = there & ~unknown.to_numpy()
+    return read, np.flatnonzero(there & read.is_null().to_numpy())
+
+
+def _spelt_out(values: arrow.ChunkedArray) -> pl.Series:
+    """The texts of a dictionary's codes: each text is looked at once, however often it is there."""
+    kind = pl.String()
+    parts = [pl.Series("x", [], kind)]
+    for chunk in values.chunks:
+        texts = pl.Series(
+            "x", pl.from_arrow(_plain(arrow.chunked_array([chunk.dictionary]), False))
+        )
+        parts.append(texts.cast(kind).gather(pl.Series(pl.from_arrow(chunk.indices))))
+    return pl.concat(parts)
 
 
 def _plain(values: arrow.ChunkedArray, wall_clock: bool) -> arrow.ChunkedArray:
@@ -116,13 +135,11 @@ def _plain_times(values: arrow.ChunkedArray, wall_clock: bool) -> arrow.ChunkedA
     unit = "D" if arrow.types.is_date(kind) else kind.unit
     years = ("1678", "2262") if unit == "ns" else ("0002", "9999-12-31T23")
     least, most = (np.datetime64(y).astype(f"M8[{unit}]").astype(int).item() for y in years)
-    number = (
-        values.cast(arrow.int32()).cast(arrow.int64())
-        if unit == "D"
-        else values.cast(arrow.int64())
-    )
-    known = pc.and_(pc.greater_equal(number, least), pc.less_equal(number, most))
-    values = pc.if_else(known, values, arrow.scalar(None, kind))
+    number = values.cast(arrow.int32() if unit == "D" else arrow.int64())
+    ends = pc.min_max(number).as_py()
+    if ends["min"] is not None and (ends["min"] < least or ends["max"] > most):
+        known = pc.and_(pc.greater_equal(number, least), pc.less_equal(number, most))
+        values = pc.if_else(known, values, arrow.scalar(None, kind))
     if unit == "D" or kind.tz is None:
         return values
     return pc.local_timestamp(values) if wall_clock else values.cast(arrow.timestamp(unit))

@@ -1,15 +1,18 @@
 """Trained models with their scores: save, list, promote, roll back, load the champion.
 
 Knows folders and bytes, not what a model is:
-  models/<workload>/<version>/{model.bin, card.json} and models/<workload>/champions.json,
+  models/<workload>/<version>/{model.bin, card.json, …} and models/<workload>/champions.json,
 the history of champions, newest last.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 from logistics.storage import at, put
+
+MODEL, TWIN = "model.bin", "twin.bin"
 
 
 class RegistryError(ValueError):
@@ -18,7 +21,11 @@ class RegistryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What is known of a trained model. version is a hash of its bytes, filled in by `save`."""
+    """What is known of a trained model. version is a hash of its bytes, filled in by `save`.
+
+    calibration: numbers by name that its user needs beside the model, set by its back-test.
+    lost_to: the champion that was better on the last origins, so that this one is not promoted.
+    """
 
     workload: str
     trained_to: str  # ISO date: the first day the model has not seen
@@ -26,14 +33,27 @@ class Card:
     scores: dict[str, float]
     settings: dict[str, object]
     version: str = ""
+    calibration: dict[str, list[float]] = field(default_factory=dict)
+    lost_to: str = ""
 
 
-def save(models: str, card: Card, blob: bytes) -> Card:
-    """Store a model and return its card with the version; the same bytes are the same version."""
-    card = replace(card, version=hashlib.sha256(blob).hexdigest()[:12])
+def version_of(blob: bytes, calibration: Mapping[str, list[float]]) -> str:
+    """What a model of these bytes and numbers is called."""
+    told = json.dumps(calibration, sort_keys=True).encode() if calibration else b""
+    return hashlib.sha256(blob + told).hexdigest()[:12]
+
+
+def save(models: str, card: Card, blob: bytes, twin: bytes | None = None) -> Card:
+    """Store a model and return its card with the version; the same bytes are the same version.
+
+    twin: the same recipe trained up to the held-out days only, for later challenges.
+    """
+    card = replace(card, version=version_of(blob, card.calibration))
     fs, root = at(f"{models}/{card.workload}")
     folder = f"{root}/{card.version}"
-    put(fs, f"{folder}/model.bin", blob)
+    put(fs, f"{folder}/{MODEL}", blob)
+    if twin is not None:
+        put(fs, f"{folder}/{TWIN}", twin)
     # The card comes last: a version without a card was never finished and is not listed.
     put(fs, f"{folder}/card.json", json.dumps(asdict(card), indent=1).encode())
     return card
@@ -61,24 +81,31 @@ def roll_back(models: str, workload: str) -> Card:
     if len(history) < 2:
         raise RegistryError(f"{workload} has no earlier champion in {models}")
     _write_champions(models, workload, history[:-1])
-    return _card(models, workload, history[-2])
+    return card(models, workload, history[-2])
+
+
+def card(models: str, workload: str, version: str) -> Card:
+    """What is known of one saved model."""
+    fs, path = at(f"{models}/{workload}/{version}/card.json")
+    return Card(**json.loads(fs.cat_file(path)))
 
 
 def champion(models: str, workload: str) -> Card | None:
     """The champion's card, or None before the first training."""
     history = _champions(models, workload)
-    return _card(models, workload, history[-1]) if history else None
+    return card(models, workload, history[-1]) if history else None
 
 
 def load(models: str, workload: str, version: str) -> bytes:
     """The bytes of one saved model."""
-    fs, root = at(f"{models}/{workload}/{version}/model.bin")
-    return bytes(fs.cat_file(root))
+    fs, path = at(f"{models}/{workload}/{version}/{MODEL}")
+    return bytes(fs.cat_file(path))
 
 
-def _card(models: str, workload: str, version: str) -> Card:
-    fs, path = at(f"{models}/{workload}/{version}/card.json")
-    return Card(**json.loads(fs.cat_file(path)))
+def load_twin(models: str, workload: str, version: str) -> bytes | None:
+    """The bytes of a saved model's twin; None where it was saved without one."""
+    fs, path = at(f"{models}/{workload}/{version}/{TWIN}")
+    return bytes(fs.cat_file(path)) if fs.exists(path) else None
 
 
 def _champions(models: str, workload: str) -> list[str]:

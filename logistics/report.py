@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import polars as pl
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -112,7 +113,37 @@ def trained(config: Config, card: Card) -> int:
         f"{card.workload} model {card.version}, trained on everything before {card.trained_to}"
     )
     _out.print(_scores(card))
-    _out.print(f"It is the champion in {config.models}; the next night uses it.")
+    if card.lost_to:
+        _out.print(
+            f"Champion {card.lost_to} was better on the last origins and stays the champion."
+        )
+    else:
+        _out.print(f"It is the champion in {config.models}; the next night uses it.")
+    return 0
+
+
+def model_rolled_back(config: Config, card: Card) -> int:
+    """What task=rollback_model brought back."""
+    _out.print(f"{card.workload} model {card.version} is the champion again in {config.models}")
+    _out.print(_scores(card))
+    return 0
+
+
+def backtested(config: Config, summaries: Mapping[str, pl.DataFrame]) -> int:
+    """What task=backtest found, a table for each way to group it."""
+    _out.print(f"Forecasts of earlier nights against what came, up to {config.date}")
+    for grouped, rows in summaries.items():
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column(grouped)
+        told = [name for name in rows.columns if name not in (grouped, "values")]
+        for name in told:
+            table.add_column(name, justify="right")
+        for row in rows.iter_rows(named=True):
+            table.add_row(str(row[grouped] or "none"), *(f"{row[name]:.3f}" for name in told))
+        _out.print()
+        _out.print(table)
+    _out.print()
+    _out.print(f"plan      {config.plan}  (forecast_backtests)")
     return 0
 
 
@@ -177,6 +208,12 @@ def _forecast(outcome: Outcome) -> tuple[str, str]:
     return planned, _against(outcome.card, "wql", "naive_wql", told)
 
 
+def _levels(outcome: Outcome) -> tuple[str, str]:
+    mean, low, high = (outcome.figures.get(name, 0) for name in ("mean", "q10", "q90"))
+    planned = f"the company's 30 days: {mean:,.0f} units"
+    return planned, f"80 % between {low:,.0f} and {high:,.0f}, sums of all levels agree"
+
+
 def _maintenance(outcome: Outcome) -> tuple[str, str]:
     assets, at_risk = (outcome.figures.get(name, 0) for name in ("assets", "at_risk"))
     planned = f"{assets:,.0f} assets, [bold]{at_risk:,.0f} at risk[/] of failing this week"
@@ -232,6 +269,7 @@ def _slotting(outcome: Outcome) -> tuple[str, str]:
 
 _TELL = {
     "forecast": _forecast,
+    "levels": _levels,
     "maintenance": _maintenance,
     "workshop": _workshop,
     "routes": _routes,

@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from logistics import report
 from logistics.config import Config, ConfigError, parse
+from logistics.outcome import Night, Progress
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 GROUPS = (
@@ -99,7 +100,7 @@ def _date(raw: dict[str, object], made: bool, first: object) -> object:
         return raw["from"] or first
     if made or raw["task"] in ("world", "repair"):  # repair plans the day of the run it repairs
         return first
-    if raw["task"] == "tidy":
+    if raw["task"] in ("tidy", "rollback_model"):
         return date.today().isoformat()
     raise ConfigError(f"date: say which day to plan for lake={raw['lake']}, date=2026-03-02")
 
@@ -109,6 +110,19 @@ def _consistent(config: Config) -> Config:
     if config.task == "train" and config.workload is None:
         raise ConfigError(
             "task=train: say what to train, workload=forecast or workload=maintenance"
+        )
+    if config.task == "backtest" and config.workload not in (None, "forecast"):
+        raise ConfigError("task=backtest: of forecasts only; task=train tells a model's scores")
+    own = (pair.rpartition(":")[2] for pair in config.forecast.holidays_of)
+    for place in sorted({*own, config.forecast.holidays or ""} - {""}):
+        from logistics.forecast import holidays  # a second to import, for those who ask for it
+
+        fault = holidays.fault(place)
+        if fault is not None:
+            raise ConfigError(f"forecast.holidays: {fault}")
+    if config.task == "rollback_model" and config.workload is None:
+        raise ConfigError(
+            "task=rollback_model: say whose, workload=forecast or workload=maintenance"
         )
     if config.task == "repair" and config.run is None:
         raise ConfigError("task=repair: say which run to repair, run=<run_id of the runs table>")
@@ -129,16 +143,14 @@ def _run(config: Config) -> int:
     if config.task == "explain":
         return report.explain(config)
     # Ray and Torch take seconds to import: only once the request is known to be sound.
-    from logistics import cluster, night, notice, upkeep, watch
+    from logistics import cluster, night, notice, registry, watch
     from logistics.storage import LakeError
     from logistics.workloads import chosen
     from logistics.world import batch as world
 
     try:
-        if config.task == "tidy":
-            return report.tidied(config, upkeep.tidy(config))
-        if config.task == "rollback":
-            return report.rolled_back(config, *upkeep.roll_back(config))
+        if config.task in ("tidy", "rollback", "rollback_model"):
+            return _keep(config)
         if config.task == "repair":
             config = night.as_it_was(config)
         notice.check(config.watch.notify)
@@ -146,7 +158,7 @@ def _run(config: Config) -> int:
             config.made and not world.exists(config.world, config.lake, config.seed)
         )
         if not make:
-            night.check_lake(config, chosen(config.workload or config.task))
+            night.check_lake(config, chosen(_subject(config)))
         with report.progress() as progress:
             progress("starting Ray", 0, 1)
             cluster.start_ray(config)
@@ -156,19 +168,53 @@ def _run(config: Config) -> int:
                 world.generate(config.world, config.lake, config.seed, progress)
             if config.task == "world":
                 return report.made(config)
-            if config.task == "train":
-                assert config.workload is not None
-                return report.trained(config, night.train(config, config.workload, progress))
-            with _told_to_stop() as stop:
-                nights = [
-                    night.run_night(replace(config, task=task, date=day), progress, stop)
-                    for task, day in night.asked_for(config)
-                    if not stop.is_set()
-                ]
+            if config.task in ("train", "backtest"):
+                return _learn(config, progress)
+            nights = _nights(config, progress)
         return max((report.summary(finished) for finished in nights), default=report.nothing())
-    except (LakeError, night.TrainingError, world.WorldError) as fault:
+    except (LakeError, registry.RegistryError, night.TrainingError, world.WorldError) as fault:
         watch.refused(config, str(fault))
         return report.refuse(str(fault))
+
+
+def _keep(config: Config) -> int:
+    """What is done to a plan or to models that are there, without Ray."""
+    from logistics import registry, upkeep
+
+    if config.task == "tidy":
+        return report.tidied(config, upkeep.tidy(config))
+    if config.task == "rollback":
+        return report.rolled_back(config, *upkeep.roll_back(config))
+    card = registry.roll_back(config.models, str(config.workload))
+    return report.model_rolled_back(config, card)
+
+
+def _learn(config: Config, progress: Progress) -> int:
+    """Training or a back-test."""
+    from logistics import night
+    from logistics.forecast.origins import summaries
+
+    if config.task == "train":
+        assert config.workload is not None
+        return report.trained(config, night.train(config, config.workload, progress))
+    period_days = 7 if config.forecast.period == "week" else 1
+    return report.backtested(config, summaries(night.backtest(config, progress), period_days))
+
+
+def _nights(config: Config, progress: Progress) -> list[Night]:
+    from logistics import night
+
+    with _told_to_stop() as stop:
+        return [
+            night.run_night(replace(config, task=task, date=day), progress, stop)
+            for task, day in night.asked_for(config)
+            if not stop.is_set()
+        ]
+
+
+def _subject(config: Config) -> str:
+    """The task whose workloads need the lake's tables."""
+    return "forecast" if config.task == "backtest" else config.workload or config.task
 
 
 @contextmanager

@@ -79,6 +79,24 @@ PRICES = Contract(
     key=("sku_id", "dc_id", "start"),
     columns={"sku_id": ID, "dc_id": optional(ID), "start": DAY, "price": POSITIVE},
 )
+FORECAST_OVERRIDES = Contract(
+    "forecast_overrides",  # what planners know better than the forecast
+    key=("sku_id", "dc_id", "start", "end", "kind", "planner"),
+    columns={
+        "sku_id": ID,
+        "dc_id": optional(ID),  # null: at every DC
+        "start": DAY,
+        "end": DAY,  # inclusive
+        "kind": one_of("set", "multiply", "add"),
+        "value": Column(pl.Float64(), at_least=-1e9, at_most=1e9),  # units a day, or a factor
+        "planner": ID,
+        "reason": optional(ID),
+    },
+    rules={
+        "end is before start": pl.col("end") >= pl.col("start"),
+        "only what is added may be below 0": (pl.col("kind") == "add") | (pl.col("value") >= 0),
+    },
+)
 SIGNALS = Contract(
     "signals",
     key=("dc_id", "date", "name"),
@@ -97,6 +115,7 @@ ITEMS = Contract(
         "unit_m3": optional(POSITIVE),
         "unit_kg": optional(POSITIVE),
         "storage_class": optional(one_of(*STORAGE_CLASSES)),
+        "lead_time_days": optional(Column(pl.Float64(), above=0, at_most=730)),
     },
 )
 DEPOTS = Contract(
@@ -327,6 +346,7 @@ CONTRACTS: dict[str, Contract] = {
         ITEMS,
         PROMOTIONS,
         PRICES,
+        FORECAST_OVERRIDES,
         SALES,
         SIGNALS,
         ORDERS,

@@ -7,18 +7,20 @@ import polars as pl
 import ray
 
 from logistics.forecast import batch as forecast
+from logistics.forecast import training as forecast_training
 from logistics.maintenance import batch as maintenance
 from logistics.outputs import OUTPUTS
 from logistics.registry import Card
 from logistics.routes import batch as routes
 from logistics.slotting import batch as slotting
 from logistics.tables import CONTRACTS
-from logistics.units import Parcel, Run, Unit
+from logistics.units import Parcel, Run, StagedFile, Unit
 
 Dims = ray.ObjectRef[dict[str, pl.DataFrame]]  # the company's tables, checked, in the object store
 Units = Callable[[Run, Dims], list[Unit]]
 Runner = Callable[[Run, Dims, Sequence[Parcel]], Iterator[Parcel]]
 Trainer = Callable[[Run, Dims], Card]
+Backtester = Callable[[Run, Dims], tuple[list[StagedFile], pl.DataFrame]]
 Upstream = Callable[[Run, Dims], Mapping[str, str]]
 
 
@@ -28,8 +30,9 @@ class Workload:
 
     needs and reads name input tables (or output tables of tonight, which give the order);
     a table in needs must be there, one in reads may be absent. lasting names the site table whose
-    partitions hold a state or a history, which no site loses overnight. upstream tells, per site, a
-    digest of what it takes from tonight's earlier workloads.
+    partitions hold a state or a history, which no site loses overnight. backtest stages what it
+    finds for the table of its name. upstream tells, per site, a digest of what it takes from
+    tonight's earlier workloads.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Workload:
     run: Runner
     lasting: str | None = None
     train: Trainer | None = None
+    backtest: Backtester | None = None
     upstream: Upstream | None = None
 
     @property
@@ -64,12 +68,32 @@ WORKLOADS = (
         "forecast",
         "forecast",
         needs=("sales",),
-        reads=("signals", "items", "promotions", "prices"),
-        writes=("forecasts", "forecast_totals"),
+        reads=("signals", "items", "promotions", "prices", "forecast_overrides"),
+        writes=(
+            "forecasts",
+            "forecast_totals",
+            "forecast_overridden",
+            "forecast_value_added",
+            "reorder_points",
+            "forecast_parts",
+            "forecast_sums",
+        ),
         units=forecast.units,
         run=forecast.run,
+        upstream=forecast.upstream,
         lasting="sales",
-        train=forecast.train,
+        train=forecast_training.train,
+        backtest=forecast_training.backtest,
+    ),
+    Workload(
+        "levels",
+        "forecast",
+        needs=(),
+        reads=("forecast_sums",),
+        writes=("forecast_levels",),
+        units=forecast.level_units,
+        run=forecast.run_levels,
+        upstream=forecast.levels_upstream,
     ),
     Workload(
         "maintenance",
@@ -121,4 +145,5 @@ def chosen(task: str) -> list[Workload]:
     return [w for w in WORKLOADS if task in ("night", w.task)]
 
 
-assert {table for workload in WORKLOADS for table in workload.writes} | {"rejects"} == set(OUTPUTS)
+OF_TASKS = {"rejects", "forecast_backtests"}  # tables that no workload writes
+assert {table for workload in WORKLOADS for table in workload.writes} | OF_TASKS == set(OUTPUTS)

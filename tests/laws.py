@@ -14,6 +14,7 @@ from logistics import lake, plan
 from logistics.config import Config
 from logistics.tables import CONTRACTS
 from logistics.units import Run
+from tests import laws_forecast
 
 Rows = dict[str, list[dict]]
 TOLERANCE_S = 2.0
@@ -41,9 +42,14 @@ def read_plan(config: Config, table: str) -> list[dict]:
 
 
 def offences(config: Config) -> list[str]:
-    """All offences of a night's routes, workshop schedules and slots."""
+    """All offences of a night's routes, workshop schedules, slots and forecasts."""
     inputs = read_inputs(config)
-    return [*routes(config, inputs), *workshops(config, inputs), *slots(config, inputs)]
+    return [
+        *routes(config, inputs),
+        *workshops(config, inputs),
+        *slots(config, inputs),
+        *laws_forecast.offences(config, inputs),
+    ]
 
 
 # --- routes --------------------------------------------------------------------------------------

@@ -13,19 +13,29 @@ WORKLOADS = ("forecast", "maintenance", "routes", "slotting")
 ALLOWED = {
     "hydra": ("run.py",),
     "omegaconf": ("run.py",),
-    "ray": ("*/batch.py", "night.py", "cluster.py", "tasks.py", "workloads.py", "gauges.py"),
-    "torch": ("*/model.py", "*/train.py"),
+    "ray": (
+        "*/batch.py",
+        "*/training.py",
+        "night.py",
+        "cluster.py",
+        "tasks.py",
+        "workloads.py",
+        "gauges.py",
+    ),
+    "torch": ("*/model.py", "*/network.py", "*/windows.py", "*/train.py"),
     "ortools": ("*/solve*.py", "maintenance/workshop.py"),
     "pyvrp": ("*/solve*.py",),
     "deltalake": ("lake.py", "plan.py", "upkeep.py"),
     "fsspec": ("lake.py", "storage.py", "world/batch.py"),
     "pandera": ("contracts.py",),
     "rich": ("report.py",),
+    "holidays": ("forecast/holidays.py",),
     "apprise": ("notice.py",),
 }
 # Layers from the bottom to the top; a file imports only from its own layer or below.
 LAYERS = (
     (
+        "codes.py",
         "config.py",
         "contracts.py",
         "outputs.py",
@@ -43,6 +53,7 @@ LAYERS = (
     ("watch.py",),
     ("upkeep.py",),
     ("*/batch.py",),
+    ("*/training.py",),
     ("workloads.py",),
     ("night.py",),
     ("explain.py", "report.py"),

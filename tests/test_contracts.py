@@ -2,12 +2,14 @@
 
 from datetime import date, datetime
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logistics import contracts
 from logistics.contracts import check
 from logistics.reading import read_table
 from logistics.schema import TableError
@@ -46,6 +48,28 @@ def test_rows_in_are_rows_out_plus_rejects_whatever_comes(table: tuple[str, pl.D
     wanted = {c: column.dtype for c, column in CONTRACTS[name].columns.items()}
     assert dict(checked.good.schema) == wanted
     assert checked.rejects["rule"].null_count() == 0
+
+
+@given(tables(), st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_a_look_at_suspects_alone_finds_what_a_look_at_every_row_does(
+    table: tuple[str, pl.DataFrame], again: bool
+) -> None:
+    name, raw = table
+    raw = pl.concat([raw, raw]) if again else raw
+    quick = check(raw, CONTRACTS[name], {"depots": {"x"}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contracts, "suspects", lambda typed, *_: np.ones(typed.height, np.bool_))
+        slow = check(raw, CONTRACTS[name], {"depots": {"x"}})
+    assert quick.good.equals(slow.good)
+    assert quick.rejects.equals(slow.rejects)
+
+
+def test_a_site_that_no_column_names_is_that_of_every_row() -> None:
+    rows = pl.DataFrame([SALE, SALE | {"units": -1.0}]).drop("dc_id")
+    checked = check(rows, SALES, site_id="here")
+    assert checked.good["dc_id"].to_list() == ["here"]
+    assert checked.rejects["key"].to_list() == ["dc_id=here sku_id=a date=2026-01-01"]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 
 from logistics import lake
 from logistics.forecast import inputs as forecast
+from logistics.forecast import transfer
 from logistics.maintenance import inputs as maintenance
 from logistics.maintenance import problem as workshop
 from logistics.routes import inputs as routes
@@ -28,6 +29,7 @@ from logistics.slotting.travel import expect, lay_out
 from logistics.storage import LakeError
 from logistics.tables import CONTRACTS
 from logistics.units import Count, Run, Unit
+from tests.by_hand import overrides, travel_times
 from tests.mutations import Case, arrow, mutations
 from tests.settings import config
 from tests.world.conftest import make
@@ -66,8 +68,9 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
         name: made.located(name, rows.gather_every(-(-rows.height // MOST_ROWS)))
         for name, rows in made.rows.items()
     }
-    sites = made.site | {"travel_times": made.site["orders"]}
-    raw["travel_times"] = _travel_times(raw["orders"])
+    sites = made.site | {"travel_times": made.site["orders"], "forecast_overrides": None}
+    raw["travel_times"] = travel_times(raw["orders"])
+    raw["forecast_overrides"] = overrides(raw["promotions"])
     for name, rows in raw.items():
         _write_flat(run, name, arrow(rows))
     good = dict(lake.enter(run, lake.COMPANY, COMPANY, {}).tables)
@@ -75,20 +78,6 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
         good |= lake.enter(run, Unit(sites[name]), [name], good).tables
     assert {n: raw[n].height for n in CONTRACTS} == {n: good[n].height for n in CONTRACTS}
     return Company(raw, good, sites)
-
-
-def _travel_times(orders: pl.DataFrame) -> pl.DataFrame:
-    ids = ["", *orders["order_id"].head(4)]
-    pairs = [(start, end) for start in ids for end in ids if start != end]
-    return pl.DataFrame(
-        {
-            "depot_id": [orders["depot_id"][0]] * len(pairs),
-            "from_id": [start for start, _ in pairs],
-            "to_id": [end for _, end in pairs],
-            "distance_m": [1000.0 + i for i in range(len(pairs))],
-            "duration_s": [60.0 + i for i in range(len(pairs))],
-        }
-    )
 
 
 # --- layouts of the lake -------------------------------------------------------------------------
@@ -236,10 +225,10 @@ def _forecast(run: Run, tables: Tables, sites: Mapping[str, str | None]) -> None
     options = run.config.forecast
     named = [tables[n] for n in ("sales", "promotions", "prices", "signals", "items")]
     found = forecast.panel(*named, run.config.date, options.horizon_days, options.context_days)
-    assert forecast.from_table(forecast.to_table(found)).signal_names == found.signal_names
-    for array in (found.in_stock, found.discount, found.log_price, found.age_days, found.days_left):
+    assert transfer.from_table(transfer.to_table(found)).signal_names == found.signal_names
+    for array in (found.in_stock, found.age, found.left):
         assert np.isfinite(array).all()
-    for array in (found.units, found.signals):
+    for array in (found.units, found.covariates, found.signals):
         assert not np.isinf(array).any()
 
 

@@ -56,6 +56,23 @@ def test_training_needs_a_workload(capsys: pytest.CaptureFixture[str]) -> None:
     assert "workload" in refused(capsys, "task=train")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("task=rollback_model",), "workload=forecast"),
+        (("task=rollback_model", "workload=forecast"), "no earlier champion"),
+        (("task=backtest", "workload=maintenance"), "forecasts only"),
+        (("forecast.holidays=XX",), "no country 'XX'"),
+        (("forecast.holidays_of=[DC01:DE-QQ]",), "no region 'QQ'"),
+        (("forecast.period=month",), "forecast.period"),
+    ],
+)
+def test_what_planners_ask_for_wrongly_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: tuple[str, ...], named: str
+) -> None:
+    assert named in refused(capsys, f"models={tmp_path}", *arguments)
+
+
 def test_explaining_needs_a_thing(capsys: pytest.CaptureFixture[str]) -> None:
     assert "order=" in refused(capsys, "task=explain")
 

@@ -1,4 +1,4 @@
-"""How good a model would have been: the last days held out, ours against the last week again.
+"""How good a model would have been: the last periods held out, ours against the last week again.
 
 Knows panels, a trained model's answers and metrics; trains nothing.
 """
@@ -7,111 +7,162 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from logistics.forecast import metrics
+from logistics.forecast import calibrate, metrics
 from logistics.forecast.features import demand_ahead
-from logistics.forecast.inputs import Array, Panel
-from logistics.forecast.model import Forecaster, predict
-from logistics.outputs import QUANTILE_LEVELS, TOTAL_HORIZONS_DAYS
+from logistics.forecast.model import Forecaster, outlook
+from logistics.forecast.panel import Array, Panel
+from logistics.outputs import QUANTILE_LEVELS
 
 LEVELS = np.array(QUANTILE_LEVELS, np.float32)
-MIN_SEEN = 0.85  # of its days, for a total to be judged: the rest was out of stock
-MIN_JUDGED = 50  # totals; fewer say too little to set a spread by
-SPREADS = (0.6, 2.5)  # one hold-out must not narrow or widen the totals further than this
+MIN_SEEN = 0.85  # of its periods, for a total to be judged: the rest was out of stock
 
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """scores by name; spread (3, 2): by total, factors on the quantiles below and above the median.
+    """scores by name; margins of periods and totals (blocks, classes); borders between classes.
 
-    The totals' scores are those before the spread is set: what is tuned on the held-out days
-    cannot be judged on them.
+    Scores are those before the margins are set: what is tuned on the held-out periods cannot be
+    judged on them.
     """
 
     scores: dict[str, float]
-    spread: Array
+    margin: Array
+    total_margin: Array
+    borders: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was forecast of the held-out periods, what came, and the last week again."""
+
+    scale: Array
+    mean: Array
+    quantiles: Array
+    total_mean: Array
+    total_quantiles: Array
+    actual: Array
+    plain: Array
+    plain_quantiles: Array
 
 
 def backtest(
     model: Forecaster, panels: Sequence[Panel], held_out: int, device: str = "cpu"
 ) -> Backtest:
-    """Judge a model that was trained on nothing of the last held_out days.
+    """Judge a model that was trained on nothing of the last held_out periods.
 
-    Days that were censored by stock-outs are left out: their sales are not their demand.
+    Periods that were censored by stock-outs are left out: their sales are not their demand.
     """
-    lengths = tuple(min(days, held_out) for days in TOTAL_HORIZONS_DAYS)
-    ours, naive, came = [], [], []
-    for panel in (panel for panel in panels if panel.num_days > held_out):
-        past = panel.rewind(held_out)
-        rows = np.flatnonzero(past.age_days > 0)
-        past = past.take(rows)
-        ours.append(predict(model, past, device, lengths))
-        naive.append(seasonal_naive(past))
-        came.append(demand_ahead(panel.take(rows), past.num_days)[:, :held_out])
-    actual = np.concatenate(came)
-    mean = np.concatenate([f.mean for f in ours])[:, :held_out]
-    quantiles = np.concatenate([f.quantiles for f in ours])[:, :held_out]
-    plain, plain_quantiles = (
-        np.concatenate(arrays)[:, :held_out] for arrays in zip(*naive, strict=True)
+    lengths = _lengths(held_out)
+    parts = [
+        _judged(model, panel, held_out, lengths, device)
+        for panel in panels
+        if panel.num_periods > held_out
+    ]
+    judged = Judged(
+        *(np.concatenate([getattr(p, name) for p in parts]) for name in Judged.__slots__)
     )
+    totals = np.stack([_total(judged.actual, length) for length in lengths], axis=1)
+    borders = np.quantile(judged.scale, np.arange(1, calibrate.CLASSES) / calibrate.CLASSES)
+    group = np.searchsorted(borders, judged.scale)
+    return Backtest(
+        _scores(judged, totals, held_out),
+        _margins(judged, held_out, model.settings.scope.reach, group),
+        _total_margins(judged, totals, group),
+        borders.astype(np.float32),
+    )
+
+
+def _lengths(held_out: int) -> tuple[int, ...]:
+    """A length of totals for each block of the horizon."""
+    parts = np.arange(1, calibrate.BLOCKS + 1) / calibrate.BLOCKS
+    return tuple(int(length) for length in np.maximum(np.round(parts * held_out), 1))
+
+
+def _judged(
+    model: Forecaster, panel: Panel, held_out: int, lengths: tuple[int, ...], device: str
+) -> Judged:
+    past = panel.rewind(held_out)
+    rows = np.flatnonzero(past.age > 0)
+    past = past.take(rows)
+    parts = list(outlook(model, past, device, lengths))
+    scale, mean, quantiles, total_mean, total_quantiles = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("scale", "mean", "quantiles", "total_mean", "total_quantiles")
+    )
+    came = demand_ahead(panel.take(rows), past.num_periods)[:, :held_out]
+    plain, plain_quantiles = seasonal_naive(past)
+    return Judged(
+        scale, mean[:, :held_out], quantiles[:, :held_out], total_mean, total_quantiles, came,
+        plain[:, :held_out], plain_quantiles[:, :held_out],
+    )  # fmt: skip
+
+
+def _scores(judged: Judged, totals: Array, held_out: int) -> dict[str, float]:
+    actual, mean = judged.actual, judged.mean
+    quantiles = calibrate.in_order(judged.quantiles)
     scores = {
-        "held_out_days": float(held_out),
+        "held_out_periods": float(held_out),
         "wql": metrics.wql(actual, quantiles, LEVELS),
-        "naive_wql": metrics.wql(actual, plain_quantiles, LEVELS),
+        "naive_wql": metrics.wql(actual, judged.plain_quantiles, LEVELS),
         "wape": metrics.wape(actual, mean),
-        "naive_wape": metrics.wape(actual, plain),
+        "naive_wape": metrics.wape(actual, judged.plain),
         "bias": metrics.bias(actual, mean),
         "coverage80": metrics.coverage(actual, quantiles[..., 0], quantiles[..., -1]),
     }
-    totals = np.stack([_total(actual, days) for days in lengths], axis=1)
-    total_quantiles = np.concatenate([f.total_quantiles for f in ours])
-    if np.isfinite(totals[:, -1]).any():
+    total, of_total = totals[:, -1], calibrate.in_order(judged.total_quantiles[:, -1])
+    if np.isfinite(total).any():
         scores |= {
-            "total_days": float(lengths[-1]),
-            "total_wape": metrics.wape(
-                totals[:, -1], np.concatenate([f.total_mean for f in ours])[:, -1]
-            ),
-            "naive_total_wape": metrics.wape(totals[:, -1], plain[:, : lengths[-1]].sum(axis=1)),
-            "total_coverage80": metrics.coverage(
-                totals[:, -1], total_quantiles[:, -1, 0], total_quantiles[:, -1, -1]
-            ),
+            "total_periods": float(held_out),
+            "total_wape": metrics.wape(total, judged.total_mean[:, -1]),
+            "naive_total_wape": metrics.wape(total, judged.plain.sum(axis=1)),
+            "total_coverage80": metrics.coverage(total, of_total[:, 0], of_total[:, -1]),
         }
-    spread = [_spread(totals[:, i], total_quantiles[:, i]) for i in range(len(lengths))]
-    return Backtest(scores, np.array(spread, np.float32))
+    return scores
 
 
-def _total(actual: Array, num_days: int) -> Array:
-    """Demand of the first days (n,), NaN where too little of it was seen."""
-    known = ~np.isnan(actual[:, :num_days])
-    seen = np.nan_to_num(actual[:, :num_days]).sum(axis=1)
+def _margins(judged: Judged, held_out: int, reach: int, group: NDArray[np.int64]) -> Array:
+    """Margins of periods (blocks, classes); blocks beyond the held-out take the last one's."""
+    block = calibrate.block_of(np.arange(held_out), reach)
+    out = []
+    for i in range(calibrate.BLOCKS):
+        at = np.flatnonzero(block == min(i, block[-1]))
+        out.append(
+            calibrate.margins(
+                judged.actual[:, at].ravel(),
+                judged.mean[:, at].ravel(),
+                judged.quantiles[:, at].reshape(-1, len(LEVELS)),
+                np.repeat(group, len(at)),
+            )
+        )
+    return np.stack(out)
+
+
+def _total_margins(judged: Judged, totals: Array, group: NDArray[np.int64]) -> Array:
+    return np.stack(
+        [
+            calibrate.margins(
+                totals[:, i], judged.total_mean[:, i], judged.total_quantiles[:, i], group
+            )
+            for i in range(calibrate.BLOCKS)
+        ]
+    )
+
+
+def _total(actual: Array, length: int) -> Array:
+    """Demand of the first periods (n,), NaN where too little of it was seen."""
+    known = ~np.isnan(actual[:, :length])
+    seen = np.nan_to_num(actual[:, :length]).sum(axis=1)
     share = known.mean(axis=1)
     return np.where(share >= MIN_SEEN, seen / np.maximum(share, MIN_SEEN), np.nan)
 
 
-def _spread(actual: Array, quantiles: Array) -> tuple[float, float]:
-    """What the outer quantiles' distance from the median must be multiplied by, below and above.
-
-    The factor that leaves a tenth of the totals outside is the 90 % quantile of the distances that
-    came, each over the distance that was forecast: split conformal prediction, one side at a time.
-    Source: Romano, Patterson and Candès 2019, with a factor in place of their addend.
-    """
-    known = np.isfinite(actual)
-    if known.sum() < MIN_JUDGED:
-        return 1.0, 1.0
-    middle = quantiles[known, len(LEVELS) // 2]
-    off = actual[known] - middle
-    below = np.maximum(middle - quantiles[known, 0], 1e-6)
-    above = np.maximum(quantiles[known, -1] - middle, 1e-6)
-    factors = np.quantile([-off / below, off / above], LEVELS[-1], axis=1).clip(*SPREADS)
-    return float(factors[0]), float(factors[1])
-
-
 def seasonal_naive(panel: Panel) -> tuple[Array, Array]:
     """The last week again (n, h), with the spread of past weekly differences (n, h, q)."""
-    units = np.nan_to_num(panel.units)
-    week = units[:, -7:]
-    mean = np.tile(week, (1, -(-panel.horizon_days // 7)))[:, : panel.horizon_days]
-    recent = units[:, -98:]
-    change = recent[:, 7:] - recent[:, :-7]
+    units, week = np.nan_to_num(panel.units), 7 // panel.period_days
+    mean = np.tile(units[:, -week:], (1, -(-panel.horizon // week)))[:, : panel.horizon]
+    recent = units[:, -14 * week :]
+    change = recent[:, week:] - recent[:, :-week]
     spread = np.quantile(change, LEVELS, axis=1).T.astype(np.float32)
     return mean, np.maximum(mean[..., None] + spread[:, None, :], 0)

@@ -1,31 +1,53 @@
 """Puts forecasting on Ray: read → predict → write, one DC (or bucket of one) at a time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
+from typing import cast
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import ray
 
-from logistics import lake, plan, records, registry
-from logistics.forecast.inputs import Panel, panel
-from logistics.forecast.inputs import from_table as panel_from_table
-from logistics.forecast.inputs import to_table as panel_to_table
-from logistics.forecast.model import dumps, loads, predict
-from logistics.forecast.totals import days, totals
+from logistics import lake, plan, records, registry, tasks
+from logistics.forecast.holidays import place_of, with_holidays
+from logistics.forecast.inputs import panel
+from logistics.forecast.levels import COMPANY, Correlations, levels
+from logistics.forecast.model import Forecaster, QuantileForecast, loads, predict
+from logistics.forecast.newcomers import LATE_DAYS, joined, predict_all
+from logistics.forecast.panel import Panel
+from logistics.forecast.parts import from_table as parts_from_table
+from logistics.forecast.parts import parts
+from logistics.forecast.parts import to_table as parts_to_table
+from logistics.forecast.published import about, published
+from logistics.forecast.reconcile import corrected
 from logistics.forecast.totals import from_table as forecast_from_table
 from logistics.forecast.totals import to_table as forecast_to_table
-from logistics.forecast.train import fit, rows_of_sample
-from logistics.registry import Card
-from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
+from logistics.forecast.transfer import from_table as panel_from_table
+from logistics.forecast.transfer import to_table as panel_to_table
+from logistics.forecast.weeks import horizon_days, weekly
+from logistics.outputs import (
+    FORECAST_LEVELS,
+    FORECAST_OVERRIDDEN,
+    FORECAST_SUMS,
+    TOTAL_HORIZONS_DAYS,
+)
+from logistics.units import (
+    Parcel,
+    Run,
+    StagedFile,
+    Unit,
+    from_rows,
+    map_rows,
+    to_rows,
+)
 
 Tables = dict[str, pl.DataFrame]
 Dims = ray.ObjectRef[Tables]
 NAME = "forecast"
 TABLES = ("sales", "signals")
-MAX_TRAIN_UNITS = 32
+TOP_WEIGHT = "top_weight"  # of categories over their SKUs, in a model's calibration
 
 
 def units(run: Run, dims: Dims) -> list[Unit]:
@@ -33,13 +55,21 @@ def units(run: Run, dims: Dims) -> list[Unit]:
     return lake.units(run.config.lake, TABLES, run.config.cluster.max_unit_mb)
 
 
+def upstream(run: Run, dims: Dims) -> dict[str, str]:
+    """DC → digest of what planners had changed on the nights whose days are being sold now."""
+    config = run.config
+    since = config.date - timedelta(days=config.forecast.horizon_days)
+    return plan.digests_between(config.plan, FORECAST_OVERRIDDEN.name, since, config.date)
+
+
 def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     """Forecast every unit; yields their tallies as they finish."""
-    config = run.config.forecast
     card = registry.champion(run.config.models, NAME)
     assert card is not None, "the night trains a champion before it forecasts"
     rows = ray.data.from_arrow([to_rows([parcel]) for parcel in parcels])
     rows.set_name(f"forecast {run.config.date}")
+    config = run.config.forecast
+    # Reading and writing are tasks of their own: who holds a GPU waits for no file.
     done = (
         rows.map_batches(
             partial(_read_series, run, dims), batch_format="pyarrow", batch_size=1, num_cpus=0.5
@@ -61,27 +91,16 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
         yield from from_rows(batch)
 
 
-def train(run: Run, dims: Dims) -> Card:
-    """Train on a bounded sample of series, back-test, and save; returns the card."""
-    config = run.config.forecast
-    every = units(run, dims)
-    chosen = every[:: -(-len(every) // MAX_TRAIN_UNITS)]
-    each = -(-config.max_train_series // len(chosen))
-    panels = [
-        _sample.options(name=f"forecast sample {unit.id}").remote(run, dims, unit, each)
-        for unit in chosen
-    ]
-    fitting = _fit.options(name="forecast training", num_cpus=1, num_gpus=config.num_gpus)
-    return ray.get(fitting.remote(run, *panels))  # type: ignore[no-any-return]
-
-
 class PredictDemand:
     """Ray Data actor: a unit's panel in, its forecasts out."""
 
     def __init__(self, run: Run, version: str) -> None:
         self.run = run
-        self.device = "cuda" if run.config.forecast.num_gpus else "cpu"
-        self.model = loads(registry.load(run.config.models, NAME, version), self.device)
+        device = "cuda" if run.config.forecast.num_gpus else "cpu"
+        model = loads(registry.load(run.config.models, NAME, version), device)
+        self.predict = partial(forecaster, model, device)
+        card = registry.card(run.config.models, NAME, version)
+        self.weight = card.calibration.get(TOP_WEIGHT, [0.0])[0]
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         return map_rows("predict", self.step, rows)
@@ -89,33 +108,69 @@ class PredictDemand:
     def step(self, parcel: Parcel) -> Parcel:
         records.attempt(self.run, NAME, parcel.unit)
         series = panel_from_table(parcel.tables["panel"])
-        forecast = predict(self.model, series, self.device)
-        return replace(parcel, tables={**parcel.tables, "forecast": forecast_to_table(forecast)})
+        answer = partial(self.answer, parcel.tables["about"]["category"].to_pylist())
+        tables = {**parcel.tables, "forecast": forecast_to_table(answer(series))}
+        if len(series) <= self.run.config.forecast.explain_series:
+            tables["parts"] = parts_to_table(parts(answer, series))
+        return replace(parcel, tables=tables)
+
+    def answer(self, categories: list[str], series: Panel) -> QuantileForecast:
+        """The statistical forecast: of what is new, and corrected by what categories say."""
+        forecast = predict_all(self.predict, series)
+        return corrected(self.predict, series, forecast, categories, self.weight)
+
+
+def forecaster(model: Forecaster, device: str, series: Panel) -> QuantileForecast:
+    """The model's answer, with the totals of the panel's own periods."""
+    return predict(model, series, device, lengths_of(series))
+
+
+def lengths_of(series: Panel) -> tuple[int, ...]:
+    """Periods of the totals."""
+    return tuple(round(days / series.period_days) for days in TOTAL_HORIZONS_DAYS)
 
 
 def _read_series(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:
-    return map_rows("read", partial(_panel_of, run, ray.get(dims)), rows)
+    return map_rows("read", partial(_read, run, ray.get(dims)), rows)
 
 
-def _panel_of(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     records.unless_stopped(run)
     entry = lake.enter(run, parcel.unit, TABLES, dims)
-    tables = {"panel": panel_to_table(_panel(run, entry.tables | dims))}
+    series = panel_of(run, parcel.unit, entry.tables | dims)
+    series = joined(series, dims["items"], _launching(run, parcel.unit, dims["items"]))
+    changes = dims["forecast_overrides"].filter(pl.col("sku_id").is_in(list(series.sku_ids)))
+    tables = {
+        "panel": panel_to_table(series),
+        "overrides": changes.to_arrow(),
+        "about": about(series, dims["items"], run.config.forecast.lead_time_days).to_arrow(),
+    }
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 
 
-def _panel(run: Run, tables: Tables) -> Panel:
+def panel_of(run: Run, unit: Unit, tables: Tables) -> Panel:
+    """What the night knows of a unit's series, from its own and the company's checked tables."""
     config = run.config
-    return panel(
+    by_week = config.forecast.period == "week"
+    horizon = config.forecast.horizon_days
+    signals = with_holidays(
+        tables["signals"],
+        unit.site_id,
+        place_of(unit.site_id, config.forecast.holidays, config.forecast.holidays_of),
+        config.date - timedelta(days=config.forecast.context_days),
+        config.date + timedelta(days=horizon),
+    )
+    daily = panel(
         tables["sales"],
         tables["promotions"],
         tables["prices"],
-        tables["signals"],
+        signals,
         tables["items"],
         config.date,
-        config.forecast.horizon_days,
+        horizon_days(horizon) if by_week else horizon,
         config.forecast.context_days,
     )
+    return weekly(daily) if by_week else daily
 
 
 def _write_forecasts(run: Run, rows: pa.Table) -> pa.Table:
@@ -123,31 +178,63 @@ def _write_forecasts(run: Run, rows: pa.Table) -> pa.Table:
 
 
 def _publish(run: Run, parcel: Parcel) -> Parcel:
-    series = panel_from_table(parcel.tables["panel"])
-    forecast = forecast_from_table(parcel.tables["forecast"], series.horizon_days)
-    of_totals = totals(series, forecast, run.config.forecast.service_level)
-    outputs = {"forecasts": days(series, forecast), "forecast_totals": of_totals}
-    files = parcel.files + plan.publish(run, parcel.unit, outputs)
-    figures = {"series": float(len(series)), "units_30d": float(forecast.total_mean[:, 0].sum())}
+    config, unit, tables = run.config, parcel.unit, parcel.tables
+    series = panel_from_table(tables["panel"])
+    since = config.date - timedelta(days=config.forecast.horizon_days)
+    final, outputs = published(
+        series,
+        forecast_from_table(tables["forecast"], series.horizon),
+        parts_from_table(tables["parts"]) if "parts" in tables else None,
+        _frame(tables["about"]),
+        _frame(tables["overrides"]),
+        plan.read_nights(config.plan, FORECAST_OVERRIDDEN.name, since, config.date, unit.site_id),
+        unit.bucket,
+        config.forecast,
+    )
+    files = parcel.files + plan.publish(run, unit, outputs)
+    figures = {"series": float(len(series)), "units_30d": float(final.total_mean[:, 0].sum())}
     return records.finish(run, NAME, replace(parcel, files=files, figures=figures))
 
 
-@ray.remote(num_cpus=0.5)
-def _sample(run: Run, dims: Tables, unit: Unit, most: int) -> Panel | None:
-    """A bounded sample of a unit's series; None when the unit cannot be read."""
-    read = lake.peek(run, unit, TABLES, dims)
-    if read is None:
-        return None
-    series = _panel(run, read | dims)
-    return series.take(rows_of_sample(len(series), most, np.random.default_rng(run.config.seed)))
+def _frame(table: pa.Table) -> pl.DataFrame:
+    return cast(pl.DataFrame, pl.from_arrow(table))
 
 
-@ray.remote
-def _fit(run: Run, *panels: Panel | None) -> Card:
+def _launching(run: Run, unit: Unit, items: pl.DataFrame) -> list[str]:
+    """The unit's SKUs that are launched about now: the few that newcomers can be among."""
+    last = run.config.date + timedelta(days=run.config.forecast.horizon_days)
+    first = run.config.date - timedelta(days=LATE_DAYS)
+    now = items.filter(pl.col("launch").is_between(first, last))["sku_id"]
+    return [sku for sku in now if lake.in_bucket(sku, unit)]
+
+
+def level_units(run: Run, dims: Dims) -> list[Unit]:
+    """The company: one task adds up what the units of all DCs have summed."""
+    return [Unit(COMPANY)]
+
+
+def levels_upstream(run: Run, dims: Dims) -> dict[str, str]:
+    """The company's digest of tonight's sums, and of the model whose errors were measured."""
+    digests = plan.file_digests(run.config.plan, FORECAST_SUMS.name, run.config.date)
+    card = registry.champion(run.config.models, NAME)
+    return {COMPANY: f"{card.version if card else ''} {sorted(digests.items())}"}
+
+
+def run_levels(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+    """The company's parcel, once its levels are staged."""
+    yield from tasks.solve_each("levels", _publish_levels, run, dims, parcels)
+
+
+def _publish_levels(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config = run.config
-    device = "cuda" if config.forecast.num_gpus else "cpu"
-    usable = [series for series in panels if series is not None]
-    fitted = fit(usable, config.forecast, config.seed, device)
-    settings = asdict(config.forecast)
-    card = Card(NAME, str(config.date), config.seed, fitted.scores, settings)
-    return registry.save(config.models, card, dumps(fitted.model))
+    partial_sums = plan.read_plan(config.plan, FORECAST_SUMS.name, config.date)
+    if partial_sums is None:
+        return parcel
+    card = registry.champion(config.models, NAME)
+    found = levels(partial_sums, Correlations.of(card.calibration if card else {}))
+    files: tuple[StagedFile, ...] = ()
+    for (site_id,), rows in found.partition_by("dc_id", as_dict=True).items():
+        files += plan.publish(run, Unit(str(site_id)), {FORECAST_LEVELS.name: rows.drop("dc_id")})
+    whole = found.filter(level="company").filter(pl.col("days") == min(TOTAL_HORIZONS_DAYS))
+    figures = {name: float(whole[name].sum()) for name in ("mean", "q10", "q90", "series")}
+    return replace(parcel, files=parcel.files + files, figures=figures)

@@ -1,68 +1,87 @@
-"""What the model sees of a series at an origin: its past in a few numbers, and each day to come.
+"""What the model sees of series at an origin: their past in a few numbers, each period to come.
 
-Arrays in, arrays out. An origin is a column of the panel: days before it are past, it and later
-ones are to be forecast; nothing of `units` at or after the origin is read.
+Arrays in, arrays out. An origin is a column of the panel: periods before it are past, it and
+later ones are to be forecast. Nothing at or after it is read but covariates known ahead and signals
+within their lead. What a site's series share (calendar, signals) is made once for the site.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from logistics.forecast.inputs import FOREVER_DAYS, Array, Panel
+from logistics.forecast import groups, seasons, sites
+from logistics.forecast.groups import Group
+from logistics.forecast.panel import FOREVER, Array, Panel
+from logistics.forecast.response import responses
+from logistics.forecast.scope import Scope
 
-SPANS = (7, 14, 28, 56, 91, 182, 364)
-# A day in stock for less than this share tells too little of its demand to be judged by it.
+# A period in stock for less than this share tells too little of its demand to be judged by it.
 MIN_IN_STOCK = 0.8
-YEAR_DAYS = 364  # 52 weeks: the same weekday a year ago
-FORECAST_FADES_DAYS = 6.0
-MIN_SCALE = 0.02  # units a day, about two a quarter: the level of a series that hardly sells
-WEEKLY = 13  # where in `future` the weekday profile stands, after the calendar's columns
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What the training data could show. Beyond it features hold still: nothing is extrapolated.
-
-    signal_names: the order of their columns. reach_days: the furthest day ahead that was seen.
-    yearly: more than a year was seen, so that the day of the year and a year ago can mean anything.
-    """
-
-    signal_names: tuple[str, ...]
-    reach_days: int
-    yearly: bool
+SPANS = {1: (1, 3, 7, 14, 28, 56, 91, 182, 364), 7: (1, 2, 3, 4, 8, 13, 26, 52, 104)}
+KIN_SPANS = {1: (1, 7, 14, 28, 56), 7: (1, 2, 4, 8, 26)}
+WINDOW = {1: 28, 7: 13}  # latest periods that are seen one by one
+RECENT = {1: 28, 7: 8}
+LONG = {1: 182, 7: 52}
+# An older series is not young. Age beyond this would be a clock: where all series began together,
+# it lets the network learn each week's level and carry the last one on (20 % too high on juice).
+YOUNG_DAYS = 56.0
+MIN_SCALE = 0.02  # units a period: the level of a series that hardly sells
+WEEKLY = 0  # where in `step` the own weekday profile stands
+STEP_OF_COVARIATE = 7
+STEP_FIXED = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """scale (n,) in units a day; past (n, f); future (n, h, g); category and department (n,)."""
+    """scale (n,) in units a period; past (n, f); step (n, h, g); codes (n, c); left (n, h): share
+    of a month until the end of life; shared (sites, h, s), of which series i has row site[i]."""
 
     scale: Array
     past: Array
-    future: Array
-    category: NDArray[np.int64]
-    department: NDArray[np.int64]
+    step: Array
+    codes: NDArray[np.int64]
+    shared: Array
+    site: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The last periods before an origin: units (n, w), 0 where unknown, and how much each tells."""
+
+    units: Array
+    weight: Array
+    scale: Array
+    means: Array  # (n, spans)
 
 
 def features(panel: Panel, origin: int, scope: Scope) -> Features:
     """Features of every series at one origin."""
-    demand, weight = _demand(panel, origin)
-    means = np.stack([_mean(demand, weight, origin - span, origin) for span in SPANS], axis=1)
-    scale = _scale(means)
-    weekly = _weekday_profile(demand, weight, panel, origin)
+    history = _history(panel, origin)
+    kin = groups.groups_of(panel)
+    x = _covariates(panel, origin, scope)
+    b, y = _response(panel, history, x, kin, origin)
+    past = [
+        *_levels(panel, history, origin),
+        *_recent_covariates(panel, origin, scope),
+        _window(history, y, x, b, panel.period_days),
+        *_kin_trends(panel, history, kin),
+        b,
+        scope.standard_attributes(panel),
+    ]
     return Features(
-        scale,
-        _past(panel, demand, weight, means, scale, origin, scope),
-        _future(panel, demand, weight, weekly, origin, scope),
-        panel.category,
-        panel.department,
+        history.scale,
+        np.nan_to_num(np.concatenate(past, axis=1)).astype(np.float32),
+        _steps(panel, history, kin, x, b, origin, scope),
+        panel.codes,
+        sites.shared(panel, origin, scope),
+        panel.site,
     )
 
 
 def demand_ahead(panel: Panel, origin: int) -> Array:
-    """Demand of the days from the origin (n, h); NaN where it was not seen or was censored."""
-    n, h = len(panel), panel.horizon_days
+    """Demand of the periods from the origin (n, h); NaN where it was not seen or was censored."""
+    n, h = len(panel), panel.horizon
     units = panel.units[:, origin : origin + h]
     in_stock = panel.in_stock[:, origin : origin + h]
     out = np.full((n, h), np.nan, np.float32)
@@ -72,215 +91,173 @@ def demand_ahead(panel: Panel, origin: int) -> Array:
     return out
 
 
-def _demand(panel: Panel, origin: int) -> tuple[Array, Array]:
-    """Units before the origin (0 where unknown), and how much each day tells of demand (n, origin).
-
-    A day in stock for half its hours showed about half of its demand: sums of units are divided by
-    sums of the hours in stock, so a stock-out neither lowers the level nor counts as a quiet day.
+def _history(panel: Panel, origin: int) -> History:
+    """A period in stock for half its hours showed about half of its demand: sums of units are
+    divided by sums of hours in stock, so a stock-out neither lowers the level nor counts as quiet.
     """
-    units = panel.units[:, :origin]
-    known = ~np.isnan(units)
-    return np.nan_to_num(units), np.where(known, panel.in_stock[:, :origin], 0.0).astype(np.float32)
-
-
-def _mean(demand: Array, weight: Array, start: int, stop: int) -> Array:
-    """Weighted mean over [start, stop), NaN where nothing is known (n,)."""
-    span = slice(max(start, 0), max(stop, 0))
-    total, hours = demand[:, span].sum(axis=1), weight[:, span].sum(axis=1)
-    return np.where(hours > 0, total / np.maximum(hours, 1e-6), np.nan).astype(np.float32)
+    spans = SPANS[panel.period_days]
+    first = max(origin - spans[-1], 0)
+    units = panel.units[:, first:origin]
+    unknown = np.isnan(units)
+    weight = np.where(unknown, np.float32(0), panel.in_stock[:, first:origin])
+    units = np.where(unknown, np.float32(0), units)
+    means = np.empty((len(panel), len(spans)), np.float32)
+    sums = hours = np.zeros(len(panel), np.float32)
+    stop = units.shape[1]
+    for i, span in enumerate(spans):
+        start = max(units.shape[1] - span, 0)
+        sums = sums + units[:, start:stop].sum(axis=1)
+        hours = hours + weight[:, start:stop].sum(axis=1)
+        means[:, i] = np.where(hours > 0.5, sums / np.maximum(hours, 1e-6), np.nan)
+        stop = start
+    return History(units, weight, _scale(means), means)
 
 
 def _scale(means: Array) -> Array:
-    """The level of a series: its last four weeks and its last quarter together, never 0.
-
-    Out of stock all that time, it is the last level that was seen.
-    """
-    month, quarter, half, year = means[:, [2, 4, 5, 6]].T
+    """The level of a series: its last months together, never 0; out of stock, the last one seen."""
+    month, quarter = means[:, 4], means[:, 6]
     level = np.where(np.isnan(month), quarter, (month + quarter) / 2)
-    for longer in (half, year):
+    for longer in means[:, 7:].T:
         level = np.where(np.isnan(level), longer, level)
     return np.asarray(np.maximum(np.nan_to_num(level), MIN_SCALE), np.float32)
 
 
-def _past(
-    panel: Panel,
-    demand: Array,
-    weight: Array,
-    means: Array,
-    scale: Array,
-    origin: int,
-    scope: Scope,
-) -> Array:
-    recent = slice(max(origin - 28, 0), origin)
-    quarter = slice(max(origin - 91, 0), origin)
-    ratio = demand[:, quarter] / scale[:, None]
-    known = weight[:, quarter] >= MIN_IN_STOCK
-    num_known = np.maximum(known.sum(axis=1), 1)
-    centre = (ratio * known).sum(axis=1) / num_known
-    variance = ((ratio - centre[:, None]) ** 2 * known).sum(axis=1) / num_known
-    last_year = _mean(demand, weight, origin - YEAR_DAYS - 28, origin - YEAR_DAYS)
-    if not scope.yearly:
-        last_year = np.full_like(last_year, np.nan)
-    shift = panel.num_days - origin  # days between this origin and the run date
-    columns = [
-        *(_ratio(means[:, i], scale) for i in range(len(SPANS))),
-        _ratio(last_year, scale),
-        *(np.isnan(column).astype(np.float32) for column in (means[:, 6], last_year)),
-        np.log(scale),
-        np.log1p(np.sqrt(variance)),
-        _quiet_share(demand[:, recent], weight[:, recent]),
-        _quiet_share(demand[:, quarter], weight[:, quarter]),
-        np.log1p(ratio.max(axis=1, initial=0)),
-        weight[:, recent].mean(axis=1),
-        panel.discount[:, recent].mean(axis=1),
-        panel.discount[:, max(origin - 14, 0) : origin].mean(axis=1),
-        np.log1p(np.maximum(panel.age_days - shift, 0)) / 6,
-        _left(panel, origin, 0),
-    ]
-    return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _quiet_share(demand: Array, weight: Array) -> Array:
-    """Share of days without a sale among those that could have had one (n,)."""
-    known = weight >= MIN_IN_STOCK
-    return np.asarray(((demand == 0) & known).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
-
-
-def _future(
-    panel: Panel, demand: Array, weight: Array, weekly: Array, origin: int, scope: Scope
-) -> Array:
-    n, h = len(panel), panel.horizon_days
-    days = np.arange(origin, origin + h)
-    weekday = _weekday(panel, days)
-    ahead = np.minimum(days - origin, scope.reach_days - 1)
-    angle = _year_angle(panel, days)
-    calendar = np.stack(
-        [
-            ahead / 90.0,
-            np.log1p(ahead) / 4.5,
-            *(scope.yearly * f(k * angle) for k in (1, 2) for f in (np.sin, np.cos)),
-            *(weekday == d for d in range(7)),
-        ],
-        axis=1,
+def _levels(panel: Panel, history: History, origin: int) -> list[Array]:
+    scale = history.scale[:, None]
+    ratio = np.log1p(
+        np.clip(np.where(np.isnan(history.means), scale, history.means) / scale, 0, 20)
     )
-    own = [
-        weekly[:, weekday],
-        *(scope.yearly * known for known in _year_ago(demand, weight, origin, h)),
-        *_commerce(panel, origin, days),
-        np.stack([_left(panel, origin, k) for k in range(h)], axis=1),
+    recent = slice(-RECENT[panel.period_days], None)
+    quarter = slice(-SPANS[panel.period_days][6], None)
+    seen = history.weight >= MIN_IN_STOCK
+    units = history.units[:, quarter]
+    known = seen[:, quarter]
+    num = np.maximum(known.sum(axis=1), 1)
+    relative = units / scale * known
+    mean = relative.sum(axis=1) / num
+    square = np.einsum("nt,nt->n", relative, relative) / num
+    sold = history.units[:, quarter] > 0
+    since = np.where(sold.any(axis=1), sold[:, ::-1].argmax(axis=1), sold.shape[1])
+    quiet = [1 - (history.units[:, s] > 0).sum(axis=1) / np.maximum(seen[:, s].sum(axis=1), 1)
+             for s in (recent, quarter)]  # fmt: skip
+    age = np.maximum(panel.age - (panel.num_periods - origin), 0)
+    columns = [
+        np.log(history.scale),
+        np.log1p(np.sqrt(np.maximum(square - mean**2, 0))),
+        *quiet,
+        np.log1p(since),
+        np.log1p(relative.max(axis=1, initial=0)),
+        history.weight[:, recent].mean(axis=1),
+        np.log1p(np.minimum(age * panel.period_days, YOUNG_DAYS)) / np.log1p(YOUNG_DAYS),
     ]
-    blocks = [
-        np.broadcast_to(calendar[None], (n, h, calendar.shape[1])),
-        np.stack(own, axis=2),
-        _signals(panel, origin, days, scope.signal_names),
-    ]
-    return np.concatenate(blocks, axis=2).astype(np.float32)
+    return [ratio, np.stack(columns, axis=1).astype(np.float32)]
 
 
-def _ratio(value: Array, scale: Array) -> Array:
-    """log(1 + value / scale), at the neutral log 2 where the value is unknown."""
-    return np.log1p(np.clip(np.where(np.isnan(value), scale, value) / scale, 0, 20))
+def _covariates(panel: Panel, origin: int, scope: Scope) -> Array:
+    """Covariates known ahead, in spreads, around the origin: (n, LONG + h, k); 0 where unknown.
+
+    Where a series' covariate is not known ahead it stays as it last was on average: no effect.
+    """
+    past = min(LONG[panel.period_days], origin)
+    picked = [panel.covariate_names.index(name) for name in scope.ahead_names]
+    x = panel.covariates[:, origin - past : origin + panel.horizon, picked] / scope.ahead_spread
+    ahead = panel.known_ahead[:, picked]
+    if not ahead.all():
+        x[:, past:] = np.where(ahead[:, None], x[:, past:], np.nan)
+    unknown = np.isnan(x)
+    if unknown.any():
+        seen = ~unknown[:, :past]
+        usual = np.where(seen, x[:, :past], 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+        x = np.where(unknown, usual[:, None], x)
+    return np.asarray(x, np.float32)
 
 
-def _weekday_profile(demand: Array, weight: Array, panel: Panel, origin: int) -> Array:
-    """Each weekday's level over the last 26 weeks against all days, shrunk to 1 (n, 7), as log."""
-    start = max(origin - 182, 0)
-    weekday = _weekday(panel, np.arange(start, origin))
-    total = demand[:, start:].sum(axis=1) / np.maximum(weight[:, start:].sum(axis=1), 1e-6)
-    profile = np.empty((len(panel), 7), np.float32)
-    for d in range(7):
-        on = np.flatnonzero(weekday == d) + start
-        # As if two weeks of ordinary days had been seen too.
-        prior = 2.0
-        sums, hours = demand[:, on].sum(axis=1), weight[:, on].sum(axis=1)
-        profile[:, d] = (sums + prior * total) / (hours + prior) / np.maximum(total, 1e-6)
-    return np.log(np.clip(profile, 0.05, 20))
+def _response(
+    panel: Panel, history: History, x: Array, kin: list[Group], origin: int
+) -> tuple[Array, Array]:
+    """How units answer to covariates (n, k); the log of past units in levels (n, past)."""
+    past = x.shape[1] - panel.horizon
+    y = np.log1p(history.units[:, history.units.shape[1] - past :] / history.scale[:, None])
+    weight = history.weight[:, history.weight.shape[1] - past :]
+    usual = x[:, :past].mean(axis=1, keepdims=True) if past else 0.0
+    return responses(y, x[:, :past] - usual, weight, kin[2]), y
 
 
-def _year_ago(demand: Array, weight: Array, origin: int, h: int) -> tuple[Array, Array, Array]:
-    """A year before each day to come: its week and month against the level then; if known."""
-    n = demand.shape[0]
-    base = origin - YEAR_DAYS
-    then = _mean(demand, weight, base - 28, base)
-    sums = np.pad(np.cumsum(demand, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
-    hours = np.pad(np.cumsum(weight, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
-    level = np.maximum(np.nan_to_num(then), 0.02)[:, None]
-    out = []
-    for half in (3, 14):
-        a = np.clip(np.arange(base, base + h) - half, 0, origin)
-        b = np.clip(np.arange(base, base + h) + half + 1, 0, origin)
-        known = hours[:, b] - hours[:, a]
-        # Shrunk to the level of then by a week of ordinary days.
-        mean = (sums[:, b] - sums[:, a] + 7 * level) / (known + 7)
-        out.append(np.log(np.clip(mean / level, 0.1, 10)).astype(np.float32))
-    there = ~np.isnan(then) if base >= 28 else np.zeros(n, bool)
-    flag = np.broadcast_to(there[:, None], (n, h)).astype(np.float32)
-    return out[0] * flag, out[1] * flag, flag
-
-
-def _commerce(panel: Panel, origin: int, days: NDArray[np.int64]) -> list[Array]:
-    """The day's discount, also against its recent mean; of the days before; the price's change."""
-    recent = slice(max(origin - 28, 0), origin)
-    usual = panel.discount[:, recent].mean(axis=1, keepdims=True)
-    price = panel.log_price[:, recent].mean(axis=1, keepdims=True)
-    sums = np.pad(np.cumsum(panel.discount, axis=1), ((0, 0), (1, 0)))
-    before = [(sums[:, days] - sums[:, np.maximum(days - k, 0)]) / k for k in (5, 12)]
-    today = panel.discount[:, days]
-    last = panel.log_price[:, [origin - 1]]
-    ahead = np.where(panel.listed[:, None], panel.log_price[:, days], last)
-    return [
-        today,
-        today - usual,
-        *(b * (today == 0) for b in before),
-        np.clip(ahead - price, -1, 1),
-    ]
-
-
-def _signals(
-    panel: Panel, origin: int, days: NDArray[np.int64], signal_names: tuple[str, ...]
-) -> Array:
-    """Each signal on the day and around it, as (value - recent) / spread, and if it is known."""
-    n, h = len(panel), days.size
-    out = np.zeros((n, h, 5 * len(signal_names)), np.float32)
-    if n == 0:
-        return out
-    position = {name: i for i, name in enumerate(panel.signal_names)}
-    last = panel.signals.shape[1] - 1
-    for i, name in enumerate(signal_names):
-        if name not in position:
-            continue
-        # A unit is one DC: its series share signals. Of an earlier day no more is taken as known
-        # ahead than is tonight, so that training and the back-test see what the night will.
-        series = panel.signals[0, :, position[name]].copy()
-        series[origin + panel.lead_days[position[name]] :] = np.nan
-        past = series[max(origin - 364, 0) : origin]
-        if np.isnan(past).all():
-            continue
-        recent = series[max(origin - 28, 0) : origin]
-        centre = np.nanmean(recent) if not np.isnan(recent).all() else np.nanmean(past)
-        spread = max(float(np.nanstd(past)), 1e-3)
-        # Holidays are certain. Weather is forecast, and forecasts fade; training sees the weather
-        # that came, so both are faded alike: a forecast is not to be trusted like a measurement.
-        certain = np.isin(past[~np.isnan(past)], (0, 1)).all()
-        trust = 1.0 if certain else np.exp(-(days - origin) / FORECAST_FADES_DAYS)
-        for j, offset in enumerate((0, -1, 1, 2)):
-            value = trust * (series[np.clip(days + offset, 0, last)] - centre) / spread
-            out[:, :, 5 * i + j] = np.clip(np.nan_to_num(value), -6, 6)
-        out[:, :, 5 * i + 4] = ~np.isnan(series[days])
+def _window(history: History, y: Array, x: Array, b: Array, period_days: int) -> Array:
+    """The latest periods without what the covariates explain of them (n, w), 0 where unknown."""
+    width = WINDOW[period_days]
+    past = y.shape[1]
+    usual = x[:, max(past - RECENT[period_days], 0) : past].mean(axis=1, keepdims=True)
+    start = max(past - width, 0)
+    explained = np.einsum("ntk,nk->nt", x[:, start:past] - usual, b)
+    seen = history.weight[:, history.weight.shape[1] - (past - start) :] > 0
+    out = np.zeros((len(y), width), np.float32)
+    if past:
+        out[:, width - (past - start) :] = (y[:, start:] - explained) * seen
     return out
 
 
-def _left(panel: Panel, origin: int, step: int) -> Array:
-    """Share of a month left until the end of life on a day to come, 1 when it is far off (n,)."""
-    left = panel.days_left + (panel.num_days - origin) - step
-    share = np.where(panel.days_left >= FOREVER_DAYS, 1.0, np.clip(left / 30, 0, 1))
-    return share.astype(np.float32)
+def _recent_covariates(panel: Panel, origin: int, scope: Scope) -> list[Array]:
+    """All covariates' means over three spans, those not known ahead too (n, 3 k)."""
+    picked = [panel.covariate_names.index(name) for name in scope.covariate_names]
+    if not picked:
+        return []
+    spans = (SPANS[panel.period_days][0], SPANS[panel.period_days][2], RECENT[panel.period_days])
+    first = max(origin - RECENT[panel.period_days], 0)
+    x = (panel.covariates[:, first:origin, picked] - scope.centre) / scope.spread
+    seen = ~np.isnan(x)
+    x = np.where(seen, x, 0)
+    means = [
+        x[:, -span:].sum(axis=1) / np.maximum(seen[:, -span:].sum(axis=1), 1) for span in spans
+    ]
+    return [np.clip(mean, -6, 6) for mean in means]
 
 
-def _weekday(panel: Panel, days: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.asarray((panel.run_date.weekday() + days - panel.num_days) % 7)
+def _kin_trends(panel: Panel, history: History, kin: list[Group]) -> list[Array]:
+    spans = KIN_SPANS[panel.period_days]
+    units, weight = history.units[:, -spans[-1] :], history.weight[:, -spans[-1] :]
+    return [
+        groups.trends(group.sums(units), group.sums(weight), spans)[group.of] for group in kin[1:]
+    ]
 
 
-def _year_angle(panel: Panel, days: NDArray[np.int64]) -> NDArray[np.float64]:
-    dates = [panel.run_date + timedelta(days=int(day) - panel.num_days) for day in days]
-    return np.array([2 * np.pi * day.timetuple().tm_yday / 365.25 for day in dates])
+def _steps(
+    panel: Panel, history: History, kin: list[Group], x: Array, b: Array, origin: int, scope: Scope
+) -> Array:
+    n, h, k = len(panel), panel.horizon, x.shape[2]
+    past = x.shape[1] - h
+    out = np.zeros((n, h, STEP_FIXED + STEP_OF_COVARIATE * k), np.float32)
+    if panel.period_days == 1:
+        for i, profile in enumerate(seasons.weekday_profiles(history.units, history.weight, kin)):
+            out[:, :, i] = np.take(profile, np.arange(h) % 7, axis=1)
+    out[:, :, 3] = left(panel, origin)
+    if scope.yearly:
+        out[:, :, 4:7] = seasons.year_ago(panel, origin)
+    if not k:
+        return out
+    recent = x[:, max(past - RECENT[panel.period_days], 0) : past].mean(axis=1, keepdims=True)
+    usual = x[:, :past].mean(axis=1, keepdims=True)
+    change, ahead = x[:, past:] - recent, x[:, past:]
+    out[:, :, 7] = np.einsum("nhk,nk->nh", change, b)
+    others, least = sites.others(ahead - usual, panel.site, history.scale)
+    before = np.cumsum(x[:, max(past - 4, 0) :] - recent, axis=1)
+    before = np.pad(before, ((0, 0), (max(5 - past, 1), 0), (0, 0)))
+    blocks = (
+        ahead - scope.ahead_centre,
+        change,
+        ahead - usual,
+        before[:, 4 : 4 + h] - before[:, 3 : 3 + h],
+        (before[:, 4 : 4 + h] - before[:, :h]) / 4,
+        others,
+        least,
+    )
+    for i, block in enumerate(blocks):
+        np.clip(block, -8, 8, out=out[:, :, STEP_FIXED + i * k : STEP_FIXED + (i + 1) * k])
+    return out
+
+
+def left(panel: Panel, origin: int) -> Array:
+    """Share of a month left until the end of life in each period to come, 1 far from it (n, h)."""
+    ahead = panel.left[:, None] + (panel.num_periods - origin) - np.arange(panel.horizon)
+    share = np.clip(ahead * panel.period_days / 30, 0, 1)
+    return np.where(panel.left[:, None] >= FOREVER, 1, share).astype(np.float32)

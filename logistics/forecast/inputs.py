@@ -4,79 +4,23 @@ Knows tables and arrays; knows nothing of models, Ray or storage. Nothing dated 
 date is used except what is known ahead: promotions, list prices and signals.
 """
 
-import json
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-FOREVER_DAYS = 9999
-NUM_CODES = 64  # names of categories and departments are hashed into so many codes; 0: unknown
+from logistics.codes import encode
+from logistics.forecast.panel import FOREVER, NUM_CODES, Array, Panel
 
+COVARIATES = ("discount", "log_price")
+CODES = ("category", "department")
 
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """n series over t past and h future days; the first future day is run_date.
-
-    units (n, t): NaN before a series' first sale. in_stock (n, t): share of opening hours.
-    discount (n, t + h): 0 without a promotion. log_price (n, t + h): 0 where none is known.
-    listed (n,): log_price is a list price, known ahead; else what was paid, known only afterwards.
-    signals (n, t + h, s): NaN where no value is known, named by signal_names.
-    lead_days (s,): how far beyond the run date each is known; 0: only afterwards, as it happens.
-    days_left (n,): until end of life, FOREVER_DAYS without one. age_days (n,): since launch.
-    """
-
-    run_date: date
-    horizon_days: int
-    sku_ids: tuple[str, ...]
-    units: Array
-    in_stock: Array
-    discount: Array
-    log_price: Array
-    signals: Array
-    signal_names: tuple[str, ...]
-    lead_days: tuple[int, ...]
-    listed: NDArray[np.bool_]
-    category: NDArray[np.int64]
-    department: NDArray[np.int64]
-    age_days: Array
-    days_left: Array
-
-    def __len__(self) -> int:
-        return len(self.sku_ids)
-
-    @property
-    def num_days(self) -> int:
-        return int(self.units.shape[1])
-
-    def take(self, rows: NDArray[np.int64]) -> "Panel":
-        """The panel of some series."""
-        arrays = {name: getattr(self, name)[rows] for name in (*_GRIDS, "signals", *_COLUMNS)}
-        return replace(self, sku_ids=tuple(self.sku_ids[i] for i in rows), **arrays)
-
-    def rewind(self, days: int) -> "Panel":
-        """The panel as it was `days` ago, but for promotions, list prices and signals as they came.
-
-        What was not known ahead then is still in it; features do not look at it (see `listed` and
-        `lead_days`).
-        """
-        t, h = self.num_days - days, self.horizon_days
-        return replace(
-            self,
-            run_date=self.run_date - timedelta(days=days),
-            units=self.units[:, :t],
-            in_stock=self.in_stock[:, :t],
-            discount=self.discount[:, : t + h],
-            log_price=self.log_price[:, : t + h],
-            signals=self.signals[:, : t + h],
-            age_days=self.age_days - days,
-            days_left=np.minimum(self.days_left + days, FOREVER_DAYS),
-        )
+Ints: TypeAlias = NDArray[np.int64]
+Rows: TypeAlias = slice | Ints  # of the sales, those of the days the grids have
 
 
 def panel(
@@ -94,199 +38,191 @@ def panel(
     A series is a SKU with a sales row before run_date; a day without a row after its first one had
     no sale. The history is as long as the longest series, context_days at most.
     """
-    past = sales.filter(pl.col("date") < run_date).sort("sku_id", "date")
-    oldest = past["date"].min()
-    t = min((run_date - oldest).days, context_days) if isinstance(oldest, date) else 1
-    first = run_date - timedelta(days=t)
-    skus = past["sku_id"].unique().sort()
-    code = {sku: i for i, sku in enumerate(skus)}
-    launched = past.group_by("sku_id").agg(pl.col("date").min()).sort("sku_id")["date"]
-    age = np.array([(run_date - day).days for day in launched], np.float32)
-    seen = past.filter(pl.col("date") >= first)
-    units, in_stock = _sales_grids(seen, code, age, first, t)
-    here = pl.col("dc_id").is_null() | pl.col("dc_id").is_in(past["dc_id"].unique().to_list())
-    listed = prices.filter(here, pl.col("sku_id").is_in(skus.to_list()))
-    promoted = promotions.filter(here, pl.col("sku_id").is_in(skus.to_list()))
-    of = items.join(skus.to_frame(), on="sku_id").sort("sku_id")
-    total = t + horizon_days
-    names = tuple(signals["name"].unique().sort())
-    values = _signal_grid(signals, names, first, total)
+    past = _before(sales, run_date)
+    names, series = encode(past["sku_id"])
+    days = _days(past["date"], run_date)  # from the run date, so below 0
+    t = int(min(-days.min(initial=-1), context_days))
+    age = _age(series, days, len(names))
+    grid = _Grid(names, run_date - timedelta(days=t), t, t + horizon_days)
+    seen = slice(None) if -days.min(initial=-1) <= t else np.flatnonzero(days >= -t)
+    cells = series[seen] * t + (days[seen] + t)
+    sites = tuple(past.head(1)["dc_id"])
+    here = pl.col("dc_id").is_null() | pl.col("dc_id").is_in(sites)
+    listed = prices.filter(here, pl.col("sku_id").is_in(names.implode()))
+    promoted = promotions.filter(here, pl.col("sku_id").is_in(names.implode()))
+    covariates = np.empty((len(names), grid.total, len(COVARIATES)), np.float32)
+    covariates[..., 0] = _discounts(promoted, grid)
+    covariates[..., 1] = _log_prices(listed, past["price"], seen, cells, grid)
+    of = names.to_frame("sku_id").join(items, on="sku_id", how="left", maintain_order="left")
+    signal_names = tuple(signals["name"].unique().sort())
+    values = _signal_grid(signals, signal_names, grid)
+    known = names.is_in(listed["sku_id"].unique().implode()).to_numpy()
     return Panel(
         run_date=run_date,
-        horizon_days=horizon_days,
-        sku_ids=tuple(skus),
-        units=units,
-        in_stock=in_stock,
-        discount=_promotion_grid(promoted, code, first, total),
-        log_price=_price_grid(listed, seen, code, first, total),
-        signals=np.broadcast_to(values, (len(code), *values.shape)),
-        signal_names=names,
-        lead_days=_lead_days(values, t),
-        listed=skus.is_in(listed["sku_id"].implode()).to_numpy(),
-        category=_codes(of, "category", code),
-        department=_codes(of, "department", code),
-        age_days=age,
-        days_left=_days_left(of, code, run_date),
+        period_days=1,
+        horizon=horizon_days,
+        site_ids=sites or ("",),
+        sku_ids=tuple(names),
+        site=np.zeros(len(names), np.int64),
+        units=_units(past["units"], seen, cells, age, grid),
+        in_stock=_in_stock(past["in_stock"], seen, cells, grid),
+        covariates=covariates,
+        covariate_names=COVARIATES,
+        # A list price is known ahead; what was paid is known only afterwards.
+        known_ahead=np.stack([np.ones(len(names), bool), known], axis=1),
+        signals=values[None],
+        signal_names=signal_names,
+        lead=_lead(values, t),
+        codes=np.stack([_codes(of[name]) for name in CODES], axis=1),
+        code_names=CODES,
+        attributes=np.zeros((len(names), 0), np.float32),
+        attribute_names=(),
+        age=age,
+        left=_left(of["end_of_life"], run_date),
     )
 
 
-def _sales_grids(
-    seen: pl.DataFrame, code: dict[str, int], age: Array, first: date, t: int
-) -> tuple[Array, Array]:
-    rows, days = _places(seen, code, first)
-    units = np.zeros((len(code), t), np.float32)
-    in_stock = np.ones((len(code), t), np.float32)
-    units[rows, days] = seen["units"].to_numpy()
-    in_stock[rows, days] = seen["in_stock"].fill_null(1.0).to_numpy()
-    units[np.arange(t)[None, :] < (t - age)[:, None]] = np.nan
-    return units, in_stock
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Where dated rows of series go: names (n,) in order; t days from first on, then the future."""
+
+    names: pl.Series
+    first: date
+    t: int
+    total: int
+
+    def places(self, rows: pl.DataFrame) -> tuple[Ints, Ints]:
+        """Series and day of rows with sku_id (one of the names) and date."""
+        series = rows["sku_id"].cast(pl.Enum(self.names)).to_physical().to_numpy()
+        return series.astype(np.int64), _days(rows["date"], self.first)
 
 
-def _places(
-    rows: pl.DataFrame, code: dict[str, int], first: date
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where dated rows of SKUs go in a grid: their series and their day."""
-    series = rows["sku_id"].replace_strict(code, return_dtype=pl.Int64).to_numpy()
-    return series.astype(np.int64), (rows["date"] - first).dt.total_days().to_numpy().astype(
-        np.int64
+def _before(sales: pl.DataFrame, run_date: date) -> pl.DataFrame:
+    """The sales of days before; on most nights that is all of them."""
+    last = sales["date"].max()
+    known = not isinstance(last, date) or last < run_date
+    return sales if known else sales.filter(pl.col("date") < run_date)
+
+
+def _days(dates: pl.Series, first: date) -> Ints:
+    """Days since the first one, as whole numbers (n,)."""
+    since = first.toordinal() - date(1970, 1, 1).toordinal()
+    return np.asarray(np.subtract(dates.to_physical().to_numpy(), since, dtype=np.int64))
+
+
+def _age(series: Ints, days: Ints, n: int) -> Array:
+    """Days from the first sale on (n,)."""
+    first = np.zeros(n, np.int64)
+    np.minimum.at(first, series, days)
+    return (-first).astype(np.float32)
+
+
+def _units(sold: pl.Series, seen: Rows, cells: Ints, age: Array, grid: _Grid) -> Array:
+    units = np.zeros((len(age), grid.t), np.float32)
+    units.ravel()[cells] = sold.to_numpy()[seen]
+    young = np.flatnonzero(age < grid.t)
+    units[young] = np.where(
+        np.arange(grid.t) < (grid.t - age[young])[:, None], np.nan, units[young]
     )
+    return units
 
 
-def _promotion_grid(
-    promotions: pl.DataFrame, code: dict[str, int], first: date, total: int
-) -> Array:
-    """The deepest discount of each day."""
-    last = first + timedelta(days=total - 1)
-    days = promotions.select(
-        "sku_id",
-        "discount",
-        date=pl.date_ranges(
-            pl.col("start").clip(lower_bound=first), pl.col("end").clip(upper_bound=last)
-        ),
-    ).explode("date", empty_as_null=False, keep_nulls=False)
-    grid = np.zeros((len(code), total), np.float32)
-    np.maximum.at(grid, _places(days, code, first), days["discount"].to_numpy().astype(np.float32))
-    return grid
+def _in_stock(share: pl.Series, seen: Rows, cells: Ints, grid: _Grid) -> Array:
+    in_stock = np.ones((len(grid.names), grid.t), np.float32)
+    if share.null_count() < len(share):
+        in_stock.ravel()[cells] = share.fill_null(1.0).to_numpy()[seen]
+    return in_stock
 
 
-def _price_grid(
-    listed: pl.DataFrame, seen: pl.DataFrame, code: dict[str, int], first: date, total: int
+def _discounts(promotions: pl.DataFrame, grid: _Grid) -> Array:
+    """The deepest discount of each day (n, t + h)."""
+    promotions = promotions.sort("discount")  # of two on one cell the later one stays
+    series, start = grid.places(promotions.select("sku_id", date="start"))
+    end = np.minimum(_days(promotions["end"], grid.first), grid.total - 1)
+    start = np.maximum(start, 0)
+    lengths = np.maximum(end - start + 1, 0)
+    begins = np.cumsum(lengths) - lengths
+    cells = np.repeat(series * grid.total + start - begins, lengths) + np.arange(lengths.sum())
+    found = np.zeros(len(grid.names) * grid.total, np.float32)
+    found[cells] = np.repeat(promotions["discount"].to_numpy().astype(np.float32), lengths)
+    return found.reshape(-1, grid.total)
+
+
+def _log_prices(
+    listed: pl.DataFrame, paid: pl.Series, seen: Rows, cells: Ints, grid: _Grid
 ) -> Array:
     """Log list price where the prices table knows the SKU, else the log of the price last paid.
 
     Prices are carried on until the next one. A DC's own list price overrides the general one.
     """
-    paid = seen.filter(pl.col("price").is_not_null())
-    grid = np.full((len(code), total), np.nan, np.float32)
-    grid[_places(paid, code, first)] = np.log(paid["price"].to_numpy())
-    grid[[code[sku] for sku in listed["sku_id"].unique()]] = np.nan
-    for own in (False, True):
-        rows = listed.filter(pl.col("dc_id").is_not_null() == own).sort("sku_id", "start")
-        # Of the prices that began before the first day only the last still holds.
-        rows = rows.with_columns(date=pl.col("start").clip(lower_bound=first)).unique(
-            ["sku_id", "date"], keep="last", maintain_order=True
-        )
-        rows = rows.filter(pl.col("date") < first + timedelta(days=total))
-        series, days = _places(rows, code, first)
-        held = np.full_like(grid, np.nan)
-        held[series, days] = np.log(rows["price"].to_numpy())
-        last = _last_known(held)
-        grid = np.where(last < 0, grid, np.take_along_axis(held, np.maximum(last, 0), axis=1))
-    return _fill_forward(grid)
+    n, total = len(grid.names), grid.total
+    general, of_general = _held(listed.filter(pl.col("dc_id").is_null()), grid)
+    own, of_own = _held(listed.filter(pl.col("dc_id").is_not_null()), grid)
+    known = np.isin(np.arange(n), [*of_general, *of_own])
+    grids = np.full((n, total), np.nan, np.float32)
+    grids[of_general] = general
+    grids[of_own] = np.where(np.isnan(own), grids[of_own], own)
+    unlisted = np.flatnonzero(~known)
+    if len(unlisted) and paid.null_count() < len(paid):
+        log_paid = np.full((n, grid.t), np.nan, np.float32)
+        log_paid.ravel()[cells] = paid.log().to_numpy()[seen]
+        grids[unlisted, : grid.t] = log_paid[unlisted]
+    gaps = np.flatnonzero(np.isnan(grids[:, 0]) | np.isnan(grids[:, -1]) | ~known)
+    grids[gaps] = _fill_forward(grids[gaps])
+    return grids
 
 
-def _last_known(grid: Array) -> NDArray[np.int64]:
-    """Column of the latest known value at or before each, -1 where there is none."""
-    columns = np.where(np.isnan(grid), -1, np.arange(grid.shape[1]))
-    return np.asarray(np.maximum.accumulate(columns, axis=1))
+def _held(listed: pl.DataFrame, grid: _Grid) -> tuple[Array, Ints]:
+    """Log prices from their starts on (k, t + h), NaN before, and the series they are of (k,)."""
+    # Of the prices that began before the first day only the last still holds.
+    rows = listed.sort("sku_id", "start").with_columns(
+        date=pl.col("start").clip(lower_bound=grid.first)
+    )
+    rows = rows.unique(["sku_id", "date"], keep="last", maintain_order=True)
+    rows = rows.filter(pl.col("date") < grid.first + timedelta(days=grid.total))
+    series, days = grid.places(rows)
+    which, first, row = np.unique(series, return_index=True, return_inverse=True)
+    # Each price holds for a stretch of cells; another one leads up to the first price of a series.
+    prices = np.insert(np.log(rows["price"].to_numpy()).astype(np.float32), first, np.nan)
+    begins = np.insert(row * grid.total + days, first, np.arange(len(which)) * grid.total)
+    lengths = np.diff(begins, append=len(which) * grid.total)
+    return np.repeat(prices, lengths).reshape(-1, grid.total), which
 
 
 def _fill_forward(grid: Array) -> Array:
-    """Unknown values take the last known one, before the first one the first, and 0 without any."""
-    last, first = _last_known(grid), (~np.isnan(grid)).argmax(axis=1)
+    """Unknown values take the last known one, before the first one the first."""
+    columns = np.where(np.isnan(grid), -1, np.arange(grid.shape[1]))
+    last = np.maximum.accumulate(columns, axis=1)
+    first = (~np.isnan(grid)).argmax(axis=1)
     source = np.where(last < 0, first[:, None], last)
-    return np.nan_to_num(np.take_along_axis(grid, source, axis=1)).astype(np.float32)
+    return np.asarray(np.take_along_axis(grid, source, axis=1), np.float32)
 
 
-def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], first: date, total: int) -> Array:
-    grid = np.full((total, len(names)), np.nan, np.float32)
-    column = {name: i for i, name in enumerate(names)}
-    here = signals.filter(pl.col("date").is_between(first, first + timedelta(days=total - 1)))
-    days = (here["date"] - first).dt.total_days().to_numpy().astype(np.int64)
-    which = np.array([column[name] for name in here["name"]], np.int64)
-    grid[days, which] = here["value"].to_numpy()
-    return grid
+def _signal_grid(signals: pl.DataFrame, names: tuple[str, ...], grid: _Grid) -> Array:
+    values = np.full((grid.total, len(names)), np.nan, np.float32)
+    days = _days(signals["date"], grid.first)
+    which = signals["name"].cast(pl.Enum(names)).to_physical().to_numpy()
+    here = (days >= 0) & (days < grid.total)
+    values[days[here], which[here]] = signals["value"].to_numpy()[here]
+    return values
 
 
-def _lead_days(values: Array, t: int) -> tuple[int, ...]:
+def _lead(values: Array, t: int) -> tuple[int, ...]:
     ahead = ~np.isnan(values[t:])
     days = np.arange(1, len(ahead) + 1)[:, None]
     return tuple(int(lead) for lead in (ahead * days).max(axis=0, initial=0))
 
 
-def _codes(of: pl.DataFrame, column: str, code: dict[str, int]) -> NDArray[np.int64]:
+def _codes(names: pl.Series) -> Ints:
     """Names as numbers that stay the same from night to night, 0 where there is none (n,)."""
-    named = of.filter(pl.col(column).is_not_null())
-    numbers = {name: 1 + zlib.crc32(name.encode()) % (NUM_CODES - 1) for name in named[column]}
-    found = np.zeros(len(code), np.int64)
-    found[[code[sku] for sku in named["sku_id"]]] = [numbers[name] for name in named[column]]
-    return found
+    known = names.unique().drop_nulls()
+    numbers = {name: 1 + zlib.crc32(name.encode()) % (NUM_CODES - 1) for name in known}
+    found = names.replace_strict(numbers, default=0, return_dtype=pl.Int64)
+    return np.asarray(found.to_numpy())
 
 
-def _days_left(of: pl.DataFrame, code: dict[str, int], run_date: date) -> Array:
-    ending = of.filter(pl.col("end_of_life").is_not_null())
-    left = np.full(len(code), FOREVER_DAYS, np.float32)
-    left[[code[sku] for sku in ending["sku_id"]]] = [
-        (end - run_date).days for end in ending["end_of_life"]
-    ]
+def _left(ends: pl.Series, run_date: date) -> Array:
+    known = ends.is_not_null().to_numpy()
+    left = np.full(len(ends), FOREVER, np.float32)
+    left[known] = _days(ends.drop_nulls(), run_date)
     return left
-
-
-_GRIDS = ("units", "in_stock", "discount", "log_price")
-_COLUMNS = ("listed", "category", "department", "age_days", "days_left")
-
-
-def to_table(panel: Panel) -> pa.Table:
-    """One row per series; the signals, which all series of a unit share, go into the metadata."""
-    columns = {"sku_id": pa.array(panel.sku_ids, pa.string())}
-    for name in _GRIDS:
-        grid = np.ascontiguousarray(getattr(panel, name))
-        columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(grid.ravel()), grid.shape[1])
-    for name in _COLUMNS:
-        columns[name] = pa.array(getattr(panel, name))
-    shared = panel.signals[0] if len(panel) else panel.signals.reshape(-1)
-    metadata = {
-        "run_date": str(panel.run_date),
-        "horizon_days": str(panel.horizon_days),
-        "signal_names": json.dumps(panel.signal_names),
-        "lead_days": " ".join(str(lead) for lead in panel.lead_days),
-        "signals": np.ascontiguousarray(shared, np.float32).tobytes(),
-    }
-    return pa.table(columns).replace_schema_metadata(metadata)
-
-
-def from_table(table: pa.Table) -> Panel:
-    """The inverse of `to_table`."""
-    n = table.num_rows
-    metadata = table.schema.metadata
-    names = tuple(json.loads(metadata[b"signal_names"]))
-    grids = {}
-    for name in _GRIDS:
-        width = table.schema.field(name).type.list_size
-        grids[name] = table[name].combine_chunks().flatten().to_numpy().reshape(n, width)
-    total = grids["discount"].shape[1]
-    flat = np.frombuffer(metadata[b"signals"], np.float32)
-    signals = (
-        flat.reshape(total, len(names)) if flat.size else np.zeros((total, len(names)), np.float32)
-    )
-    columns = {name: table[name].to_numpy() for name in _COLUMNS}
-    return Panel(
-        run_date=date.fromisoformat(metadata[b"run_date"].decode()),
-        horizon_days=int(metadata[b"horizon_days"]),
-        sku_ids=tuple(table["sku_id"].to_pylist()),
-        signals=np.broadcast_to(signals, (n, *signals.shape)),
-        signal_names=names,
-        lead_days=tuple(int(lead) for lead in metadata[b"lead_days"].split()),
-        **grids,
-        **columns,
-    )

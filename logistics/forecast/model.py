@@ -1,43 +1,44 @@
-"""The forecaster: one network over all series, from features to quantiles of every day to come.
+"""The forecaster: from a panel to quantiles of every period to come and of totals over them.
 
-Knows Torch and arrays; knows nothing of tables, Ray or storage. A day's demand is located by
-exp(network + weekday profile) in units of the series' scale; quantiles are ordered multiples of it.
-A second head gives the quantiles of totals over any number of days as multiples of the summed
-means, because the quantiles of a sum are not the sums of quantiles.
+Knows Torch and arrays; knows nothing of tables, Ray or storage. Totals have a head of their own:
+the quantiles of a sum are not the sums of quantiles. Its quantiles are multiples of the summed
+means, so that totals and periods agree.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from logistics.forecast.features import WEEKLY, Features, Scope, features
-from logistics.forecast.inputs import NUM_CODES, Array, Panel
-from logistics.outputs import QUANTILE_LEVELS, TOTAL_HORIZONS_DAYS
+from logistics.forecast import calibrate
+from logistics.forecast.features import Features, features
+from logistics.forecast.network import NUM_LEVELS, Inputs, Network, Shape, tensor
+from logistics.forecast.panel import Array, Panel
+from logistics.forecast.scope import Scope
+from logistics.outputs import TOTAL_HORIZONS_DAYS
 
-CHUNK = 1024  # series at a time: 1024 × 90 days × 128 activations × 4 bytes is 47 MB
-FORMAT = 2  # of a saved model: raise it when a feature or layer changes its shape or its meaning
-CODE_WIDTH = 6  # of the embeddings of category and department
+CHUNK = 256  # series at a time: 1024, whose activations leave the cache, took 1.8 times as long
+FORMAT = 4  # of a saved model: raise it when a feature or layer changes its shape or its meaning
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a saved model needs to be built again."""
 
-    num_past: int
-    num_future: int
-    hidden: int
+    shape: Shape
     scope: Scope
+    members: int
 
 
 @dataclass(frozen=True, slots=True)
 class QuantileForecast:
-    """mean (n, h), quantiles (n, h, 9), total_mean (n, 3), total_quantiles (n, 3, 9), in units.
+    """mean (n, h), quantiles (n, h, 9), total_mean (n, k), total_quantiles (n, k, 9), in units.
 
-    Quantiles are in order and no less than 0. A total's mean is the sum of its days' means.
+    Quantiles are in order and no less than 0. A total's mean is the sum of its periods' means.
     """
 
     mean: Array
@@ -47,64 +48,48 @@ class QuantileForecast:
 
 
 class Forecaster(nn.Module):
-    """Daily location and quantiles, and the quantiles of totals."""
+    """Networks whose answers are averaged, the totals' head, and the margins of both."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
-        hidden, q = settings.hidden, len(QUANTILE_LEVELS)
-        self.category = nn.Embedding(NUM_CODES, CODE_WIDTH, padding_idx=0)
-        self.department = nn.Embedding(NUM_CODES, CODE_WIDTH, padding_idx=0)
-        self.encoder = nn.Sequential(
-            nn.Linear(settings.num_past + 2 * CODE_WIDTH, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, hidden // 2),
-        )
-        self.day = nn.Sequential(
-            nn.Linear(hidden // 2 + settings.num_future, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, hidden // 2),
-            nn.GELU(),
-            _zero(nn.Linear(hidden // 2, 1 + q)),
-        )
+        shape = settings.shape
+        self.members = nn.ModuleList(Network(shape) for _ in range(settings.members))
         self.total = nn.Sequential(
-            nn.Linear(settings.num_past + settings.num_future + 2, hidden),
-            nn.GELU(),
-            _zero(nn.Linear(hidden, q)),
+            nn.Linear(shape.num_past + shape.num_step + 2, shape.hidden),
+            nn.ReLU(),
+            nn.Dropout(shape.dropout),
+            nn.Linear(shape.hidden, NUM_LEVELS),
         )
-        # Factors on the totals' quantiles below and above the median, set by calibration.
-        self.spread: Tensor
-        self.register_buffer("spread", torch.ones(len(TOTAL_HORIZONS_DAYS), 2))
+        nn.init.zeros_(self.total[-1].weight)  # type: ignore[arg-type]
+        self.margin: Tensor
+        self.total_margin: Tensor
+        self.borders: Tensor  # of scale, between the classes of series
+        classes, blocks = calibrate.CLASSES, calibrate.BLOCKS
+        self.register_buffer("margin", torch.ones(blocks, classes))
+        self.register_buffer("total_margin", torch.ones(blocks, classes))
+        self.register_buffer("borders", torch.zeros(classes - 1))
 
-    def forward(
-        self, past: Tensor, future: Tensor, category: Tensor, department: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Mean (n, h) and quantiles (n, h, q), in units of the scale; quantiles may be below 0."""
-        codes = [self.category(category), self.department(department)]
-        context = self.encoder(torch.cat([past, *codes], dim=1))
-        context = context[:, None, :].expand(-1, future.shape[1], -1)
-        out = self.day(torch.cat([context, future], dim=2))
-        location = torch.exp((out[..., 0] + future[..., WEEKLY]).clamp(-7, 4))
-        return location, location[..., None] * _ordered(out[..., 1:])
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Mean (b, h) and quantiles (b, h, 9), in scales; quantiles may be below 0."""
+        mean, quantiles = self.members[0](inputs)
+        for member in self.members[1:]:
+            more = member(inputs)
+            mean, quantiles = mean + more[0], quantiles + more[1]
+        return mean / len(self.members), quantiles / len(self.members)
 
-    def totals(
-        self, past: Tensor, future: Tensor, mean: Tensor, num_days: Sequence[int]
-    ) -> tuple[Tensor, Tensor]:
-        """Sums of the first num_days means (n, k), and their quantiles' multiples (n, k, q)."""
-        sums = sums_of(mean, num_days)
-        reach = self.settings.scope.reach_days
-        inputs = []
-        for i, days in enumerate(num_days):
-            length = torch.full_like(sums[:, :1], min(days, reach)).log() / 4.5
-            size = torch.log(sums[:, i : i + 1].clamp_min(1e-3))
-            inputs.append(torch.cat([past, future[:, :days].mean(dim=1), length, size], dim=1))
-        return sums, _ordered(self.total(torch.stack(inputs, dim=1)))
-
-
-def _zero(layer: nn.Linear) -> nn.Linear:
-    """Start at the weekday profile and a fixed spread instead of at noise."""
-    nn.init.zeros_(layer.weight)
-    return layer
+    def totals(self, inputs: Inputs, mean: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Sums of the first so many means (b, k), and their quantiles' multiples (b, k, 9)."""
+        sums = sums_of(mean, lengths)
+        rows = []
+        for i, length in enumerate(lengths):
+            reach = min(length, self.settings.scope.reach)
+            known = torch.full_like(sums[:, :1], float(np.log(reach) / 4.5))
+            size = torch.log(sums[:, i : i + 1].clamp_min(1e-3) / length)
+            rows.append(
+                torch.cat([inputs.past, inputs.step[:, :length].mean(dim=1), known, size], dim=1)
+            )
+        return sums, _ordered(self.total(torch.stack(rows, dim=1)))
 
 
 def _ordered(raw: Tensor) -> Tensor:
@@ -121,65 +106,97 @@ def predict(
     model: Forecaster,
     panel: Panel,
     device: str = "cpu",
-    total_days: Sequence[int] = TOTAL_HORIZONS_DAYS,
+    total_periods: Sequence[int] = TOTAL_HORIZONS_DAYS,
 ) -> QuantileForecast:
     """Demand from the panel's run date on; 0 from a series' end of life on."""
-    rows = np.arange(len(panel))
     parts = [
-        _predict(model, panel.take(rows[i : i + CHUNK]), device, total_days)
-        for i in range(0, max(len(panel), 1), CHUNK)
+        _within(model, part, total_periods) for part in outlook(model, panel, device, total_periods)
     ]
     return QuantileForecast(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The networks' answer before margins, for some series: as QuantileForecast, but quantiles may
+    be below 0. scale (n,) in units a period."""
+
+    scale: Array
+    mean: Array
+    quantiles: Array
+    total_mean: Array
+    total_quantiles: Array
+
+
+def outlook(
+    model: Forecaster, panel: Panel, device: str, lengths: Sequence[int]
+) -> Iterator[Outlook]:
+    """What the networks say of the panel's series, a chunk at a time, in their order."""
+    seen = features(panel, panel.num_periods, model.settings.scope)
+    alive = (panel.left[:, None] > np.arange(panel.horizon)).astype(np.float32)
+    shared = tensor(seen.shared).to(device)
+    for start in range(0, max(len(panel), 1), CHUNK):
+        rows = slice(start, start + CHUNK)
+        inputs = inputs_of(seen, rows, shared)
+        yield _outlook(model, inputs, seen.scale[rows], alive[rows], lengths)
+
+
+def inputs_of(seen: Features, rows: slice, shared: Tensor) -> Inputs:
+    """The features of some series as the network takes them, where `shared` is."""
+    past, step, codes, site = (
+        tensor(array[rows]).to(shared.device)
+        for array in (seen.past, seen.step, seen.codes, seen.site)
+    )
+    return Inputs(past, step, codes, shared, site)
+
+
 @torch.inference_mode()
-def _predict(
-    model: Forecaster, panel: Panel, device: str, total_days: Sequence[int]
-) -> tuple[Array, ...]:
-    seen = features(panel, panel.num_days, model.settings.scope)
-    past, future, category, department = inputs_of(seen, device)
-    scale = torch.from_numpy(seen.scale).to(device)[:, None]
-    on_sale = torch.from_numpy(_alive(panel)).to(device)
-    mean, quantiles = model(past, future, category, department)
-    mean = mean * on_sale
-    sums, ratios = model.totals(past, future, mean, total_days)
-    middle = ratios[..., len(QUANTILE_LEVELS) // 2, None]
-    below, above = model.spread[None, :, 0, None], model.spread[None, :, 1, None]
-    ratios = middle + (ratios - middle) * torch.where(ratios < middle, below, above)
-    mean, quantiles = mean * scale, quantiles * (on_sale * scale)[..., None]
-    total = sums * scale
-    arrays = (mean, _in_order(quantiles), total, _in_order(ratios * total[..., None]))
-    return tuple(array.float().cpu().numpy() for array in arrays)
+def _outlook(
+    model: Forecaster, inputs: Inputs, scale: Array, alive: Array, lengths: Sequence[int]
+) -> Outlook:
+    units = tensor(scale[:, None]).to(inputs.past)
+    on_sale = tensor(alive).to(inputs.past)
+    scaled, quantiles = model(inputs)
+    scaled = scaled * on_sale
+    sums, ratios = model.totals(inputs, scaled, lengths)
+    answers = (
+        scaled * units,
+        quantiles * (on_sale * units)[..., None],
+        sums * units,
+        ratios * (sums * units)[..., None],
+    )
+    return Outlook(scale, *(answer.float().cpu().numpy() for answer in answers))
 
 
-def _in_order(quantiles: Tensor) -> Tensor:
-    """Not below 0, and in order beyond the last rounding of their construction."""
-    return torch.cummax(quantiles.clamp_min(0), dim=-1).values
+def _within(model: Forecaster, part: Outlook, lengths: Sequence[int]) -> tuple[Array, ...]:
+    """mean, quantiles, total_mean and total_quantiles with the margins of the back-test."""
+    reach = model.settings.scope.reach
+    group = classes_of(model, part.scale)[:, None]
+    block = calibrate.block_of(np.arange(part.mean.shape[1]), reach)[None]
+    of_total = calibrate.block_of(np.array(lengths) - 1, reach)[None]
+    margin, total_margin = model.margin.cpu().numpy(), model.total_margin.cpu().numpy()
+    return (
+        part.mean,
+        calibrate.widen(part.quantiles, part.mean, margin[block, group]),
+        part.total_mean,
+        calibrate.widen(part.total_quantiles, part.total_mean, total_margin[of_total, group]),
+    )
 
 
-def inputs_of(seen: Features, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The features as the network takes them: past, future, category, department."""
-    arrays = (seen.past, seen.future, seen.category, seen.department)
-    past, future, category, department = (torch.from_numpy(array).to(device) for array in arrays)
-    return past, future, category, department
+def classes_of(model: Forecaster, scale: Array) -> NDArray[np.int64]:
+    """The class of each series by its scale (n,)."""
+    return np.asarray(np.searchsorted(model.borders.cpu().numpy(), scale))
 
 
-def sums_of(daily: Tensor, num_days: Sequence[int]) -> Tensor:
-    """(n, h) → (n, k): totals over the first num_days, as far as the days reach."""
-    return torch.stack([daily[:, :days].sum(dim=1) for days in num_days], dim=1)
-
-
-def _alive(panel: Panel) -> Array:
-    return (panel.days_left[:, None] > np.arange(panel.horizon_days)[None, :]).astype(np.float32)
+def sums_of(mean: Tensor, lengths: Sequence[int]) -> Tensor:
+    """(n, h) → (n, k): totals over the first so many periods, as far as they reach."""
+    return torch.stack([mean[:, :length].sum(dim=1) for length in lengths], dim=1)
 
 
 def dumps(model: Forecaster) -> bytes:
     """The model as bytes."""
     file = io.BytesIO()
-    settings = asdict(model.settings)
-    settings["scope"]["signal_names"] = list(settings["scope"]["signal_names"])
-    state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-    torch.save({"format": FORMAT, "settings": settings, "state": state}, file)
+    state = {name: value.cpu() for name, value in model.state_dict().items()}
+    torch.save({"format": FORMAT, "settings": asdict(model.settings), "state": state}, file)
     return file.getvalue()
 
 
@@ -191,8 +208,8 @@ def loads(blob: bytes, device: str = "cpu") -> Forecaster:
             "the forecaster was saved by another version of this package: "
             "train it again with task=train workload=forecast"
         )
-    scope = saved["settings"].pop("scope")
-    names = tuple(scope.pop("signal_names"))
-    model = Forecaster(Settings(**saved["settings"], scope=Scope(names, **scope)))
+    settings = saved["settings"]
+    shape, scope = Shape(**settings["shape"]), Scope(**settings["scope"])
+    model = Forecaster(Settings(shape, scope, settings["members"]))
     model.load_state_dict(saved["state"])
     return model.to(device).eval()

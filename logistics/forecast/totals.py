@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from logistics.forecast.inputs import Array, Panel
 from logistics.forecast.model import QuantileForecast
+from logistics.forecast.panel import Array, Panel
 from logistics.outputs import (
     FORECAST_TOTALS,
     FORECASTS,
@@ -21,7 +21,10 @@ from logistics.outputs import (
 def days(panel: Panel, forecast: QuantileForecast) -> pl.DataFrame:
     """The `forecasts` rows, by SKU and day."""
     n, h = forecast.mean.shape
-    dates = np.array([panel.run_date + timedelta(days=k) for k in range(h)], dtype="datetime64[D]")
+    dates = np.array(
+        [panel.run_date + timedelta(days=k * panel.period_days) for k in range(h)],
+        dtype="datetime64[D]",
+    )
     columns = {
         "sku_id": pl.Series(panel.sku_ids, dtype=pl.String).gather(np.repeat(np.arange(n), h)),
         "date": pl.Series(np.tile(dates, n)),

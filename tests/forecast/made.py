@@ -1,12 +1,14 @@
 """A small DC with a weekly season, promotions and stock-outs, for the tests of forecasting."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 
 from logistics.contracts import check
-from logistics.forecast.inputs import Panel, panel
+from logistics.forecast.inputs import panel
+from logistics.forecast.panel import Array, Panel
 from logistics.tables import ITEMS, PRICES, PROMOTIONS, SALES, SIGNALS
 
 RUN_DATE = date(2026, 3, 2)
@@ -67,3 +69,14 @@ def panel_of(made: Tables, run_date: date = RUN_DATE) -> Panel:
         HORIZON_DAYS,
         790,
     )
+
+
+def covariate(series: Panel, name: str) -> Array:
+    """The values of one covariate (n, t + h)."""
+    return series.covariates[:, :, series.covariate_names.index(name)]
+
+
+def with_covariate(series: Panel, name: str, values: Array) -> Panel:
+    covariates = series.covariates.copy()
+    covariates[:, :, series.covariate_names.index(name)] = values
+    return replace(series, covariates=covariates)

@@ -5,28 +5,31 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from logistics.forecast import metrics
-from logistics.forecast.backtest import _spread, _total, seasonal_naive
+from logistics.forecast import calibrate
+from logistics.forecast.backtest import _total, seasonal_naive
 from logistics.outputs import QUANTILE_LEVELS
 from tests.forecast.made import HORIZON_DAYS, panel_of, tables
 
 
-@pytest.mark.parametrize("width", [0.7, 1.0, 2.0])
-def test_the_spread_leaves_a_tenth_of_the_totals_on_either_side(width: float) -> None:
+@pytest.mark.parametrize("width", [0.8, 1.0, 1.6])
+def test_margins_hold_four_fifths_whatever_was_promised(width: float) -> None:
     rng = np.random.default_rng(0)
-    actual = rng.gamma(4.0, 25.0, 4000).astype(np.float32)
+    actual = rng.gamma(4.0, 25.0, 6000).astype(np.float32)
     true = np.quantile(actual, QUANTILE_LEVELS).astype(np.float32)
-    forecast = np.tile(true[4] + (true - true[4]) / width, (4000, 1))
-    below, above = _spread(actual, forecast)
-    low = true[4] + below * (forecast[:, 0] - true[4])
-    high = true[4] + above * (forecast[:, -1] - true[4])
-    assert (below, above) == pytest.approx((width, width), rel=0.05)
-    assert metrics.coverage(actual, low, high) == pytest.approx(0.8, abs=0.03)
+    forecast = np.tile(true[4] + (true - true[4]) / width, (6000, 1))
+    mean, group = np.full(6000, 100, np.float32), rng.integers(0, calibrate.CLASSES, 6000)
+    margin = calibrate.margins(actual, mean, forecast, group)[group]
+    quantiles = calibrate.widen(forecast, mean, margin)
+    inside = (actual >= quantiles[:, 0]) & (actual <= quantiles[:, -1])
+    assert inside.mean() == pytest.approx(0.8, abs=0.02)
+    assert (actual < quantiles[:, 0]).mean() == pytest.approx(0.1, abs=0.03)
 
 
-def test_few_or_unseen_totals_set_no_spread() -> None:
+def test_few_or_unseen_values_set_no_margins() -> None:
     few = np.where(np.arange(200) < 20, 5.0, np.nan).astype(np.float32)
-    assert _spread(few, np.ones((200, 9), np.float32)) == (1.0, 1.0)
+    ones, group = np.ones(200, np.float32), np.zeros(200, np.int64)
+    margin = calibrate.margins(few, ones, np.ones((200, 9), np.float32), group)
+    assert np.array_equal(margin, np.ones(calibrate.CLASSES))
 
 
 def test_a_total_is_that_of_the_days_in_stock_or_unknown() -> None:

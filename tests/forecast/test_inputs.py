@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from logistics.forecast.inputs import FOREVER_DAYS, Panel, from_table, to_table
+from logistics.forecast.panel import FOREVER, Panel
+from logistics.forecast.transfer import from_table, to_table
 from logistics.tables import ITEMS, PRICES, SIGNALS
-from tests.forecast.made import NUM_DAYS, RUN_DATE, Tables, panel_of, tables
+from tests.forecast.made import NUM_DAYS, RUN_DATE, Tables, covariate, panel_of, tables
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_promotions_reach_into_the_future_and_name_their_dc(made: Tables) -> Non
     days = {"start": RUN_DATE + timedelta(80), "end": RUN_DATE + timedelta(200)}
     here = panel_of(with_rows(made, "promotions", promo | days | {"dc_id": "DC"}))
     there = panel_of(with_rows(made, "promotions", promo | days | {"dc_id": "elsewhere"}))
-    assert (here.discount[1, NUM_DAYS + 80 :] == 0.5).all()
+    assert (covariate(here, "discount")[1, NUM_DAYS + 80 :] == 0.5).all()
     assert same(there, panel_of(made))
 
 
@@ -78,7 +79,8 @@ def test_a_dcs_own_list_price_overrides_the_general_one(made: Tables) -> None:
         {"sku_id": "S000", "dc_id": None, "start": RUN_DATE - timedelta(400), "price": 3.0},
     ]
     schema = {name: column.dtype for name, column in PRICES.columns.items()}
-    price = np.exp(panel_of(made | {"prices": pl.DataFrame(rows, schema=schema)}).log_price[0])
+    series = panel_of(made | {"prices": pl.DataFrame(rows, schema=schema)})
+    price = np.exp(covariate(series, "log_price")[0])
     assert np.allclose(price[: NUM_DAYS + 5], 3.0)
     assert np.allclose(price[NUM_DAYS + 5 :], 7.0)
 
@@ -94,7 +96,7 @@ def test_of_overlapping_promotions_the_deepest_discount_holds(made: Tables) -> N
         | {"discount": 0.9},
     ]  # fmt: skip
     none = made | {"promotions": made["promotions"].clear()}
-    discount = panel_of(with_rows(none, "promotions", *rows)).discount[1]
+    discount = covariate(panel_of(with_rows(none, "promotions", *rows)), "discount")[1]
     assert discount[:NUM_DAYS].max() == 0
     assert np.allclose(discount[NUM_DAYS : NUM_DAYS + 5], 0.4)
     assert np.allclose(discount[NUM_DAYS + 5 :], 0.6)
@@ -105,15 +107,15 @@ def test_a_price_that_was_paid_is_not_a_list_price(made: Tables) -> None:
     row = {"sku_id": "S000", "dc_id": None, "start": RUN_DATE - timedelta(400), "price": 3.0}
     schema = {name: column.dtype for name, column in PRICES.columns.items()}
     series = panel_of(paid | {"prices": pl.DataFrame([row], schema=schema)})
-    assert series.listed.tolist() == [True, *[False] * 5]
-    assert np.allclose(np.exp(series.log_price[:, 0]), [3.0, *[2.0] * 5])
+    assert series.known_ahead[:, 1].tolist() == [True, *[False] * 5]
+    assert np.allclose(np.exp(covariate(series, "log_price")[:, 0]), [3.0, *[2.0] * 5])
 
 
 def test_a_rewound_panel_is_the_panel_of_that_night(made: Tables) -> None:
     then = panel_of(made, RUN_DATE - timedelta(50))
     now = panel_of(made).rewind(50)
     assert then.run_date == now.run_date
-    for name in ("units", "in_stock", "discount", "age_days", "days_left"):
+    for name in ("units", "in_stock", "covariates", "age", "left"):
         assert np.array_equal(getattr(then, name), getattr(now, name), equal_nan=True), name
 
 
@@ -130,6 +132,6 @@ def test_signals_and_end_of_life_are_placed_by_date(made: Tables) -> None:
         }
     )
     assert np.flatnonzero(series.signals[0, :, 0] == 1).tolist() == [NUM_DAYS + 2]
-    assert series.lead_days == (3,)
-    assert series.days_left.tolist() == [FOREVER_DAYS, FOREVER_DAYS, 30, *[FOREVER_DAYS] * 3]
-    assert series.category[2] > 0
+    assert series.lead == (3,)
+    assert series.left.tolist() == [FOREVER, FOREVER, 30, *[FOREVER] * 3]
+    assert series.codes[2, 0] > 0

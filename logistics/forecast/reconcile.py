@@ -1,0 +1,170 @@
+"""Categories correct their SKUs, where a back-test says that this helps.
+
+Knows panels and any forecaster as a function. A category's own series, the sum of its SKUs, is less
+noisy than they are: the same network forecasts it, and the SKUs are scaled towards that forecast,
+all of a category alike, so sums stay sums. How far is the weight that diagonal MinT (Wickramasuriya
+et al. 2019) gives two forecasts of one number: each counts by the other's squared error. It is
+measured at one origin and must prove itself at a later one, else it is 0 and nothing is corrected.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logistics.forecast import metrics
+from logistics.forecast.model import QuantileForecast
+from logistics.forecast.origins import LEVELS, Predict
+from logistics.forecast.panel import FOREVER, Array, Panel
+
+FURTHEST = 1.5  # no category is scaled by more than this, or its inverse
+MIN_AGE = 28  # periods: a younger SKU is no part of its category's history
+Groups = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A forecast of an earlier night and what came (n, ≤ h), NaN where censored."""
+
+    past: Panel
+    categories: tuple[str, ...]
+    forecast: QuantileForecast
+    came: Array
+
+
+def corrected(
+    predict: Predict,
+    panel: Panel,
+    forecast: QuantileForecast,
+    categories: Sequence[str],
+    weight: float,
+) -> QuantileForecast:
+    """The forecast with each category's SKUs scaled, `weight` of the way to the category's own."""
+    if weight <= 0 or not len(panel):
+        return forecast
+    group, lasting = _groups(categories), _lasting(panel)
+    if not lasting.any():
+        return forecast
+    top, below = _both(predict, panel, forecast, group, lasting)
+    ratio = 1 + weight * (top - below) / np.maximum(below, 1e-6)
+    factor = np.where(below > 0, ratio, 1).clip(1 / FURTHEST, FURTHEST)[group]
+    mean = (forecast.mean * factor).astype(np.float32)
+    lengths = [round(days / panel.period_days) for days in (30, 60, 90)]
+    total = np.stack([mean[:, :length].sum(axis=1) for length in lengths], axis=1)
+    scale = total / np.maximum(forecast.total_mean, 1e-9)
+    scale = np.where(forecast.total_mean > 0, scale, 1)
+    return QuantileForecast(
+        mean,
+        (forecast.quantiles * factor[..., None]).astype(np.float32),
+        total,
+        (forecast.total_quantiles * scale[..., None]).astype(np.float32),
+    )
+
+
+def weight_of(predict: Predict, first: Sequence[Told], later: Sequence[Told]) -> float:
+    """The weight measured at the first origin's sites, if it proves itself at the later one's.
+
+    It must lower the error of the categories and must not raise the loss of the SKUs.
+    """
+    weight = _measured(predict, first)
+    before = [_loss(one, one.forecast) for one in later]
+    after = [
+        _loss(one, corrected(predict, one.past, one.forecast, one.categories, weight))
+        for one in later
+    ]
+    (top, sku), (new_top, new_sku) = (np.sum(losses, axis=0) for losses in (before, after))
+    return weight if new_top < top and new_sku <= sku else 0.0
+
+
+def _measured(predict: Predict, told: Sequence[Told]) -> float:
+    ours, theirs = 0.0, 0.0
+    for one in told:
+        group, lasting = _groups(one.categories), _lasting(one.past)
+        if not lasting.any():
+            continue
+        top, below = _both(predict, one.past, one.forecast, group, lasting)
+        width = one.came.shape[1]
+        # What a SKU sold while it was out of stock is not known; it is taken as forecast.
+        known = np.where(np.isnan(one.came), one.forecast.mean[:, :width], one.came)
+        came = _sums(known[lasting], group[lasting], top.shape[0])
+        level = np.maximum(came.mean(axis=1, keepdims=True), 1e-6)
+        ours += float(np.square((came - below[:, :width]) / level).sum())
+        theirs += float(np.square((came - top[:, :width]) / level).sum())
+    return ours / (ours + theirs) if ours + theirs else 0.0
+
+
+def _loss(one: Told, forecast: QuantileForecast) -> tuple[float, float]:
+    """Summed absolute error of categories, and summed pinball loss of SKUs."""
+    width = one.came.shape[1]
+    known = ~np.isnan(one.came)
+    actual = np.nan_to_num(one.came)
+    pinball = metrics.pinball(actual, forecast.quantiles[:, :width], LEVELS).mean(axis=-1)
+    off = np.where(known, actual - forecast.mean[:, :width], 0)
+    group = _groups(one.categories)
+    by_group = _sums(off, group, int(group.max()) + 1)
+    return float(np.abs(by_group).sum()), float((pinball * known).sum())
+
+
+def _both(
+    predict: Predict,
+    panel: Panel,
+    forecast: QuantileForecast,
+    group: Groups,
+    lasting: NDArray[np.bool_],
+) -> tuple[Array, Array]:
+    """Each category's own forecast and its SKUs' sum (groups, h), of the SKUs that last."""
+    num = int(group.max()) + 1
+    rows = np.flatnonzero(lasting)
+    top = predict(summed(panel.take(rows), group[rows], num)).mean
+    below = _sums(forecast.mean[rows], group[rows], num)
+    empty = np.bincount(group[rows], minlength=num) == 0
+    return np.where(empty[:, None], below, top), below
+
+
+def summed(panel: Panel, group: Groups, num: int) -> Panel:
+    """One series per group: the sum of demand, days out of stock at the series' usual level."""
+    units, out = panel.units, panel.in_stock < 1
+    known = ~np.isnan(units) & ~out
+    usual = np.where(known, units, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    demand = np.where(out, np.maximum(np.nan_to_num(units), usual[:, None]), np.nan_to_num(units))
+    count = np.maximum(np.bincount(group, minlength=num), 1)
+    share = (
+        usual[:, None, None] / np.maximum(_sums(usual[:, None], group, num)[group], 1e-9)[..., None]
+    )
+    first = np.array(
+        [np.flatnonzero(group == g)[0] if (group == g).any() else 0 for g in range(num)]
+    )
+    covariates = np.zeros((num, *panel.covariates.shape[1:]), np.float32)
+    np.add.at(covariates, group, np.nan_to_num(panel.covariates) * share)
+    return replace(
+        panel,
+        sku_ids=tuple(f"category {g}" for g in range(num)),
+        site=panel.site[first],
+        units=_sums(demand, group, num),
+        in_stock=np.ones((num, panel.num_periods), np.float32),
+        covariates=covariates,
+        known_ahead=panel.known_ahead[first],
+        codes=panel.codes[first],
+        attributes=np.asarray(
+            _sums(np.nan_to_num(panel.attributes), group, num) / count[:, None], np.float32
+        ),
+        age=np.full(num, panel.num_periods, np.float32),
+        left=np.full(num, FOREVER, np.float32),
+    )
+
+
+def _groups(categories: Sequence[str]) -> Groups:
+    names = np.array(categories, dtype=object).astype(str)
+    return np.asarray(np.unique(names, return_inverse=True)[1], np.int64)
+
+
+def _lasting(panel: Panel) -> NDArray[np.bool_]:
+    """Series that were sold for a while and go on: only they are their category's history."""
+    return np.asarray((panel.age >= MIN_AGE) & (panel.left >= panel.horizon))
+
+
+def _sums(values: Array, group: Groups, num: int) -> Array:
+    added = np.zeros((num, *values.shape[1:]), np.float64)
+    np.add.at(added, group, values)
+    return added.astype(np.float32)

@@ -1,0 +1,28 @@
+"""Good rows of the tables that no made company has, for the tests."""
+
+import polars as pl
+
+
+def overrides(promotions: pl.DataFrame) -> pl.DataFrame:
+    told = promotions.head(4).select("sku_id", "dc_id", "start", "end")
+    kinds = [("set", 5.0), ("multiply", 1.2), ("add", -3.0), ("add", 4.0)]
+    return told.with_columns(
+        kind=pl.Series([kind for kind, _ in kinds]),
+        value=pl.Series([value for _, value in kinds]),
+        planner=pl.lit("kim"),
+        reason=pl.lit("a fair"),
+    )
+
+
+def travel_times(orders: pl.DataFrame) -> pl.DataFrame:
+    ids = ["", *orders["order_id"].head(4)]
+    pairs = [(start, end) for start in ids for end in ids if start != end]
+    return pl.DataFrame(
+        {
+            "depot_id": [orders["depot_id"][0]] * len(pairs),
+            "from_id": [start for start, _ in pairs],
+            "to_id": [end for _, end in pairs],
+            "distance_m": [1000.0 + i for i in range(len(pairs))],
+            "duration_s": [60.0 + i for i in range(len(pairs))],
+        }
+    )

@@ -1,0 +1,44 @@
+"""The throughput benchmark at the size of a toy: its night, its bare loop and its steps agree."""
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import polars as pl
+import pytest
+
+from logistics import plan
+from tests.settings import config
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+SETTINGS = ("world=national", "world.skus_per_dc=20", "world.dirty_share=0.01", "task=forecast",
+            "forecast.train_steps=5", "forecast.max_train_series=20")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    sys.path.insert(0, str(SCRIPTS))  # for its processes too, which look its functions up by name
+    return importlib.import_module("bench_throughput")
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_the_night_and_the_bare_loop_forecast_the_same(bench: ModuleType, tmp_path: Path) -> None:
+    full, half = (config(tmp_path / name, *SETTINGS) for name in ("full", "half"))
+    bench.make(full, 40)
+    bench.link(Path(full.lake), Path(half.lake), 1)
+    assert bench.run_night(half).outcomes["forecast"].figures["series"] == 20
+    assert bench.run_night(full).outcomes["forecast"].figures["series"] == 40
+    for site in ("DC01", "DC02"):
+        files = sorted(Path(full.lake, "sales", f"dc_id={site}").glob("*.parquet"))
+        bench.bare_site(full, files, tmp_path / site)
+        bare = pl.read_parquet(tmp_path / site / "days.parquet")
+        night = plan.read_plan(full.plan, "forecasts", full.date, site)
+        assert night is not None
+        # The bare loop takes dirty rows for good ones, and all series hear a little of each other.
+        both = night.join(bare, on=["sku_id", "date"], validate="1:1")
+        assert both.height == night.height
+        off = (both["mean"] - both["mean_right"]).abs().sum()
+        assert off < 0.02 * both["mean"].sum()
+    steps = bench.where_time_goes(full)
+    assert {"door", "panel", "features and network", "Parquet and staging"} <= steps.keys()

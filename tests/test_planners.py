@@ -1,0 +1,56 @@
+"""What planners change and ask for, on the nights of a made company."""
+
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+
+from logistics import plan
+from logistics.config import Config
+from logistics.tables import FORECAST_OVERRIDES
+from tests import laws, laws_forecast
+from tests.settings import planned
+
+OVERRIDES = {name: column.dtype for name, column in FORECAST_OVERRIDES.columns.items()}
+
+
+def test_an_override_is_published_beside_the_forecast_and_its_worth_is_told_later(
+    company: Config, tmp_path: Path
+) -> None:
+    usual = replace(
+        company, task="forecast", plan=str(tmp_path / "usual"), models=str(tmp_path / "models")
+    )
+    assert planned(usual).complete
+    config = replace(usual, lake=str(tmp_path / "lake"), plan=str(tmp_path / "plan"))
+    shutil.copytree(company.lake, config.lake)
+    popular = pl.read_parquet(f"{config.lake}/sales/dc_id=DC01/*.parquet").group_by("sku_id")
+    sku = popular.agg(pl.col("units").sum()).sort("units")["sku_id"][-1]
+    told = {"sku_id": sku, "dc_id": "DC01", "planner": "ann", "reason": "a guess"}
+    days = {"start": config.date - timedelta(10), "end": config.date + timedelta(5)}
+    rows = [told | days | {"kind": "multiply", "value": 3.0}]
+    rows.append(told | days | {"kind": "set", "value": 5.0, "end": days["start"] - timedelta(3)})
+    Path(config.lake, "forecast_overrides").mkdir()
+    pl.DataFrame(rows, schema=OVERRIDES).write_parquet(
+        f"{config.lake}/forecast_overrides/part-0.parquet"
+    )
+    earlier = replace(config, date=config.date - timedelta(10))
+    for night in (earlier, config):
+        finished = planned(night)
+        assert finished.complete, [o.failures for o in finished.outcomes.values()]
+        assert list(laws_forecast.offences(night, laws.read_inputs(night))) == []
+    rejects = plan.read_plan(config.plan, "rejects", config.date)
+    assert rejects is not None
+    assert rejects.filter(table="forecast_overrides").height == 1
+    worth = plan.read_plan(config.plan, "forecast_value_added", config.date)
+    assert worth is not None
+    assert worth["sku_id"].to_list() == [sku]
+    assert worth["night"].to_list() == [earlier.date]
+    assert 0 < worth["periods"][0] <= 10
+    assert worth["value_added"][0] < 0  # three times the forecast was no good idea
+    before, changed = (plan.read_plan(c.plan, "forecasts", c.date) for c in (usual, config))
+    assert before is not None
+    assert changed is not None
+    others = (pl.col("sku_id") != sku) | (pl.col("dc_id") != "DC01")
+    assert before.filter(others).equals(changed.filter(others))
