@@ -23,6 +23,7 @@ from logistics.forecast.parts import to_table as parts_to_table
 from logistics.forecast.published import about, published
 from logistics.forecast.reconcile import corrected
 from logistics.forecast.totals import from_table as forecast_from_table
+from logistics.forecast.totals import lengths_of
 from logistics.forecast.totals import to_table as forecast_to_table
 from logistics.forecast.transfer import from_table as panel_from_table
 from logistics.forecast.transfer import to_table as panel_to_table
@@ -123,11 +124,6 @@ class PredictDemand:
 def forecaster(model: Forecaster, device: str, series: Panel) -> QuantileForecast:
     """The model's answer, with the totals of the panel's own periods."""
     return predict(model, series, device, lengths_of(series))
-
-
-def lengths_of(series: Panel) -> tuple[int, ...]:
-    """Periods of the totals."""
-    return tuple(round(days / series.period_days) for days in TOTAL_HORIZONS_DAYS)
 
 
 def _read_series(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:

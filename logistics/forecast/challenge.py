@@ -13,7 +13,8 @@ from datetime import date
 
 import polars as pl
 
-from logistics.forecast.origins import Predict, errors, scores
+from logistics.forecast.model import Predict
+from logistics.forecast.origins import errors, scores
 from logistics.forecast.panel import Panel
 
 ORIGINS = 3

@@ -6,7 +6,7 @@ means, so that totals and periods agree.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -45,6 +45,9 @@ class QuantileForecast:
     quantiles: Array
     total_mean: Array
     total_quantiles: Array
+
+
+Predict = Callable[[Panel], QuantileForecast]  # a forecaster, whatever it is
 
 
 class Forecaster(nn.Module):

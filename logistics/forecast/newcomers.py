@@ -5,7 +5,7 @@ or department, or of all where there is none. Which of them the new one will be 
 so its distribution is that of all of them together.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from logistics.forecast.model import QuantileForecast
+from logistics.forecast.model import Predict, QuantileForecast
 from logistics.forecast.panel import FOREVER, OF_SERIES, Array, Panel
+from logistics.forecast.totals import lengths_of
 from logistics.outputs import QUANTILE_LEVELS
 
-Predict = Callable[[Panel], QuantileForecast]
 LATE_DAYS = 28  # a SKU launched longer ago that nobody bought here is not sold here
 MAX_SIBLINGS = 200
 RAMP_DAYS = 84  # after which a new SKU sells as an old one
@@ -105,7 +105,7 @@ def predict_all(predict: Predict, panel: Panel) -> QuantileForecast:
         share = _share(panel, int(row), ramp)
         mean = like.mean[0] * share
         grids["mean"][row], grids["quantiles"][row] = mean, like.quantiles[0] * share[:, None]
-        spans = [round(days / panel.period_days) for days in (30, 60, 90)]
+        spans = lengths_of(panel)
         totals = np.array([mean[:span].sum() for span in spans])
         of_like = np.maximum(like.total_mean[0], 1e-9)
         grids["total_mean"][row] = totals

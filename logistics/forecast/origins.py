@@ -4,7 +4,7 @@ Knows panels and any forecaster's answers; trains nothing. Errors are kept as su
 categories, steps and origins can be added up in any way before a score is taken of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -12,11 +12,10 @@ import polars as pl
 
 from logistics.forecast import metrics
 from logistics.forecast.backtest import seasonal_naive
-from logistics.forecast.model import QuantileForecast
+from logistics.forecast.model import Predict
 from logistics.forecast.panel import Array, Panel
 from logistics.outputs import FORECAST_BACKTESTS, QUANTILE_LEVELS
 
-Predict = Callable[[Panel], QuantileForecast]
 LEVELS = np.array(QUANTILE_LEVELS, np.float32)
 STEP_DAYS = 7  # steps are told by the week, or by the period where that is longer
 SUMS = ("values", "actual", "forecast", "abs_error", "pinball", "inside", "naive_abs_error",

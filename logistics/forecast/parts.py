@@ -5,18 +5,16 @@ first the promotions to come, then the changes of price, then what is unusual in
 is left is the level lately seen and what the season and trend make of it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from logistics.forecast.model import QuantileForecast
+from logistics.forecast.model import Predict
 from logistics.forecast.panel import Array, Panel
 from logistics.outputs import FORECAST_PARTS, TOTAL_HORIZONS_DAYS
 
-Predict = Callable[[Panel], QuantileForecast]
 RECENT_DAYS = 56  # whose demand in stock is the base
 DISCOUNT, PRICE = "discount", "log_price"
 CAUSES = ("base", "season", "promotion", "price", "signal")

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logistics.forecast import metrics
-from logistics.forecast.model import QuantileForecast
-from logistics.forecast.origins import LEVELS, Predict
+from logistics.forecast.model import Predict, QuantileForecast
+from logistics.forecast.origins import LEVELS
 from logistics.forecast.panel import FOREVER, Array, Panel
+from logistics.forecast.totals import lengths_of
 
 FURTHEST = 1.5  # no category is scaled by more than this, or its inverse
 MIN_AGE = 28  # periods: a younger SKU is no part of its category's history
@@ -50,8 +51,7 @@ def corrected(
     ratio = 1 + weight * (top - below) / np.maximum(below, 1e-6)
     factor = np.where(below > 0, ratio, 1).clip(1 / FURTHEST, FURTHEST)[group]
     mean = (forecast.mean * factor).astype(np.float32)
-    lengths = [round(days / panel.period_days) for days in (30, 60, 90)]
-    total = np.stack([mean[:, :length].sum(axis=1) for length in lengths], axis=1)
+    total = np.stack([mean[:, :length].sum(axis=1) for length in lengths_of(panel)], axis=1)
     scale = total / np.maximum(forecast.total_mean, 1e-9)
     scale = np.where(forecast.total_mean > 0, scale, 1)
     return QuantileForecast(

@@ -18,6 +18,11 @@ from logistics.outputs import (
 )
 
 
+def lengths_of(series: Panel) -> tuple[int, ...]:
+    """Periods of the totals."""
+    return tuple(round(days / series.period_days) for days in TOTAL_HORIZONS_DAYS)
+
+
 def days(panel: Panel, forecast: QuantileForecast) -> pl.DataFrame:
     """The `forecasts` rows, by SKU and day."""
     n, h = forecast.mean.shape

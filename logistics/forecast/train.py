@@ -65,8 +65,8 @@ def _trained(
 ) -> Forecaster:
     """A model of everything these panels show.
 
-    Training on from the back-test's model was tried: on juice sales it kept that one's bias (WQL
-    .372 where a model from scratch had .328, on a window before the last).
+    From scratch. Training on from the back-test's model was tried on juice sales only, where it
+    kept that one's bias; which of the two is better is not settled.
     """
     scope = _scope(panels)
     windows = _windows(panels, scope, config, rng)

@@ -29,8 +29,8 @@ from logistics.forecast.batch import (
 )
 from logistics.forecast.challenge import last_origins, trial, unseen_periods
 from logistics.forecast.levels import correlations, seen
-from logistics.forecast.model import dumps, loads
-from logistics.forecast.origins import Predict, demand_since, errors, origins_back
+from logistics.forecast.model import Predict, dumps, loads
+from logistics.forecast.origins import demand_since, errors, origins_back
 from logistics.forecast.panel import Panel
 from logistics.forecast.published import categories_of
 from logistics.forecast.reconcile import Told, weight_of
