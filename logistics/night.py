@@ -12,13 +12,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from graphlib import TopologicalSorter
-from typing import cast
 
 import polars as pl
 import ray
 from ray.data.exceptions import ExecutionTimeoutError, SystemException
 
-from logistics import lake, plan, records, registry, runs
+from logistics import company, lake, plan, records, registry, runs
+from logistics.company import Dims
 from logistics.config import Config, Task
 from logistics.lock import Lock, hold
 from logistics.outcome import Night, Outcome, Progress
@@ -27,9 +27,9 @@ from logistics.registry import Card
 from logistics.storage import LakeError
 from logistics.tables import CONTRACTS
 from logistics.tasks import reason_of
-from logistics.units import Parcel, Run, Unit, on_unit
+from logistics.units import Parcel, Run, Unit
 from logistics.watch import Watch
-from logistics.workloads import WORKLOADS, Dims, Workload, chosen
+from logistics.workloads import WORKLOADS, Workload, chosen
 
 # What ends a whole pipeline; Ray Data's own are no Ray errors.
 PIPELINE_FAULTS = (ray.exceptions.RayError, ExecutionTimeoutError, SystemException)
@@ -174,30 +174,10 @@ def _train(workload: Workload, run: Run, dims: Dims, progress: Progress) -> Card
     return card
 
 
-@ray.remote(num_cpus=0.5, num_returns=2)  # the tables stay in the store, the tally comes here
-def _read_company(run: Run, names: Sequence[str]) -> tuple[dict[str, pl.DataFrame], list[Parcel]]:
-    """The tables, those that others refer to first, and a parcel for each."""
-    tables: dict[str, pl.DataFrame] = {}
-
-    def read(parcel: Parcel) -> Parcel:
-        entry = lake.enter(run, lake.COMPANY, [parcel.unit.site_id], tables)
-        tables.update(entry.tables)
-        return Parcel(parcel.unit, counts=entry.counts, files=entry.files)
-
-    return tables, [on_unit("read", read, Parcel(Unit(name))) for name in names]
-
-
 def _enter_company(run: Run, workloads: Sequence[Workload]) -> tuple[Dims, Outcome]:
-    """The tables no site owns, checked once by one task; they stay in the object store.
-
-    One that cannot be read fails the workloads that read it, and no others.
-    """
-    started, clock = datetime.now(UTC), time.perf_counter()
+    """The company's tables that the workloads read; a broken one fails only who reads it."""
     used = {table for workload in workloads for table in workload.company_tables}
-    names = [table for table in CONTRACTS if table in used]
-    task = _read_company.options(name="read the company's tables").remote(run, names)
-    dims, tally = cast("tuple[Dims, ray.ObjectRef[Sequence[Parcel]]]", task)
-    return dims, outcome_of("company", started, clock, ray.get(tally))
+    return company.enter(run, [table for table in CONTRACTS if table in used])
 
 
 def _run_workload(works: Works, workload: Workload) -> Outcome:

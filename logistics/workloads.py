@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
-import ray
 
+from logistics.company import Dims
 from logistics.forecast import batch as forecast
-from logistics.forecast import training as forecast_training
 from logistics.maintenance import batch as maintenance
 from logistics.outputs import OUTPUTS
 from logistics.registry import Card
@@ -16,7 +15,6 @@ from logistics.slotting import batch as slotting
 from logistics.tables import CONTRACTS
 from logistics.units import Parcel, Run, StagedFile, Unit
 
-Dims = ray.ObjectRef[dict[str, pl.DataFrame]]  # the company's tables, checked, in the object store
 Units = Callable[[Run, Dims], list[Unit]]
 Runner = Callable[[Run, Dims, Sequence[Parcel]], Iterator[Parcel]]
 Trainer = Callable[[Run, Dims], Card]
@@ -63,6 +61,18 @@ class Workload:
         return [table for table in (*self.needs, *self.reads) if table in CONTRACTS]
 
 
+def _train_forecast(run: Run, dims: Dims) -> Card:
+    from logistics.forecast import training  # Torch: two seconds that most nights can do without
+
+    return training.train(run, dims)
+
+
+def _backtest_forecast(run: Run, dims: Dims) -> tuple[list[StagedFile], pl.DataFrame]:
+    from logistics.forecast import training
+
+    return training.backtest(run, dims)
+
+
 WORKLOADS = (
     Workload(
         "forecast",
@@ -82,8 +92,8 @@ WORKLOADS = (
         run=forecast.run,
         upstream=forecast.upstream,
         lasting="sales",
-        train=forecast_training.train,
-        backtest=forecast_training.backtest,
+        train=_train_forecast,
+        backtest=_backtest_forecast,
     ),
     Workload(
         "levels",

@@ -5,8 +5,9 @@
 
 Efficiency is the seconds on one node over twice the seconds on two, of the workload's row in `runs`
 (Ray's start and the company's tables are not in it), the best of --repeat nights each, the first of
-which starts the workers. And one giant site: a DC is given as many sales as all others together,
-then the same rows are spread over all DCs; the ratio of the two nights' seconds is told.
+which starts the workers. The machine's own limit stands above them: a bare loop alone, then two at
+once. And one giant site: a DC is given as many sales as all others together, then the same rows are
+spread over all DCs; the ratio of the two nights' seconds is told.
 """
 
 import argparse
@@ -30,18 +31,34 @@ from logistics.plan import read_runs
 ROOT = Path(__file__).resolve().parents[1]
 WORKLOADS = ("forecast", "maintenance", "routes", "slotting")
 COMPANY = (
-    "world.num_dcs=12",
-    "world.num_depots=12",
+    "world.num_dcs=24",
+    "world.skus_per_dc=1000",
+    "world.num_depots=24",
     "world.orders_per_depot=100",
-    "world.num_assets=1500",
-    "world.num_warehouses=12",
+    "world.num_assets=4800",
+    "world.num_warehouses=24",
+    "world.slots_per_warehouse=2000",
     "deterministic=true",
-    "routes.iterations_per_depot=600",
+    "routes.iterations_per_depot=300",
     "forecast.actors=2",
     "maintenance.actors=2",
     "resume=false",
     "date=2026-03-02",
 )
+BARE = """
+import time, polars, torch
+torch.set_num_threads(1)
+def work():
+    layer, rows = torch.nn.Linear(256, 256), torch.ones(512, 256)
+    for _ in range(400):
+        layer(rows)
+    polars.arange(0, 3_000_000, eager=True).shuffle(0).sort()
+work()
+started = time.perf_counter()
+for _ in range(15):
+    work()
+print(time.perf_counter() - started)
+"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,9 +87,10 @@ def _seconds(folder: Path, repeat: int) -> dict[str, tuple[float, float]]:
     """Workload → seconds on one node and on two; giant → with the giant site and without it."""
     lake = folder / "lake"
     _night(folder, lake, None, "task=world")
-    for workload in ("forecast", "maintenance"):
+    for workload in ("forecast", "maintenance"):  # models are no part of what is timed
         _night(folder, lake, None, "task=train", f"workload={workload}")
-    seconds: dict[str, list[float]] = {name: [] for name in WORKLOADS}
+    seconds: dict[str, list[float]] = {"bare loop": [_bare(1), _bare(2)]}
+    seconds |= {name: [] for name in WORKLOADS}
     for nodes in (1, 2):
         with _cluster(nodes) as cluster:
             for name in WORKLOADS:
@@ -85,6 +103,17 @@ def _seconds(folder: Path, repeat: int) -> dict[str, tuple[float, float]]:
                 spread = min(_timed(folder, even, cluster, "forecast") for _ in range(repeat))
     found = {name: (one, two) for name, (one, two) in seconds.items()}
     return found | {"giant": (alone, spread)}
+
+
+def _bare(processes: int) -> float:
+    """Seconds for two portions of the work, by so many processes at once."""
+    one_thread = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
+    running = [
+        subprocess.Popen([sys.executable, "-c", BARE], stdout=subprocess.PIPE, env=one_thread)
+        for _ in range(processes)
+    ]
+    seconds = [float(process.communicate()[0]) for process in running]
+    return 2 * max(seconds) / processes
 
 
 @contextmanager
@@ -135,8 +164,9 @@ def _giant(folder: Path, lake: Path) -> Path:
 def _even(folder: Path, lake: Path) -> Path:
     """The same number of rows as in `_giant`, spread over all DCs."""
     parts = {p.name: pl.read_parquet(p / "*.parquet") for p in sorted((lake / "sales").iterdir())}
-    half = {name: rows.filter(pl.col("sku_id").hash() % 12 < 10) for name, rows in parts.items()}
-    spread = {n: pl.concat([parts[n], _renamed(half[n], 1)]) for n in parts}
+    num = len(parts)
+    some = pl.col("sku_id").hash() % num < num - 2
+    spread = {n: pl.concat([rows, _renamed(rows.filter(some), 1)]) for n, rows in parts.items()}
     return _write(folder / "even", lake, spread)
 
 

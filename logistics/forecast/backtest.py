@@ -13,9 +13,8 @@ from logistics.forecast import calibrate, metrics
 from logistics.forecast.features import demand_ahead
 from logistics.forecast.model import Forecaster, outlook
 from logistics.forecast.panel import Array, Panel
-from logistics.outputs import QUANTILE_LEVELS
+from logistics.forecast.quantiles import LEVELS
 
-LEVELS = np.array(QUANTILE_LEVELS, np.float32)
 MIN_SEEN = 0.85  # of its periods, for a total to be judged: the rest was out of stock
 
 

@@ -14,16 +14,15 @@ from logistics import lake, plan, records, registry, tasks
 from logistics.forecast.holidays import place_of, with_holidays
 from logistics.forecast.inputs import panel
 from logistics.forecast.levels import COMPANY, Correlations, levels
-from logistics.forecast.model import Forecaster, QuantileForecast, loads, predict
 from logistics.forecast.newcomers import LATE_DAYS, joined, predict_all
 from logistics.forecast.panel import Panel
 from logistics.forecast.parts import from_table as parts_from_table
 from logistics.forecast.parts import parts
 from logistics.forecast.parts import to_table as parts_to_table
 from logistics.forecast.published import about, published
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.reconcile import corrected
 from logistics.forecast.totals import from_table as forecast_from_table
-from logistics.forecast.totals import lengths_of
 from logistics.forecast.totals import to_table as forecast_to_table
 from logistics.forecast.transfer import from_table as panel_from_table
 from logistics.forecast.transfer import to_table as panel_to_table
@@ -96,6 +95,9 @@ class PredictDemand:
     """Ray Data actor: a unit's panel in, its forecasts out."""
 
     def __init__(self, run: Run, version: str) -> None:
+        # Torch: seconds of a core that tasks which only read or write are spared.
+        from logistics.forecast.model import forecaster, loads
+
         self.run = run
         device = "cuda" if run.config.forecast.num_gpus else "cpu"
         model = loads(registry.load(run.config.models, NAME, version), device)
@@ -119,11 +121,6 @@ class PredictDemand:
         """The statistical forecast: of what is new, and corrected by what categories say."""
         forecast = predict_all(self.predict, series)
         return corrected(self.predict, series, forecast, categories, self.weight)
-
-
-def forecaster(model: Forecaster, device: str, series: Panel) -> QuantileForecast:
-    """The model's answer, with the totals of the panel's own periods."""
-    return predict(model, series, device, lengths_of(series))
 
 
 def _read_series(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:

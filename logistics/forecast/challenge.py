@@ -13,9 +13,9 @@ from datetime import date
 
 import polars as pl
 
-from logistics.forecast.model import Predict
 from logistics.forecast.origins import errors, scores
 from logistics.forecast.panel import Panel
+from logistics.forecast.quantiles import Predict
 
 ORIGINS = 3
 MIN_JUDGED = 7  # periods after an origin, or it says nothing

@@ -6,7 +6,7 @@ means, so that totals and periods agree.
 """
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -18,7 +18,9 @@ from logistics.forecast import calibrate
 from logistics.forecast.features import Features, features
 from logistics.forecast.network import NUM_LEVELS, Inputs, Network, Shape, tensor
 from logistics.forecast.panel import Array, Panel
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.scope import Scope
+from logistics.forecast.totals import lengths_of
 from logistics.outputs import TOTAL_HORIZONS_DAYS
 
 CHUNK = 256  # series at a time: 1024, whose activations leave the cache, took 1.8 times as long
@@ -32,22 +34,6 @@ class Settings:
     shape: Shape
     scope: Scope
     members: int
-
-
-@dataclass(frozen=True, slots=True)
-class QuantileForecast:
-    """mean (n, h), quantiles (n, h, 9), total_mean (n, k), total_quantiles (n, k, 9), in units.
-
-    Quantiles are in order and no less than 0. A total's mean is the sum of its periods' means.
-    """
-
-    mean: Array
-    quantiles: Array
-    total_mean: Array
-    total_quantiles: Array
-
-
-Predict = Callable[[Panel], QuantileForecast]  # a forecaster, whatever it is
 
 
 class Forecaster(nn.Module):
@@ -168,6 +154,11 @@ def _outlook(
         ratios * (sums * units)[..., None],
     )
     return Outlook(scale, *(answer.float().cpu().numpy() for answer in answers))
+
+
+def forecaster(model: Forecaster, device: str, series: Panel) -> QuantileForecast:
+    """The model's answer, with the totals of the panel's own periods."""
+    return predict(model, series, device, lengths_of(series))
 
 
 def _within(model: Forecaster, part: Outlook, lengths: Sequence[int]) -> tuple[Array, ...]:

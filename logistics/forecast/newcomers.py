@@ -14,17 +14,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from logistics.forecast.model import Predict, QuantileForecast
 from logistics.forecast.panel import FOREVER, OF_SERIES, Array, Panel
+from logistics.forecast.quantiles import LEVELS, Predict, QuantileForecast
 from logistics.forecast.totals import lengths_of
-from logistics.outputs import QUANTILE_LEVELS
 
 LATE_DAYS = 28  # a SKU launched longer ago that nobody bought here is not sold here
 MAX_SIBLINGS = 200
 RAMP_DAYS = 84  # after which a new SKU sells as an old one
 STEP_DAYS = 7
 MIN_LAUNCHES = 5  # seen, before anything is said about how sales begin
-LEVELS = np.array(QUANTILE_LEVELS)
 
 
 def joined(panel: Panel, items: pl.DataFrame, candidates: Sequence[str]) -> Panel:

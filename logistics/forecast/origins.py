@@ -12,11 +12,10 @@ import polars as pl
 
 from logistics.forecast import metrics
 from logistics.forecast.backtest import seasonal_naive
-from logistics.forecast.model import Predict
 from logistics.forecast.panel import Array, Panel
-from logistics.outputs import FORECAST_BACKTESTS, QUANTILE_LEVELS
+from logistics.forecast.quantiles import LEVELS, Predict
+from logistics.outputs import FORECAST_BACKTESTS
 
-LEVELS = np.array(QUANTILE_LEVELS, np.float32)
 STEP_DAYS = 7  # steps are told by the week, or by the period where that is longer
 SUMS = ("values", "actual", "forecast", "abs_error", "pinball", "inside", "naive_abs_error",
         "naive_pinball")  # fmt: skip

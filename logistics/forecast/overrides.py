@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from logistics.forecast.model import QuantileForecast
 from logistics.forecast.panel import Array, Panel
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.outputs import (
     FORECAST_OVERRIDDEN,
     FORECAST_VALUE_ADDED,

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from logistics.forecast.model import Predict
 from logistics.forecast.panel import Array, Panel
+from logistics.forecast.quantiles import Predict
 from logistics.outputs import FORECAST_PARTS, TOTAL_HORIZONS_DAYS
 
 RECENT_DAYS = 56  # whose demand in stock is the base

@@ -7,11 +7,11 @@ import polars as pl
 
 from logistics.config import ForecastConfig
 from logistics.forecast.levels import sums
-from logistics.forecast.model import QuantileForecast
 from logistics.forecast.overrides import finished, overridden, overrides, value_added
 from logistics.forecast.panel import Panel
 from logistics.forecast.parts import Parts
 from logistics.forecast.parts import rows as parts_rows
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.stock import reorder_points
 from logistics.forecast.totals import days, totals
 

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logistics.forecast import metrics
-from logistics.forecast.model import Predict, QuantileForecast
-from logistics.forecast.origins import LEVELS
 from logistics.forecast.panel import FOREVER, Array, Panel
+from logistics.forecast.quantiles import LEVELS, Predict, QuantileForecast
 from logistics.forecast.totals import lengths_of
 
 FURTHEST = 1.5  # no category is scaled by more than this, or its inverse

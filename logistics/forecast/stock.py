@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from logistics.forecast.model import QuantileForecast
 from logistics.forecast.panel import Array, Panel
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.totals import safety_stock
 from logistics.outputs import REORDER_POINTS, TOTAL_HORIZONS_DAYS
 

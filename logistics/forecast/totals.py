@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from logistics.forecast.model import QuantileForecast
 from logistics.forecast.panel import Array, Panel
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.outputs import (
     FORECAST_TOTALS,
     FORECASTS,

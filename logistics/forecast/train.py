@@ -17,9 +17,9 @@ from logistics.forecast.backtest import backtest
 from logistics.forecast.model import Forecaster, Settings, sums_of
 from logistics.forecast.network import Inputs, Shape
 from logistics.forecast.panel import NUM_CODES, Panel
+from logistics.forecast.quantiles import LEVELS
 from logistics.forecast.scope import Scope, scope_of
 from logistics.forecast.windows import Windows, windows_of
-from logistics.outputs import QUANTILE_LEVELS
 
 MIN_PAST = {1: 14, 7: 13}  # periods that an origin needs behind it
 MIN_HELD_OUT = {1: 14, 7: 4}
@@ -27,7 +27,6 @@ STEPS_SEEN = 14  # periods of the horizon that one training batch looks at
 MEAN_WEIGHT = 0.5  # of the mean's loss, against the quantiles'
 MIN_SEEN = 0.85  # of its periods, for a total to be learnt from
 TOTAL_PARTS = (0.25, 0.5, 0.75, 1.0)  # of the reach: lengths of totals to learn
-LEVELS = np.array(QUANTILE_LEVELS, np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,16 +23,16 @@ from logistics.forecast.batch import (
     TOP_WEIGHT,
     Dims,
     Tables,
-    forecaster,
     panel_of,
     units,
 )
 from logistics.forecast.challenge import last_origins, trial, unseen_periods
 from logistics.forecast.levels import correlations, seen
-from logistics.forecast.model import Predict, dumps, loads
+from logistics.forecast.model import dumps, forecaster, loads
 from logistics.forecast.origins import demand_since, errors, origins_back
 from logistics.forecast.panel import Panel
 from logistics.forecast.published import categories_of
+from logistics.forecast.quantiles import Predict
 from logistics.forecast.reconcile import Told, weight_of
 from logistics.forecast.train import Fitted, fit, rows_of_sample
 from logistics.outputs import FORECAST_BACKTESTS

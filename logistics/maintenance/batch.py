@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 import pyarrow as pa
@@ -14,13 +14,14 @@ import ray
 from logistics import lake, plan, records, registry, tasks
 from logistics.maintenance import inputs, problem, workshop
 from logistics.maintenance.inputs import Outcomes
-from logistics.maintenance.model import Risk, dumps, loads, predict
 from logistics.maintenance.problem import NO_WORKSHOP, WorkOrder
-from logistics.maintenance.train import fit
 from logistics.maintenance.verify import verify
 from logistics.outputs import RISKS
 from logistics.registry import Card
 from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
+
+if TYPE_CHECKING:
+    from logistics.maintenance.model import Risk
 
 Tables = dict[str, pl.DataFrame]
 WORKLOAD = "maintenance"
@@ -111,9 +112,13 @@ class ScoreAssets:
     """Ray Data actor: one unit's windows in, its risks published."""
 
     def __init__(self, run: Run, version: str) -> None:
+        # Torch: seconds of a core that tasks which only read or write are spared.
+        from logistics.maintenance.model import loads, predict
+
         self.run = run
-        self.model = loads(registry.load(run.config.models, WORKLOAD, version))
-        self.device = "cuda" if run.config.maintenance.num_gpus > 0 else "cpu"
+        device = "cuda" if run.config.maintenance.num_gpus > 0 else "cpu"
+        model = loads(registry.load(run.config.models, WORKLOAD, version))
+        self.predict = partial(predict, model, device=device)
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         return map_rows("score", self._score, rows)
@@ -124,7 +129,7 @@ class ScoreAssets:
         records.attempt(self.run, WORKLOAD, parcel.unit)
         found = inputs.from_table(parcel.tables["windows"])
         about = cast(pl.DataFrame, pl.from_arrow(parcel.tables["assets"]))
-        risks = _risk_rows(about, predict(self.model, found, self.device))
+        risks = _risk_rows(about, self.predict(found))
         files = plan.publish(self.run, parcel.unit, {"risks": risks})
         at_risk = risks["p_fail_7d"] >= self.run.config.maintenance.at_risk_p7
         figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
@@ -132,7 +137,7 @@ class ScoreAssets:
         return records.finish(self.run, WORKLOAD, scored)
 
 
-def _risk_rows(about: pl.DataFrame, risk: Risk) -> pl.DataFrame:
+def _risk_rows(about: pl.DataFrame, risk: "Risk") -> pl.DataFrame:
     """RISKS rows; about: asset_id, kind, workshop_id, last_seen in the risk's order."""
     component = pl.Series(risk.component.tolist(), dtype=pl.String)
     return about.with_columns(
@@ -197,6 +202,9 @@ def _examples(run: Run, dims: Tables, unit: Unit, at_most: int) -> Examples | No
 
 @ray.remote(num_cpus=1)
 def _fit(run: Run, *parts: Examples | None) -> tuple[tuple[dict[str, float], str], bytes]:
+    from logistics.maintenance.model import dumps
+    from logistics.maintenance.train import fit
+
     usable = [part for part in parts if part is not None]
     if not usable:
         raise ValueError("no site has both assets and readable telemetry")

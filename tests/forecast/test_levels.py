@@ -16,8 +16,8 @@ from logistics.forecast.levels import (
     seen,
     sums,
 )
-from logistics.forecast.model import QuantileForecast
 from logistics.forecast.panel import Panel
+from logistics.forecast.quantiles import QuantileForecast
 from tests.forecast.made import HORIZON_DAYS, panel_of, tables
 
 NUM_SKUS = 40

@@ -11,16 +11,10 @@ from hypothesis import strategies as st
 
 from logistics.config import ForecastConfig
 from logistics.forecast.features import features
-from logistics.forecast.model import (
-    Forecaster,
-    QuantileForecast,
-    Settings,
-    dumps,
-    loads,
-    predict,
-)
+from logistics.forecast.model import Forecaster, Settings, dumps, loads, predict
 from logistics.forecast.network import Shape
 from logistics.forecast.panel import Panel
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.scope import Scope, scope_of
 from logistics.forecast.totals import days, from_table, safety_stock, to_table, totals
 from logistics.forecast.train import Fitted, fit

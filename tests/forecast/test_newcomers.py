@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from logistics.forecast.model import QuantileForecast
 from logistics.forecast.newcomers import is_new, joined, launch_ramp, predict_all
 from logistics.forecast.panel import Panel
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.tables import ITEMS
 from tests.forecast.made import HORIZON_DAYS, NUM_DAYS, RUN_DATE, panel_of, tables
 

@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from logistics.forecast.challenge import last_origins, trial, unseen_periods
-from logistics.forecast.model import QuantileForecast
 from logistics.forecast.origins import (
     Predict,
     demand_since,
@@ -18,6 +17,7 @@ from logistics.forecast.origins import (
     summaries,
 )
 from logistics.forecast.panel import Panel
+from logistics.forecast.quantiles import QuantileForecast
 from tests.forecast.made import HORIZON_DAYS, NUM_DAYS, RUN_DATE, panel_of, tables
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from logistics.forecast.model import QuantileForecast
 from logistics.forecast.overrides import finished, overridden, overrides, value_added
 from logistics.forecast.panel import Panel
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.tables import FORECAST_OVERRIDES
 from tests.forecast.made import HORIZON_DAYS, NUM_DAYS, RUN_DATE, panel_of, tables
 

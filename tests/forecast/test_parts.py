@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from logistics.forecast.model import QuantileForecast
 from logistics.forecast.panel import Panel
 from logistics.forecast.parts import CAUSES, from_table, parts, recent_level, rows, to_table
+from logistics.forecast.quantiles import QuantileForecast
 from tests.forecast.made import HORIZON_DAYS, NUM_DAYS, panel_of, tables
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from logistics.forecast.model import QuantileForecast
 from logistics.forecast.panel import Panel
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.reconcile import Told, corrected, summed, weight_of
 from tests.forecast.made import HORIZON_DAYS, panel_of, tables
 

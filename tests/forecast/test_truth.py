@@ -10,9 +10,10 @@ import pytest
 from logistics.config import Config
 from logistics.contracts import check
 from logistics.forecast.inputs import panel
-from logistics.forecast.model import QuantileForecast, predict
+from logistics.forecast.model import predict
 from logistics.forecast.panel import Panel
 from logistics.forecast.parts import without_promotions
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.train import fit
 from logistics.tables import ITEMS, PRICES, PROMOTIONS, SALES, SIGNALS
 from logistics.world import catalogue, demand, weather
