@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from logistics.forecast import groups, seasons, sites
 from logistics.forecast.groups import Group
 from logistics.forecast.panel import FOREVER, Array, Panel
-from logistics.forecast.response import responses
+from logistics.forecast.response import Response, response
 from logistics.forecast.scope import Scope
 
 # A period in stock for less than this share tells too little of its demand to be judged by it.
@@ -22,13 +22,12 @@ SPANS = {1: (1, 3, 7, 14, 28, 56, 91, 182, 364), 7: (1, 2, 3, 4, 8, 13, 26, 52, 
 KIN_SPANS = {1: (1, 7, 14, 28, 56), 7: (1, 2, 4, 8, 26)}
 WINDOW = {1: 28, 7: 13}  # latest periods that are seen one by one
 RECENT = {1: 28, 7: 8}
-LONG = {1: 182, 7: 52}
+LONG = {1: 182, 7: 104}
 # An older series is not young. Age beyond this would be a clock: where all series began together,
 # it lets the network learn each week's level and carry the last one on (20 % too high on juice).
 YOUNG_DAYS = 56.0
 MIN_SCALE = 0.02  # units a period: the level of a series that hardly sells
-WEEKLY = 0  # where in `step` the own weekday profile stands
-STEP_OF_COVARIATE = 7
+EXPECTED = 7  # where in `step` the regression's answer stands
 STEP_FIXED = 8
 
 
@@ -60,19 +59,20 @@ def features(panel: Panel, origin: int, scope: Scope) -> Features:
     history = _history(panel, origin)
     kin = groups.groups_of(panel)
     x = _covariates(panel, origin, scope)
-    b, y = _response(panel, history, x, kin, origin)
+    answer = _response(panel, history, x, kin)
     past = [
         *_levels(panel, history, origin),
         *_recent_covariates(panel, origin, scope),
-        _window(history, y, x, b, panel.period_days),
+        _window(history, answer, panel.period_days),
         *_kin_trends(panel, history, kin),
-        b,
+        answer.own,
+        answer.level[:, None],
         scope.standard_attributes(panel),
     ]
     return Features(
         history.scale,
         np.nan_to_num(np.concatenate(past, axis=1)).astype(np.float32),
-        _steps(panel, history, kin, x, b, origin, scope),
+        _steps(panel, history, kin, x, answer, origin, scope),
         panel.codes,
         sites.shared(panel, origin, scope),
         panel.site,
@@ -172,39 +172,43 @@ def _covariates(panel: Panel, origin: int, scope: Scope) -> Array:
     return np.asarray(x, np.float32)
 
 
-def _response(
-    panel: Panel, history: History, x: Array, kin: list[Group], origin: int
-) -> tuple[Array, Array]:
-    """How units answer to covariates (n, k); the log of past units in levels (n, past)."""
-    past = x.shape[1] - panel.horizon
-    y = np.log1p(history.units[:, history.units.shape[1] - past :] / history.scale[:, None])
-    weight = history.weight[:, history.weight.shape[1] - past :]
-    usual = x[:, :past].mean(axis=1, keepdims=True) if past else 0.0
-    return responses(y, x[:, :past] - usual, weight, kin[2]), y
+def _response(panel: Panel, history: History, x: Array, kin: list[Group]) -> Response:
+    past = slice(history.units.shape[1] - (x.shape[1] - panel.horizon), None)
+    return response(
+        history.units[:, past],
+        history.weight[:, past],
+        history.scale,
+        x,
+        panel.site,
+        kin[2],
+        panel.period_days,
+    )
 
 
-def _window(history: History, y: Array, x: Array, b: Array, period_days: int) -> Array:
+def _window(history: History, answer: Response, period_days: int) -> Array:
     """The latest periods without what the covariates explain of them (n, w), 0 where unknown."""
-    width = WINDOW[period_days]
-    past = y.shape[1]
-    usual = x[:, max(past - RECENT[period_days], 0) : past].mean(axis=1, keepdims=True)
-    start = max(past - width, 0)
-    explained = np.einsum("ntk,nk->nt", x[:, start:past] - usual, b)
-    seen = history.weight[:, history.weight.shape[1] - (past - start) :] > 0
-    out = np.zeros((len(y), width), np.float32)
-    if past:
-        out[:, width - (past - start) :] = (y[:, start:] - explained) * seen
+    width = min(WINDOW[period_days], answer.past.shape[1])
+    out = np.zeros((len(history.scale), WINDOW[period_days]), np.float32)
+    if width:
+        usual = history.units[:, -width:] / history.scale[:, None]
+        plain = np.log1p(usual * np.exp(-answer.past[:, -width:]))
+        out[:, -width:] = plain * (history.weight[:, -width:] > 0)
     return out
 
 
 def _recent_covariates(panel: Panel, origin: int, scope: Scope) -> list[Array]:
-    """All covariates' means over three spans, those not known ahead too (n, 3 k)."""
-    picked = [panel.covariate_names.index(name) for name in scope.covariate_names]
+    """Means over three spans of the covariates that are not known ahead (n, 3 k)."""
+    behind = ~np.array(scope.ahead, bool)
+    picked = [
+        panel.covariate_names.index(name)
+        for name, is_behind in zip(scope.covariate_names, behind, strict=True)
+        if is_behind
+    ]
     if not picked:
         return []
     spans = (SPANS[panel.period_days][0], SPANS[panel.period_days][2], RECENT[panel.period_days])
     first = max(origin - RECENT[panel.period_days], 0)
-    x = (panel.covariates[:, first:origin, picked] - scope.centre) / scope.spread
+    x = (panel.covariates[:, first:origin, picked] - scope.centre[behind]) / scope.spread[behind]
     seen = ~np.isnan(x)
     x = np.where(seen, x, 0)
     means = [
@@ -222,37 +226,28 @@ def _kin_trends(panel: Panel, history: History, kin: list[Group]) -> list[Array]
 
 
 def _steps(
-    panel: Panel, history: History, kin: list[Group], x: Array, b: Array, origin: int, scope: Scope
+    panel: Panel,
+    history: History,
+    kin: list[Group],
+    x: Array,
+    answer: Response,
+    origin: int,
+    scope: Scope,
 ) -> Array:
     n, h, k = len(panel), panel.horizon, x.shape[2]
     past = x.shape[1] - h
-    out = np.zeros((n, h, STEP_FIXED + STEP_OF_COVARIATE * k), np.float32)
+    out = np.zeros((n, h, STEP_FIXED + k), np.float32)
     if panel.period_days == 1:
         for i, profile in enumerate(seasons.weekday_profiles(history.units, history.weight, kin)):
             out[:, :, i] = np.take(profile, np.arange(h) % 7, axis=1)
     out[:, :, 3] = left(panel, origin)
     if scope.yearly:
         out[:, :, 4:7] = seasons.year_ago(panel, origin)
+    out[:, :, EXPECTED] = answer.expected
     if not k:
         return out
-    recent = x[:, max(past - RECENT[panel.period_days], 0) : past].mean(axis=1, keepdims=True)
     usual = x[:, :past].mean(axis=1, keepdims=True)
-    change, ahead = x[:, past:] - recent, x[:, past:]
-    out[:, :, 7] = np.einsum("nhk,nk->nh", change, b)
-    others, least = sites.others(ahead - usual, panel.site, history.scale)
-    before = np.cumsum(x[:, max(past - 4, 0) :] - recent, axis=1)
-    before = np.pad(before, ((0, 0), (max(5 - past, 1), 0), (0, 0)))
-    blocks = (
-        ahead - scope.ahead_centre,
-        change,
-        ahead - usual,
-        before[:, 4 : 4 + h] - before[:, 3 : 3 + h],
-        (before[:, 4 : 4 + h] - before[:, :h]) / 4,
-        others,
-        least,
-    )
-    for i, block in enumerate(blocks):
-        np.clip(block, -8, 8, out=out[:, :, STEP_FIXED + i * k : STEP_FIXED + (i + 1) * k])
+    np.clip(x[:, past:] - usual, -8, 8, out=out[:, :, STEP_FIXED:])
     return out
 
 

@@ -77,7 +77,8 @@ class Network(nn.Module):
         start = np.concatenate([[0.0, 0.0, -1.2], np.full(NUM_LEVELS - 1, -1.5)])
         with torch.no_grad():
             self.out.bias.copy_(torch.from_numpy(start))
-            self.direct.weight[0, 0] = 1.0  # the own weekday profile
+            # The own weekday profile, and what the regression on covariates expects.
+            self.direct.weight[0, 0] = self.direct.weight[0, 7] = 1.0
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """mean (b, h) and quantiles (b, h, 9) in scales; the lowest quantiles may be below 0."""

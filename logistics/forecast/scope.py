@@ -56,10 +56,6 @@ class Scope:
         return np.array(self.spreads, np.float32)
 
     @property
-    def ahead_centre(self) -> Array:
-        return (self.centre / self.spread)[list(self.ahead)]
-
-    @property
     def ahead_spread(self) -> Array:
         return self.spread[list(self.ahead)]
 

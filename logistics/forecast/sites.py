@@ -79,11 +79,11 @@ def _around(past: Array, known: NDArray[np.bool_]) -> tuple[Array, Array]:
     return centre, np.maximum(spread, 1e-3)
 
 
-def others(change: Array, site: NDArray[np.int64], level: Array) -> tuple[Array, Array]:
-    """Mean change of the covariates of a site's other series, by their level, and the least of all.
+def others(change: Array, site: NDArray[np.int64], level: Array) -> Array:
+    """Mean change of the covariates of a site's other series, by their level (n, h, k).
 
-    change (n, h, k) against usual values; each result (n, h, k). Where a rival is cheap, less of
-    this is sold: in weekly juice sales, as much as its own price explains.
+    change (n, h, k) against usual values. Where a rival is cheap, less of this is sold: in weekly
+    juice sales, as much as its own price explains.
     """
     order = np.argsort(site, kind="stable")
     starts = np.flatnonzero(np.diff(site[order], prepend=-1))
@@ -96,5 +96,4 @@ def others(change: Array, site: NDArray[np.int64], level: Array) -> tuple[Array,
     weight = np.add.reduceat(level[ordered], starts)[of] - level
     rest = (total[of] - weighted) / np.maximum(weight, 1e-6)[:, None, None]
     rest[num[of] < 2] = 0
-    least = np.minimum.reduceat(change[ordered], starts, axis=0)[of]
-    return rest, least
+    return np.asarray(rest)
