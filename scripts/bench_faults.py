@@ -28,7 +28,8 @@ from rich.table import Table
 
 from logistics import plan
 from logistics.cluster import RAY_SETTINGS
-from logistics.outputs import OUTPUTS
+from logistics.forecast.levels import COMPANY
+from logistics.outputs import FORECAST_LEVELS, OUTPUTS
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -142,6 +143,8 @@ def _rows(site: Site, table: str, without: set[str]) -> pl.DataFrame | None:
     rows = plan.read_plan(str(site.plan), table, DAY)
     if rows is None or not without:
         return rows
+    if table == FORECAST_LEVELS.name and any(site_id.startswith("DC") for site_id in without):
+        without = without | {COMPANY}  # whose sums lack what that DC would have added
     kept = rows.filter(~pl.col(OUTPUTS[table].site).is_in(list(without)))
     return None if kept.is_empty() else kept
 

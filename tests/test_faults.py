@@ -10,8 +10,6 @@ TRIED = (
     "driver killed three times",
     "node removed",
     "solver segfault",
-    "solver past its limit",
-    "disk full",
     "sigterm",
 )
 
