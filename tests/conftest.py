@@ -60,3 +60,19 @@ def company(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Conf
 def first(company: Config) -> Night:
     """The company's first night, models trained."""
     return planned(company)
+
+
+LONG = ("test_faults.py", "test_submit.py", "test_autoscaler.py")  # files with nights of their own
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `pytest -n 2 --dist loadgroup`: what shares the Ray session stays in one process, the
+    first; the other begins with what takes longest."""
+
+    def shared(item: pytest.Item) -> bool:
+        return "ray_session" in getattr(item, "fixturenames", ())
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if shared(item) else item.path.name))
+    items.sort(key=lambda item: (not shared(item), item.path.name not in LONG))

@@ -12,7 +12,7 @@ from logistics import plan
 from tests.settings import config
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
-SETTINGS = ("world=national", "world.skus_per_dc=20", "world.dirty_share=0.01", "task=forecast",
+SETTINGS = ("world=national", "world.skus_per_dc=20", "world.dirty_share=0", "task=forecast",
             "forecast.train_steps=5", "forecast.max_train_series=20")  # fmt: skip
 
 
@@ -35,10 +35,10 @@ def test_the_night_and_the_bare_loop_forecast_the_same(bench: ModuleType, tmp_pa
         bare = pl.read_parquet(tmp_path / site / "days.parquet")
         night = plan.read_plan(full.plan, "forecasts", full.date, site)
         assert night is not None
-        # The bare loop takes dirty rows for good ones, and all series hear a little of each other.
         both = night.join(bare, on=["sku_id", "date"], validate="1:1")
         assert both.height == night.height
         off = (both["mean"] - both["mean_right"]).abs().sum()
-        assert off < 0.02 * both["mean"].sum()
+        # The night also brings each category's SKUs closer to the category's own forecast.
+        assert off < 0.05 * both["mean"].sum()
     steps = bench.where_time_goes(full)
     assert {"door", "panel", "features and network", "Parquet and staging"} <= steps.keys()

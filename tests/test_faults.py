@@ -6,12 +6,7 @@ import sys
 from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "bench_faults.py"
-TRIED = (
-    "driver killed three times",
-    "node removed",
-    "solver segfault",
-    "sigterm",
-)
+TRIED = ("driver killed three times", "node removed")
 
 
 def test_a_night_survives_what_nights_bring(tmp_path: Path) -> None:
@@ -29,4 +24,3 @@ def test_a_night_survives_what_nights_bring(tmp_path: Path) -> None:
         assert result["passed"], result
         assert result["different"] == [], name
     assert results["driver killed three times"]["reused"] > 0
-    assert list(results["solver segfault"]["failed"]) == ["D002"]
