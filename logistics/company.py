@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import cast
 
-import polars as pl
 import ray
 
 from logistics import lake
 from logistics.outcome import Outcome
 from logistics.publish import outcome_of
+from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit, on_unit
-
-Dims = ray.ObjectRef[dict[str, pl.DataFrame]]  # the company's tables, checked, in the object store
 
 
 def enter(run: Run, names: Sequence[str]) -> tuple[Dims, Outcome]:
@@ -28,8 +26,8 @@ def enter(run: Run, names: Sequence[str]) -> tuple[Dims, Outcome]:
 
 
 @ray.remote(num_cpus=0.5, num_returns=2)  # the tables stay in the store, the tally comes here
-def _read(run: Run, names: Sequence[str]) -> tuple[dict[str, pl.DataFrame], list[Parcel]]:
-    tables: dict[str, pl.DataFrame] = {}
+def _read(run: Run, names: Sequence[str]) -> tuple[Tables, list[Parcel]]:
+    tables: Tables = {}
 
     def read(parcel: Parcel) -> Parcel:
         entry = lake.enter(run, lake.COMPANY, [parcel.unit.site_id], tables)

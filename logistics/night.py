@@ -18,7 +18,6 @@ import ray
 from ray.data.exceptions import ExecutionTimeoutError, SystemException
 
 from logistics import company, lake, plan, records, registry, runs
-from logistics.company import Dims
 from logistics.config import Config, Task
 from logistics.lock import Lock, hold
 from logistics.outcome import Night, Outcome, Progress
@@ -26,7 +25,7 @@ from logistics.publish import outcome_of, publish, publish_rejects
 from logistics.registry import Card
 from logistics.storage import LakeError
 from logistics.tables import CONTRACTS
-from logistics.tasks import reason_of
+from logistics.tasks import Dims, reason_of
 from logistics.units import Parcel, Run, Unit
 from logistics.watch import Watch
 from logistics.workloads import WORKLOADS, Workload, chosen

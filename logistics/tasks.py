@@ -18,6 +18,7 @@ from logistics import records
 from logistics.units import Parcel, Run, on_unit
 
 Tables = dict[str, pl.DataFrame]
+Dims = ray.ObjectRef[Tables]  # the company's tables, checked, in the object store
 Solve = Callable[[Run, Tables, Parcel], Parcel]
 
 
@@ -28,7 +29,7 @@ def solve_each(
     workload: str,
     solve: Solve,
     run: Run,
-    dims: "ray.ObjectRef[Tables]",
+    dims: Dims,
     parcels: Sequence[Parcel],
     given: "Iterator[ray.ObjectRef[Given]] | None" = None,
 ) -> Iterator[Parcel]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from logistics.company import Dims
 from logistics.forecast import batch as forecast
 from logistics.maintenance import batch as maintenance
 from logistics.outputs import OUTPUTS
@@ -13,6 +12,7 @@ from logistics.registry import Card
 from logistics.routes import batch as routes
 from logistics.slotting import batch as slotting
 from logistics.tables import CONTRACTS
+from logistics.tasks import Dims
 from logistics.units import Parcel, Run, StagedFile, Unit
 
 Units = Callable[[Run, Dims], list[Unit]]

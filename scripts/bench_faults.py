@@ -81,9 +81,10 @@ def _try(folder: Path, names: Sequence[str], iterations: int) -> list[Result]:
             site.folder.mkdir()
             shutil.copytree(first.lake, site.lake)
             results.append(_one(name, site, whole, cluster))
-        usual_s = next((r.seconds for r in results if r.fault == "undisturbed"), float("nan"))
-        for result in results:
-            result.seconds_lost = result.seconds - usual_s
+        usual_s = {result.fault: result.seconds for result in results}.get("undisturbed")
+        if usual_s is not None:
+            for result in results:
+                result.seconds_lost = result.seconds - usual_s
         return results
     finally:
         cluster.shutdown()
@@ -165,7 +166,8 @@ def _print(results: Sequence[Result]) -> None:
         failed = ", ".join(sorted(r.failed)) or "nothing"
         rest = f"differs: {', '.join(r.different)}" if r.different else "identical"
         codes = " ".join(str(code) for code in r.exit_codes)
-        numbers = (str(r.reused), f"{r.seconds:.0f}", f"{r.seconds_lost:.0f}")
+        lost = "–" if r.seconds_lost is None else f"{r.seconds_lost:.0f}"
+        numbers = (str(r.reused), f"{r.seconds:.0f}", lost)
         table.add_row(r.fault, codes, failed, rest, *numbers, "✓" if r.passed else "✗", r.note)
     Console(width=150).print(table)
     for r in results:

@@ -90,7 +90,7 @@ class Result:
     said: str = ""
     note: str = ""
     passed: bool = False
-    seconds_lost: float = 0.0
+    seconds_lost: float | None = None
 
 
 Fault = Callable[[Site, Cluster], Result]

@@ -33,6 +33,7 @@ from logistics.outputs import (
     FORECAST_SUMS,
     TOTAL_HORIZONS_DAYS,
 )
+from logistics.tasks import Dims, Tables
 from logistics.units import (
     Parcel,
     Run,
@@ -43,8 +44,6 @@ from logistics.units import (
     to_rows,
 )
 
-Tables = dict[str, pl.DataFrame]
-Dims = ray.ObjectRef[Tables]
 NAME = "forecast"
 TABLES = ("sales", "signals")
 TOP_WEIGHT = "top_weight"  # of categories over their SKUs, in a model's calibration

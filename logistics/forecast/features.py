@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from logistics.forecast import groups, seasons, sites
 from logistics.forecast.groups import Group
 from logistics.forecast.panel import FOREVER, Array, Panel
-from logistics.forecast.response import Response, response
+from logistics.forecast.response import RECENT, Response, response
 from logistics.forecast.scope import Scope
 
 # A period in stock for less than this share tells too little of its demand to be judged by it.
@@ -21,13 +21,12 @@ MIN_IN_STOCK = 0.8
 SPANS = {1: (1, 3, 7, 14, 28, 56, 91, 182, 364), 7: (1, 2, 3, 4, 8, 13, 26, 52, 104)}
 KIN_SPANS = {1: (1, 7, 14, 28, 56), 7: (1, 2, 4, 8, 26)}
 WINDOW = {1: 28, 7: 13}  # latest periods that are seen one by one
-RECENT = {1: 28, 7: 8}
 LONG = {1: 182, 7: 104}
 # An older series is not young. Age beyond this would be a clock: where all series began together,
 # it lets the network learn each week's level and carry the last one on (20 % too high on juice).
 YOUNG_DAYS = 56.0
 MIN_SCALE = 0.02  # units a period: the level of a series that hardly sells
-EXPECTED = 7  # where in `step` the regression's answer stands
+WEEKLY, EXPECTED = 0, 7  # where in `step` the own weekday profile and the regression's answer stand
 STEP_FIXED = 8
 
 
@@ -154,7 +153,8 @@ def _levels(panel: Panel, history: History, origin: int) -> list[Array]:
 
 
 def _covariates(panel: Panel, origin: int, scope: Scope) -> Array:
-    """Covariates known ahead, in spreads, around the origin: (n, LONG + h, k); 0 where unknown.
+    """Covariates known ahead, in spreads from their past mean, the last LONG periods and those to
+    come (n, LONG + h, k); 0 where unknown.
 
     Where a series' covariate is not known ahead it stays as it last was on average: no effect.
     """
@@ -169,7 +169,8 @@ def _covariates(panel: Panel, origin: int, scope: Scope) -> Array:
         seen = ~unknown[:, :past]
         usual = np.where(seen, x[:, :past], 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
         x = np.where(unknown, usual[:, None], x)
-    return np.asarray(x, np.float32)
+    x = np.asarray(x, np.float32)
+    return np.asarray(x - x[:, :past].mean(axis=1, keepdims=True))
 
 
 def _response(panel: Panel, history: History, x: Array, kin: list[Group]) -> Response:
@@ -199,11 +200,8 @@ def _window(history: History, answer: Response, period_days: int) -> Array:
 def _recent_covariates(panel: Panel, origin: int, scope: Scope) -> list[Array]:
     """Means over three spans of the covariates that are not known ahead (n, 3 k)."""
     behind = ~np.array(scope.ahead, bool)
-    picked = [
-        panel.covariate_names.index(name)
-        for name, is_behind in zip(scope.covariate_names, behind, strict=True)
-        if is_behind
-    ]
+    names = np.array(scope.covariate_names)[behind]
+    picked = [panel.covariate_names.index(name) for name in names]
     if not picked:
         return []
     spans = (SPANS[panel.period_days][0], SPANS[panel.period_days][2], RECENT[panel.period_days])
@@ -235,7 +233,6 @@ def _steps(
     scope: Scope,
 ) -> Array:
     n, h, k = len(panel), panel.horizon, x.shape[2]
-    past = x.shape[1] - h
     out = np.zeros((n, h, STEP_FIXED + k), np.float32)
     if panel.period_days == 1:
         for i, profile in enumerate(seasons.weekday_profiles(history.units, history.weight, kin)):
@@ -244,10 +241,7 @@ def _steps(
     if scope.yearly:
         out[:, :, 4:7] = seasons.year_ago(panel, origin)
     out[:, :, EXPECTED] = answer.expected
-    if not k:
-        return out
-    usual = x[:, :past].mean(axis=1, keepdims=True)
-    np.clip(x[:, past:] - usual, -8, 8, out=out[:, :, STEP_FIXED:])
+    np.clip(x[:, -h:], -8, 8, out=out[:, :, STEP_FIXED:])
     return out
 
 

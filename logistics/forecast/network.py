@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from logistics.forecast.features import EXPECTED, WEEKLY
 from logistics.forecast.panel import NUM_CODES
 from logistics.outputs import QUANTILE_LEVELS
 
@@ -78,7 +79,7 @@ class Network(nn.Module):
         with torch.no_grad():
             self.out.bias.copy_(torch.from_numpy(start))
             # The own weekday profile, and what the regression on covariates expects.
-            self.direct.weight[0, 0] = self.direct.weight[0, 7] = 1.0
+            self.direct.weight[0, [WEEKLY, EXPECTED]] = 1.0
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """mean (b, h) and quantiles (b, h, 9) in scales; the lowest quantiles may be below 0."""

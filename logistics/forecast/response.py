@@ -22,7 +22,7 @@ SMALL = 0.1
 # Periods of ordinary variation that a prior counts for.
 PRIOR_ALL, PRIOR_KIN, PRIOR_OWN = 60.0, 60.0, 60.0
 FADES_DAYS = 420.0  # how customers answer changes over the years
-RECENT = {1: 28.0, 7: 8.0}  # periods over which a level fades
+RECENT = {1: 28, 7: 8}  # periods over which a level fades
 PRIOR_LEVEL = {1: 7.0, 7: 3.0}  # periods of an unchanged level that a recent one must outweigh
 FURTHEST = 4.0  # of a logarithm
 
@@ -48,9 +48,10 @@ def response(
     kin: Group,
     period_days: int,
 ) -> Response:
-    """units and weight (n, t), weight 0 where unknown; scale (n,); x (n, t + h, k)."""
+    """units and weight (n, t), weight 0 where unknown; scale (n,); x (n, t + h, k), 0
+    where usual."""
     t, k = units.shape[1], x.shape[2]
-    z = _design(x, t, site, scale)
+    z = _design(x, site, scale)
     y = np.log(units / scale[:, None] + SMALL)
     age = np.arange(t)[::-1]
     faded = weight * np.exp(-age * period_days / FADES_DAYS).astype(np.float32)
@@ -75,13 +76,11 @@ def response(
     return Response(beta[:, :k], explained[:, :t], level, expected.astype(np.float32))
 
 
-def _design(x: Array, t: int, site: NDArray[np.int64], scale: Array) -> Array:
-    """Own covariates around their past mean, their products, those of the site's others."""
-    k = x.shape[2]
-    own = x - (x[:, :t].mean(axis=1, keepdims=True) if t else 0)
-    first, second = np.triu_indices(k)
-    rivals = others(own, site, scale)
-    return np.concatenate([own, own[:, :, first] * own[:, :, second], rivals], axis=2)
+def _design(x: Array, site: NDArray[np.int64], scale: Array) -> Array:
+    """Own covariates, their products, those of the site's others (n, t + h, p)."""
+    first, second = np.triu_indices(x.shape[2])
+    products = x[:, :, first] * x[:, :, second]
+    return np.concatenate([x, products, others(x, site, scale)], axis=2)
 
 
 def _pooled(z: Array, y: Array, weight: Array, kin: Group) -> Array:

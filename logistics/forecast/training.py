@@ -21,8 +21,6 @@ from logistics.forecast.batch import (
     NAME,
     TABLES,
     TOP_WEIGHT,
-    Dims,
-    Tables,
     panel_of,
     units,
 )
@@ -37,6 +35,7 @@ from logistics.forecast.reconcile import Told, weight_of
 from logistics.forecast.train import Fitted, fit, rows_of_sample
 from logistics.outputs import FORECAST_BACKTESTS
 from logistics.registry import Card
+from logistics.tasks import Dims, Tables
 from logistics.units import Run, StagedFile, Unit
 
 MAX_TRAIN_UNITS = 32

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import polars as pl
 import pyarrow as pa
@@ -15,15 +15,13 @@ from logistics import lake, plan, records, registry, tasks
 from logistics.maintenance import inputs, problem, workshop
 from logistics.maintenance.inputs import Outcomes
 from logistics.maintenance.problem import NO_WORKSHOP, WorkOrder
+from logistics.maintenance.risk import Risk
 from logistics.maintenance.verify import verify
 from logistics.outputs import RISKS
 from logistics.registry import Card
+from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
-if TYPE_CHECKING:
-    from logistics.maintenance.model import Risk
-
-Tables = dict[str, pl.DataFrame]
 WORKLOAD = "maintenance"
 _TABLES = ("telemetry", "events")
 
@@ -31,7 +29,7 @@ _TABLES = ("telemetry", "events")
 # --- risks ---------------------------------------------------------------------------------------
 
 
-def units(run: Run, dims: "ray.ObjectRef[Tables]") -> list[Unit]:
+def units(run: Run, dims: Dims) -> list[Unit]:
     """Every site with telemetry or events, big ones in buckets of assets; and the sites without
     either that are home to assets, which get the base rate of their kind."""
     heard = _heard(run)
@@ -43,7 +41,7 @@ def _heard(run: Run) -> list[Unit]:
     return lake.units(run.config.lake, _TABLES, run.config.cluster.max_unit_mb)
 
 
-def run(run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     """The risk of every asset, each at its home site."""
     config = run.config
     card = registry.champion(config.models, WORKLOAD)
@@ -76,7 +74,7 @@ def _homes(dims: Tables) -> set[str]:
     return set(dims["assets"]["site_id"])
 
 
-def _read_telemetry(rows: pa.Table, run: Run, dims: "ray.ObjectRef[Tables]") -> pa.Table:
+def _read_telemetry(rows: pa.Table, run: Run, dims: Dims) -> pa.Table:
     return map_rows("read", partial(_read_unit, run, ray.get(dims)), rows)
 
 
@@ -137,7 +135,7 @@ class ScoreAssets:
         return records.finish(self.run, WORKLOAD, scored)
 
 
-def _risk_rows(about: pl.DataFrame, risk: "Risk") -> pl.DataFrame:
+def _risk_rows(about: pl.DataFrame, risk: Risk) -> pl.DataFrame:
     """RISKS rows; about: asset_id, kind, workshop_id, last_seen in the risk's order."""
     component = pl.Series(risk.component.tolist(), dtype=pl.String)
     return about.with_columns(
@@ -156,7 +154,7 @@ def _risk_rows(about: pl.DataFrame, risk: "Risk") -> pl.DataFrame:
 # --- training ------------------------------------------------------------------------------------
 
 
-def train(run: Run, dims: "ray.ObjectRef[Tables]") -> Card:
+def train(run: Run, dims: Dims) -> Card:
     """Windows of every unit, read where they lie; one task fits them all."""
     config = run.config
     found = _heard(run)
@@ -217,13 +215,13 @@ def _fit(run: Run, *parts: Examples | None) -> tuple[tuple[dict[str, float], str
 # --- workshops -----------------------------------------------------------------------------------
 
 
-def workshop_units(run: Run, dims: "ray.ObjectRef[Tables]") -> list[Unit]:
+def workshop_units(run: Run, dims: Dims) -> list[Unit]:
     """One unit per workshop that tonight's risks name, and one for assets without any."""
     shops = plan.values(run.config.plan, "risks", run.config.date, "workshop_id")
     return sorted(Unit(NO_WORKSHOP if shop is None else shop) for shop in shops)
 
 
-def workshop_upstream(run: Run, dims: "ray.ObjectRef[Tables]") -> dict[str, str]:
+def workshop_upstream(run: Run, dims: Dims) -> dict[str, str]:
     """Workshop → digest of tonight's risks of its assets."""
     return ray.get(_risk_digests.remote(run))  # type: ignore[no-any-return]
 
@@ -234,9 +232,7 @@ def _risk_digests(run: Run) -> dict[str, str]:
     return {NO_WORKSHOP if shop is None else shop: digest for shop, digest in found.items()}
 
 
-def run_workshops(
-    run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]
-) -> Iterator[Parcel]:
+def run_workshops(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     """Each workshop's schedule as it is done; they share nothing."""
     risks = _risks_of_each.remote(run, [parcel.unit.site_id for parcel in parcels])
     given = cast("Iterator[ray.ObjectRef[tasks.Given]]", risks)

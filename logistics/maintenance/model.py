@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from logistics.maintenance.features import Reals, Small, Whole
 from logistics.maintenance.inputs import SensorWindows, select
+from logistics.maintenance.risk import Risk
 from logistics.maintenance.survival import (
     EDGES_DAYS,
     EXPONENTIAL_LEVELS,
@@ -134,17 +135,6 @@ class RiskModel:
     nets: tuple[Net, ...]
     stretch: tuple[float, float] = (0.0, 1.0)
     residuals: tuple[float, float, float] = EXPONENTIAL_LEVELS
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Risk:
-    """One row per window (n,); times in days. component is "" where the fleet never had one."""
-
-    p_fail_7d: Reals
-    p_fail_30d: Reals
-    rul_days: Reals  # (n, LEVELS)
-    component: NDArray[np.str_]
-    leading_sensors: tuple[tuple[str, ...], ...]
 
 
 def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Risk:

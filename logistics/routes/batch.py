@@ -14,24 +14,24 @@ from logistics.routes.explain import explain
 from logistics.routes.problem import Budget
 from logistics.routes.solve import plan_depot
 from logistics.routes.verify import verify
+from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 
-Tables = dict[str, pl.DataFrame]
 _TABLES = ("orders", "travel_times")
 _DIMS = ("depots", "vehicles", "drivers", "traffic")
 
 
-def units(run: Run, dims: "ray.ObjectRef[Tables]") -> list[Unit]:
+def units(run: Run, dims: Dims) -> list[Unit]:
     """The depots that have orders. A depot is solved whole, however large."""
     return lake.units(run.config.lake, _TABLES, run.config.cluster.max_unit_mb)
 
 
-def upstream(run: Run, dims: "ray.ObjectRef[Tables]") -> dict[str, str]:
+def upstream(run: Run, dims: Dims) -> dict[str, str]:
     """Depot → digest of what tonight's workshops leave it: the vehicles it must do without."""
     return ray.get(_away_digests.remote(run, dims))  # type: ignore[no-any-return]
 
 
-def run(run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     """Each depot's parcel as it is done. The night's length is that of its largest depots, which
     therefore start first (by their share of the fleet, which is known without reading orders)."""
     fleet = ray.get(_fleet_sizes.remote(dims))

@@ -5,29 +5,28 @@ from dataclasses import replace
 from typing import cast
 
 import polars as pl
-import ray
 
 from logistics import lake, plan, tasks
 from logistics.outputs import FORECAST_TOTALS
 from logistics.slotting import inputs, outputs
 from logistics.slotting.plan import plan_warehouse
+from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 
-Tables = dict[str, pl.DataFrame]
 _TABLES = ("slots", "order_lines")
 
 
-def units(run: Run, dims: "ray.ObjectRef[Tables]") -> list[Unit]:
+def units(run: Run, dims: Dims) -> list[Unit]:
     """The warehouses. One is solved whole, however large."""
     return lake.units(run.config.lake, _TABLES, run.config.cluster.max_unit_mb)
 
 
-def upstream(run: Run, dims: "ray.ObjectRef[Tables]") -> dict[str, str]:
+def upstream(run: Run, dims: Dims) -> dict[str, str]:
     """Warehouse → digest of its forecast totals of tonight."""
     return plan.file_digests(run.config.plan, FORECAST_TOTALS.name, run.config.date)
 
 
-def run(run: Run, dims: "ray.ObjectRef[Tables]", parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     """Each warehouse's parcel as it is done."""
     yield from tasks.solve_each("slotting", _plan_unit, run, dims, parcels)
 

@@ -9,7 +9,6 @@ import pytest
 
 from logistics.forecast.challenge import last_origins, trial, unseen_periods
 from logistics.forecast.origins import (
-    Predict,
     demand_since,
     errors,
     origins_back,
@@ -17,7 +16,7 @@ from logistics.forecast.origins import (
     summaries,
 )
 from logistics.forecast.panel import Panel
-from logistics.forecast.quantiles import QuantileForecast
+from logistics.forecast.quantiles import Predict, QuantileForecast
 from tests.forecast.made import HORIZON_DAYS, NUM_DAYS, RUN_DATE, panel_of, tables
 
 

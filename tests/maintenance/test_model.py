@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 from logistics.config import MaintenanceConfig
 from logistics.maintenance import inputs, survival
 from logistics.maintenance.inputs import Outcomes, SensorWindows
-from logistics.maintenance.model import Risk, dumps, loads, predict
+from logistics.maintenance.model import dumps, loads, predict
+from logistics.maintenance.risk import Risk
 from logistics.maintenance.train import MIN_FAILURES, Fit, fit
 
 STEPS = hnp.arrays(np.float64, (6, len(survival.WIDTHS_DAYS)), elements=st.floats(1e-7, 2.0))
