@@ -49,7 +49,11 @@ from rich.table import Table
 from logistics import lake, night, outcome, plan, registry
 from logistics.cluster import start_ray
 from logistics.config import Config, WorldConfig, parse
-from logistics.forecast import inputs, model
+from logistics.forecast import inputs
+from logistics.forecast.batch import PredictDemand
+from logistics.forecast.panel import Panel
+from logistics.forecast.published import categories_of
+from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.totals import days, totals
 from logistics.run import compose_config
 from logistics.units import Run, Unit
@@ -289,7 +293,7 @@ def bare_site(config: Config, files: Sequence[Path], out: Path) -> float:
     settings = config.forecast
     days_of = (settings.horizon_days, settings.context_days)
     series = inputs.panel(sales, promotions, prices, signals, items, config.date, *days_of)
-    forecast = model.predict(_model(config), series)
+    forecast = _forecaster(config)(categories_of(series, items), series)
     out.mkdir()
     of_totals = totals(series, forecast, settings.service_level)
     for name, rows in (("days", days(series, forecast)), ("totals", of_totals)):
@@ -299,10 +303,11 @@ def bare_site(config: Config, files: Sequence[Path], out: Path) -> float:
     return time.process_time() - started
 
 
-def _model(config: Config) -> model.Forecaster:
+def _forecaster(config: Config) -> Callable[[Sequence[str], Panel], QuantileForecast]:
+    """The night's own: categories (n,) and a panel in, its forecast out."""
     card = registry.champion(config.models, "forecast")
     assert card is not None
-    return model.loads(registry.load(config.models, "forecast", card.version))
+    return PredictDemand(Run("bare", config), card.version).answer
 
 
 def _processes() -> ProcessPoolExecutor:
@@ -334,8 +339,8 @@ def where_time_goes(config: Config) -> dict[str, float]:
     days_of = (settings.horizon_days, settings.context_days)
     given = (sales, promotions, prices, signals, items, config.date, *days_of)
     series = timed("panel", lambda: inputs.panel(*given))
-    network = _model(config)
-    forecast = timed("features and network", lambda: model.predict(network, series))
+    answer, categories = _forecaster(config), categories_of(series, items)
+    forecast = timed("features and network", lambda: answer(categories, series))
     made = timed(
         "tables",
         lambda: {

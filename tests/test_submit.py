@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -76,6 +76,11 @@ def submit(head: Head, *arguments: str, **variables: str) -> subprocess.Complete
     )
 
 
+def empty_tables(plan: str, store: Mapping[str, str] | None = None) -> list[str]:
+    found = {t: pl.scan_delta(f"{plan}/{t}", storage_options=store).collect() for t in FILLED}
+    return [table for table, rows in found.items() if rows.is_empty()]
+
+
 def test_a_submitted_night_reads_its_lake_from_s3_and_publishes_there(
     head: Head, bucket: dict[str, str]
 ) -> None:
@@ -86,8 +91,7 @@ def test_a_submitted_night_reads_its_lake_from_s3_and_publishes_there(
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert ended.stderr == ""
     assert "The plan for Monday, 2 March 2026" in ended.stdout
-    found = {t: pl.scan_delta(f"s3://night/plan/{t}", storage_options=bucket) for t in FILLED}
-    assert [table for table, rows in found.items() if rows.collect().is_empty()] == []
+    assert empty_tables("s3://night/plan", bucket) == []
 
 
 def test_a_request_that_cannot_be_carried_out_is_told_with_its_code(head: Head) -> None:

@@ -116,7 +116,7 @@ class PredictDemand:
             tables["parts"] = parts_to_table(parts(answer, series))
         return replace(parcel, tables=tables)
 
-    def answer(self, categories: list[str], series: Panel) -> QuantileForecast:
+    def answer(self, categories: Sequence[str], series: Panel) -> QuantileForecast:
         """The statistical forecast: of what is new, and corrected by what categories say."""
         forecast = predict_all(self.predict, series)
         return corrected(self.predict, series, forecast, categories, self.weight)

@@ -18,9 +18,7 @@ from logistics.forecast.totals import days, totals
 
 def about(series: Panel, items: pl.DataFrame, lead_time_days: int) -> pl.DataFrame:
     """Category ("" for none) and lead_time_days of each series, in its order."""
-    skus = pl.DataFrame({"sku_id": pl.Series(series.sku_ids, dtype=pl.String)})
-    named = skus.join(items, on="sku_id", how="left", maintain_order="left")
-    return named.select(
+    return _named(series, items).select(
         pl.col("category").fill_null(""),
         pl.col("lead_time_days").fill_null(lead_time_days).cast(pl.Float32),
     )
@@ -28,7 +26,12 @@ def about(series: Panel, items: pl.DataFrame, lead_time_days: int) -> pl.DataFra
 
 def categories_of(series: Panel, items: pl.DataFrame) -> Sequence[str]:
     """The category of each series, "" where it has none."""
-    return about(series, items, 1)["category"].to_list()
+    return _named(series, items)["category"].fill_null("").to_list()
+
+
+def _named(series: Panel, items: pl.DataFrame) -> pl.DataFrame:
+    skus = pl.DataFrame({"sku_id": pl.Series(series.sku_ids, dtype=pl.String)})
+    return skus.join(items, on="sku_id", how="left", maintain_order="left")
 
 
 def _whole(rows: pl.DataFrame, series: Panel, column: str) -> pl.DataFrame:
