@@ -226,7 +226,9 @@ RISKS = Output(
         "rul_days_q50": _REAL,
         "rul_days_q90": _REAL,
         "component": _TEXT,  # the likeliest to fail first
-        "leading_sensors": pl.List(_TEXT),
+        "leading_sensors": pl.List(_TEXT),  # those that raise the risk, and for each of them:
+        "leading_directions": pl.List(_TEXT),  # up or down
+        "leading_since": pl.List(pl.Date()),  # when it set out that way
         "last_seen": _LOCAL,  # the newest telemetry used, UTC; null: none
     },
     key=("asset_id",),

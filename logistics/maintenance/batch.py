@@ -1,9 +1,9 @@
 """Risks and workshop schedules on Ray. Knows storage and Ray; how a risk or a schedule comes about
 is in the files beside it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import cast
 
@@ -12,11 +12,12 @@ import pyarrow as pa
 import ray
 
 from logistics import lake, plan, records, registry, tasks
-from logistics.maintenance import inputs, problem, workshop
-from logistics.maintenance.inputs import Outcomes
+from logistics.maintenance import inputs, problem, regimes, windows, workshop
 from logistics.maintenance.problem import NO_WORKSHOP, WorkOrder
-from logistics.maintenance.risk import Risk
+from logistics.maintenance.regimes import Regimes
+from logistics.maintenance.risk import Lead, Risk
 from logistics.maintenance.verify import verify
+from logistics.maintenance.windows import Outcomes
 from logistics.outputs import RISKS
 from logistics.registry import Card
 from logistics.tasks import Dims, Tables
@@ -51,7 +52,12 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     rows = ray.data.from_arrow([to_rows([parcel]) for parcel in parcels])
     rows.set_name(f"maintenance {config.date}")
     done = rows.map_batches(
-        partial(_read_telemetry, run=run, dims=dims),
+        partial(
+            _read_telemetry,
+            run=run,
+            dims=dims,
+            conditions=regimes.from_numbers(card.calibration),
+        ),
         batch_format="pyarrow",
         batch_size=1,
         num_cpus=0.5,
@@ -74,11 +80,11 @@ def _homes(dims: Tables) -> set[str]:
     return set(dims["assets"]["site_id"])
 
 
-def _read_telemetry(rows: pa.Table, run: Run, dims: Dims) -> pa.Table:
-    return map_rows("read", partial(_read_unit, run, ray.get(dims)), rows)
+def _read_telemetry(rows: pa.Table, run: Run, dims: Dims, conditions: Regimes | None) -> pa.Table:
+    return map_rows("read", partial(_read_unit, run, ray.get(dims), conditions), rows)
 
 
-def _read_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+def _read_unit(run: Run, dims: Tables, conditions: Regimes | None, parcel: Parcel) -> Parcel:
     config, unit = run.config, parcel.unit
     records.unless_stopped(run)
     entry = lake.enter(run, unit, _TABLES, dims)
@@ -86,12 +92,13 @@ def _read_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     if assets.is_empty():  # a site of telemetry where no asset is at home
         return replace(parcel, counts=entry.counts, files=entry.files)
     telemetry, events = (_before(entry.tables[t], config.date) for t in _TABLES)
-    window_days = config.maintenance.window_days
-    found = inputs.windows(telemetry, events, assets, [config.date], window_days)
+    found = inputs.windows(
+        telemetry, events, assets, [config.date], config.maintenance.window_days, conditions
+    )
     last_seen = telemetry.group_by("asset_id").agg(last_seen=pl.col("at").max())
     about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
     about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
-    tables = {"windows": inputs.to_table(found), "assets": about.to_arrow()}
+    tables = {"windows": windows.to_table(found), "assets": about.to_arrow()}
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 
 
@@ -125,9 +132,9 @@ class ScoreAssets:
         if not parcel.tables:
             return records.finish(self.run, WORKLOAD, parcel)
         records.attempt(self.run, WORKLOAD, parcel.unit)
-        found = inputs.from_table(parcel.tables["windows"])
+        found = windows.from_table(parcel.tables["windows"])
         about = cast(pl.DataFrame, pl.from_arrow(parcel.tables["assets"]))
-        risks = _risk_rows(about, self.predict(found))
+        risks = _risk_rows(about, self.predict(found), self.run.config.date)
         files = plan.publish(self.run, parcel.unit, {"risks": risks})
         at_risk = risks["p_fail_7d"] >= self.run.config.maintenance.at_risk_p7
         figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
@@ -135,9 +142,13 @@ class ScoreAssets:
         return records.finish(self.run, WORKLOAD, scored)
 
 
-def _risk_rows(about: pl.DataFrame, risk: Risk) -> pl.DataFrame:
+def _risk_rows(about: pl.DataFrame, risk: Risk, night: date) -> pl.DataFrame:
     """RISKS rows; about: asset_id, kind, workshop_id, last_seen in the risk's order."""
     component = pl.Series(risk.component.tolist(), dtype=pl.String)
+
+    def of_leads(value: Callable[[Lead], object], kind: type[pl.DataType]) -> pl.Series:
+        return pl.Series([[value(lead) for lead in row] for row in risk.leads], dtype=pl.List(kind))
+
     return about.with_columns(
         p_fail_7d=pl.Series(risk.p_fail_7d),
         p_fail_30d=pl.Series(risk.p_fail_30d),
@@ -145,9 +156,9 @@ def _risk_rows(about: pl.DataFrame, risk: Risk) -> pl.DataFrame:
         rul_days_q50=pl.Series(risk.rul_days[:, 1]),
         rul_days_q90=pl.Series(risk.rul_days[:, 2]),
         component=component.replace("", None),
-        leading_sensors=pl.Series(
-            [list(names) for names in risk.leading_sensors], dtype=pl.List(pl.String)
-        ),
+        leading_sensors=of_leads(lambda lead: lead.sensor, pl.String),
+        leading_directions=of_leads(lambda lead: "up" if lead.rising else "down", pl.String),
+        leading_since=of_leads(lambda lead: night - timedelta(days=lead.days), pl.Date),
     ).select(list(RISKS.columns))
 
 
@@ -159,8 +170,14 @@ def train(run: Run, dims: Dims) -> Card:
     config = run.config
     found = _heard(run)
     share = -(-config.maintenance.max_train_windows // max(len(found), 1))
+    readings = -(-regimes.SAMPLE // max(len(found), 1))
+    conditions = _find_regimes.options(name="maintenance regimes").remote(
+        *(_readings.remote(run, dims, unit, readings) for unit in found)
+    )
     parts = [
-        _examples.options(name=f"maintenance sample {unit.id}").remote(run, dims, unit, share)
+        _examples.options(name=f"maintenance sample {unit.id}").remote(
+            run, dims, unit, share, conditions
+        )
         for unit in found
     ]
     fitted, blob = ray.get(_fit.options(name="maintenance training").remote(run, *parts))
@@ -175,6 +192,7 @@ def train(run: Run, dims: Dims) -> Card:
             "hidden": config.maintenance.hidden,
             "remark": fitted[1],
         },
+        calibration=regimes.to_numbers(ray.get(conditions)),
     )
     return registry.save(config.models, card, blob)
 
@@ -183,9 +201,27 @@ Examples = tuple[pa.Table, Outcomes]
 
 
 @ray.remote(num_cpus=0.5)
-def _examples(run: Run, dims: Tables, unit: Unit, at_most: int) -> Examples | None:
+def _readings(run: Run, dims: Tables, unit: Unit, at_most: int) -> pl.DataFrame | None:
+    """Some of a unit's readings with the settings they were made under; None without settings."""
+    read = lake.peek(run, unit, ("telemetry",), dims)
+    if read is None or not regimes.settings_of(read["telemetry"]):
+        return None
+    known = _before(read["telemetry"], run.config.date)
+    return regimes.sample(known, at_most, run.seed_of(unit.id))
+
+
+@ray.remote(num_cpus=0.5)
+def _find_regimes(*parts: pl.DataFrame | None) -> Regimes | None:
+    readings = [part for part in parts if part is not None]
+    return regimes.find(pl.concat(readings, how="diagonal")) if readings else None
+
+
+@ray.remote(num_cpus=0.5)
+def _examples(
+    run: Run, dims: Tables, unit: Unit, at_most: int, conditions: Regimes | None
+) -> Examples | None:
     """One unit's windows with their outcomes, at most so many; None where there are none."""
-    config = run.config
+    config, options = run.config, run.config.maintenance
     read = lake.peek(run, unit, _TABLES, dims)
     assets = _assets_of(dims["assets"], unit)
     if read is None or assets.is_empty():
@@ -193,9 +229,9 @@ def _examples(run: Run, dims: Tables, unit: Unit, at_most: int) -> Examples | No
     telemetry, events = (_before(read[t], config.date) for t in _TABLES)
     seed = run.seed_of(unit.id)
     examples, known = inputs.examples(
-        telemetry, events, assets, config.date, config.maintenance.window_days, at_most, seed
+        telemetry, events, assets, config.date, options.window_days, at_most, seed, conditions
     )
-    return inputs.to_table(examples), known
+    return windows.to_table(examples), known
 
 
 @ray.remote(num_cpus=1)
@@ -206,9 +242,9 @@ def _fit(run: Run, *parts: Examples | None) -> tuple[tuple[dict[str, float], str
     usable = [part for part in parts if part is not None]
     if not usable:
         raise ValueError("no site has both assets and readable telemetry")
-    windows = inputs.concat([inputs.from_table(table) for table, _ in usable])
-    known = inputs.concat_outcomes([outcomes for _, outcomes in usable])
-    fitted = fit(windows, known, run.config.maintenance, run.config.seed)
+    examples = windows.concat([windows.from_table(table) for table, _ in usable])
+    known = windows.concat_outcomes([outcomes for _, outcomes in usable])
+    fitted = fit(examples, known, run.config.maintenance, run.config.seed)
     return (fitted.scores, fitted.remark), dumps(fitted.model)
 
 

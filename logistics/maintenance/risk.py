@@ -8,12 +8,25 @@ from numpy.typing import NDArray
 from logistics.maintenance.features import Reals
 
 
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A sensor that raises a risk: where its short average went, and for how many days by now."""
+
+    sensor: str
+    rising: bool
+    days: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Risk:
     """One row per window (n,); times in days. component is "" where the fleet never had one."""
 
     p_fail_7d: Reals
     p_fail_30d: Reals
+    life_days: Reals  # expected, of lives that are counted up to LIFE_CAP_DAYS
     rul_days: Reals  # (n, LEVELS)
-    component: NDArray[np.str_]
-    leading_sensors: tuple[tuple[str, ...], ...]
+    components: tuple[str, ...]
+    by_component_7d: Reals  # (n, components), chance that it is the first to fail
+    by_component_30d: Reals
+    component: NDArray[np.str_]  # the likeliest within 30 days
+    leads: tuple[tuple[Lead, ...], ...]

@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from logistics.config import MaintenanceConfig
-from logistics.maintenance.inputs import Outcomes, SensorWindows, examples, windows
+from logistics.maintenance.inputs import examples, windows
 from logistics.maintenance.train import Fit, fit
+from logistics.maintenance.windows import Outcomes, SensorWindows
 from tests.maintenance import fleet
 
 
