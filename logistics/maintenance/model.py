@@ -85,13 +85,15 @@ def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Ri
     usual = model.fleet.share[kind_of]
     shares = {7: usual, 30: usual}
     leads: tuple[tuple[Lead, ...], ...] = ((),) * len(known)
-    hazard = base
+    hazard, expected = base, expected_life(base, LIFE_CAP_DAYS)
     if model.nets is not None and len(known):
         trust = _trust(known)[:, None]
         x = encode(model.scaling, kind_of, known)
         alive, failed = survival(model.nets, x, device)
-        own = stretched(-np.log(np.maximum(alive, 1e-37)), model.stretch)
-        hazard = trust * own + (1 - trust) * base
+        own = -np.log(np.maximum(alive, 1e-37))
+        # The stretch is that of the next month's chances; lives are told better without it.
+        expected = expected_life(trust * own + (1 - trust) * base, LIFE_CAP_DAYS)
+        hazard = trust * stretched(own, model.stretch) + (1 - trust) * base
         for days, share in shares.items():
             shares[days] = trust * shares_by(failed, days) * (usual > 0) + (1 - trust) * share
         above = np.flatnonzero((p_fail(hazard, 30.0) > p_fail(base, 30.0)) & (trust[:, 0] > 0))
@@ -100,7 +102,7 @@ def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Ri
     return Risk(
         p_fail_7d=p7,
         p_fail_30d=p30,
-        life_days=expected_life(hazard, LIFE_CAP_DAYS),
+        life_days=expected,
         rul_days=np.stack([life_at(hazard, level) for level in model.residuals], axis=1),
         components=model.components,
         by_component_7d=p7[:, None] * shares[7],
@@ -158,7 +160,7 @@ def _spread(features: Small) -> tuple[Small, Small]:
 
 
 def _scaled(features: Small, centre: Small, width: Small) -> Small:
-    return np.clip((features - centre) / width, -MOST_WIDTHS, MOST_WIDTHS)
+    return np.asarray(np.clip((features - centre) / width, -MOST_WIDTHS, MOST_WIDTHS))
 
 
 def _by_sensor(scaled: Small, windows: SensorWindows) -> Small:

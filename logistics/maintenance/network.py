@@ -95,7 +95,8 @@ def life(rates: Tensor) -> Tensor:
     rates = rates[..., :_UP_TO_CAP]
     steps = rates * rates.new_tensor(WIDTHS_DAYS[:_UP_TO_CAP])
     alive = torch.exp(steps - steps.cumsum(-1))  # as each stretch begins
-    return (alive * -torch.expm1(-steps) / rates).sum(-1)
+    expected: Tensor = (alive * -torch.expm1(-steps) / rates).sum(-1)
+    return expected
 
 
 def curves(nets: Nets, x: Tensor) -> tuple[Reals, Reals]:

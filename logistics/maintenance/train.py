@@ -51,6 +51,7 @@ UNUSUAL = 0.02  # share left to components that a kind has not lost yet
 WEIGHT_DECAY = 0.05
 AVERAGE_DECAY = 0.98  # of the weights; what is kept of a net is its running average
 LOOK_STEPS = 50
+LEARNT_DAYS = LAST_DAY  # of a life
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +141,9 @@ class _Rows:
     """Training rows as tensors: inputs, days lived in each stretch, how each life ended."""
 
     def __init__(self, x: Tensor, known: Outcomes, components: tuple[str, ...]) -> None:
-        days = np.minimum(known.days, LAST_DAY)
+        days = np.minimum(known.days, LEARNT_DAYS)
         lived = np.clip(days[:, None] - EDGES_DAYS[:-1], 0, WIDTHS_DAYS)
-        failed = known.failed & (known.days < LAST_DAY)
+        failed = known.failed & (known.days < LEARNT_DAYS)
         end = np.searchsorted(EDGES_DAYS, days, side="right") - 1
         which = {component: i for i, component in enumerate(components)}
         self.x = x
@@ -217,7 +218,7 @@ def _disturbed(x: Tensor, model: RiskModel, generator: torch.Generator) -> Tenso
         np.stack([impute.weights(model.scaling.together, pattern) for pattern in heard])
     )
     width = sensors * NET_FEATURES
-    signals = x[..., :width].unflatten(-1, (sensors, NET_FEATURES))
+    signals = x[..., :width].reshape(*x.shape[:2], sensors, NET_FEATURES)
     signals = torch.einsum("efst,entf->ensf", told, signals).flatten(-2)
     return torch.cat([signals, x[..., width:]], dim=-1)
 
