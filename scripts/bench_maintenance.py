@@ -119,7 +119,7 @@ def _ours(case: Case, config: MaintenanceConfig, seed: int) -> Scores:
     train_s = time.perf_counter() - started
     asked = _asked(case, config, conditions, case.test.telemetry)
     answer = predict(model, asked)
-    interval = np.minimum(answer.rul_days[:, [0, -1]], LIFE_CAP_DAYS)
+    interval = answer.likely_days
     actual = np.minimum(case.life_days, LIFE_CAP_DAYS)
     less = _asked(case, config, conditions, without_sensors(case.test.telemetry, seed))
     return Scores(

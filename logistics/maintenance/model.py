@@ -19,12 +19,16 @@ from logistics.maintenance.features import SENSOR_FEATURES, Reals, Small, Whole
 from logistics.maintenance.network import Nets, curves
 from logistics.maintenance.risk import Lead, Risk
 from logistics.maintenance.survival import (
+    BAND_EDGES_DAYS,
+    COVERAGE,
     EDGES_DAYS,
     EXPONENTIAL_LEVELS,
     LIFE_CAP_DAYS,
+    bands,
     expected_life,
     life_at,
     p_fail,
+    shortest,
     stretched,
 )
 from logistics.maintenance.windows import SensorWindows, select
@@ -63,7 +67,8 @@ class RiskModel:
     """Nets, each trained without a part of the assets, and what calibrates their mean.
 
     stretch: the cumulative hazard H becomes exp(stretch[0]) · H ** stretch[1];
-    residuals: the cumulative hazards at which 10, 50 and 90 % of held-out lives had ended.
+    residuals: the cumulative hazards at which 10, 50 and 90 % of held-out lives had ended;
+    masses: by band of expected life, what an interval must hold to cover 80 % of held-out lives.
     nets is None where the fleet had too few failures to learn from: then `fleet` is the answer.
     """
 
@@ -75,6 +80,7 @@ class RiskModel:
     nets: Nets | None
     stretch: tuple[float, float] = (0.0, 1.0)
     residuals: tuple[float, float, float] = EXPONENTIAL_LEVELS
+    masses: tuple[float, ...] = (COVERAGE,) * (len(BAND_EDGES_DAYS) + 1)
 
 
 def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Risk:
@@ -85,14 +91,14 @@ def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Ri
     usual = model.fleet.share[kind_of]
     shares = {7: usual, 30: usual}
     leads: tuple[tuple[Lead, ...], ...] = ((),) * len(known)
-    hazard, expected = base, expected_life(base, LIFE_CAP_DAYS)
+    hazard = curve = base
     if model.nets is not None and len(known):
         trust = _trust(known)[:, None]
         x = encode(model.scaling, kind_of, known)
         alive, failed = survival(model.nets, x, device)
         own = -np.log(np.maximum(alive, 1e-37))
         # The stretch is that of the next month's chances; lives are told better without it.
-        expected = expected_life(trust * own + (1 - trust) * base, LIFE_CAP_DAYS)
+        curve = trust * own + (1 - trust) * base
         hazard = trust * stretched(own, model.stretch) + (1 - trust) * base
         for days, share in shares.items():
             shares[days] = trust * shares_by(failed, days) * (usual > 0) + (1 - trust) * share
@@ -102,7 +108,8 @@ def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Ri
     return Risk(
         p_fail_7d=p7,
         p_fail_30d=p30,
-        life_days=expected,
+        life_days=expected_life(curve, LIFE_CAP_DAYS),
+        likely_days=np.stack(likely(curve, model.masses), axis=1),
         rul_days=np.stack([life_at(hazard, level) for level in model.residuals], axis=1),
         components=model.components,
         by_component_7d=p7[:, None] * shares[7],
@@ -110,6 +117,12 @@ def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Ri
         component=_names(model.components, shares[30]),
         leads=leads,
     )
+
+
+def likely(curve: Reals, masses: tuple[float, ...]) -> tuple[Reals, Reals]:
+    """Low and high (n,) of the life that is likely by a curve."""
+    mass = np.array(masses)[bands(curve, LIFE_CAP_DAYS)]
+    return shortest(curve, mass, LIFE_CAP_DAYS)
 
 
 # --- features to numbers -------------------------------------------------------------------------
@@ -270,6 +283,7 @@ def dumps(model: RiskModel) -> bytes:
         "nets": None if nets is None else dict(nets.state_dict()),
         "stretch": list(model.stretch),
         "residuals": list(model.residuals),
+        "masses": list(model.masses),
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -295,6 +309,7 @@ def loads(blob: bytes) -> RiskModel:
         nets=nets,
         stretch=tuple(content["stretch"]),
         residuals=tuple(content["residuals"]),
+        masses=tuple(content["masses"]),
     )
 
 

@@ -24,6 +24,7 @@ class Risk:
     p_fail_7d: Reals
     p_fail_30d: Reals
     life_days: Reals  # expected, of lives that are counted up to LIFE_CAP_DAYS
+    likely_days: Reals  # (n, 2) the shortest interval with 80 % of those
     rul_days: Reals  # (n, LEVELS)
     components: tuple[str, ...]
     by_component_7d: Reals  # (n, components), chance that it is the first to fail

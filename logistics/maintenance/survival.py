@@ -42,9 +42,11 @@ def p_fail(hazard: Reals, days: float) -> Reals:
     return np.asarray(-np.expm1(-hazard_on(hazard, np.full(len(hazard), days))))
 
 
-def life_at(hazard: Reals, level: float) -> Reals:
-    """The day (n,) on which the cumulative hazard reaches a level; at most LAST_DAY."""
-    after = np.clip((hazard < level).sum(axis=1), 1, len(WIDTHS_DAYS))
+def life_at(hazard: Reals, level: float | Reals) -> Reals:
+    """The day (n,) on which the cumulative hazard reaches a level, or each row's own (n,); at most
+    LAST_DAY."""
+    column = np.asarray(level)[..., None]
+    after = np.clip((hazard < column).sum(axis=1), 1, len(WIDTHS_DAYS))
     low, high = _pick(hazard, after - 1), _pick(hazard, after)
     part = np.clip((level - low) / np.maximum(high - low, 1e-12), 0, 1)
     return np.asarray(EDGES_DAYS[after - 1] + part * WIDTHS_DAYS[after - 1])
@@ -58,6 +60,26 @@ def expected_life(hazard: Reals, cap_days: float) -> Reals:
     # ∫ exp(−step · t) over a stretch, and its limit where hardly anything fails.
     lived = np.where(steps > 1e-9, -np.expm1(-steps) / np.maximum(steps, 1e-9), 1.0)
     return np.asarray((alive * lived * widths).sum(axis=1))
+
+
+def shortest(hazard: Reals, mass: Reals, cap_days: float) -> tuple[Reals, Reals]:
+    """Low and high (n,) of the shortest interval with a share `mass` (n,) of each row's lives.
+
+    Lives count up to the cap, so that a row whose asset most likely outlives it is cut on one side.
+    """
+    found = np.zeros(len(hazard)), np.full(len(hazard), np.inf)
+    for share in np.linspace(0.0, 1.0, NUM_CUTS):
+        below = share * (1 - mass)
+        low, high = (
+            np.minimum(life_at(hazard, -np.log1p(-np.minimum(part, 1 - 1e-9))), cap_days)
+            for part in (below, below + mass)
+        )
+        better = high - low < found[1] - found[0]
+        found = np.where(better, low, found[0]), np.where(better, high, found[1])
+    return found
+
+
+NUM_CUTS = 9  # places tried for the interval's lower end
 
 
 def stretched(hazard: Reals, stretch: tuple[float, float]) -> Reals:
@@ -95,6 +117,42 @@ def residual_levels(hazard: Reals, days: Whole, failed: Flags) -> tuple[float, f
     return levels[1], levels[2], levels[3]
 
 
+def shares_to_cover(
+    hazard: Reals, days: Whole, failed: Flags, cap_days: float
+) -> tuple[float, ...]:
+    """The `mass` of each band of expected life with which COVERAGE of held-out lives lie inside.
+
+    Conformal by bands (Vovk et al. 2003), so that the share holds for young and old assets alike.
+    Lives that were cut short say nothing, and those that end long after the cap are covered
+    whatever is said; COVERAGE itself where there are too few others.
+    """
+    band_of = bands(hazard, cap_days)
+    known = failed & (days < cap_days + MORE_DAYS)
+    life, found = np.minimum(days, cap_days), []
+    for band in range(len(BAND_EDGES_DAYS) + 1):
+        rows = np.flatnonzero(known & (band_of == band))
+        if len(rows) < MIN_AT_RISK:
+            found.append(COVERAGE)
+            continue
+        low, high = 0.0, 1.0
+        for _ in range(BISECTIONS):
+            mass = (low + high) / 2
+            ends = shortest(hazard[rows], np.full(len(rows), mass), cap_days)
+            covered = np.mean((ends[0] <= life[rows]) & (life[rows] <= ends[1]))
+            low, high = (mass, high) if covered < COVERAGE else (low, mass)
+        found.append((low + high) / 2)
+    return tuple(found)
+
+
+def bands(hazard: Reals, cap_days: float) -> NDArray[np.intp]:
+    """(n,) the band of each row's expected life."""
+    return np.searchsorted(BAND_EDGES_DAYS, expected_life(hazard, cap_days))
+
+
+COVERAGE = 0.8
+MORE_DAYS = 25
+BAND_EDGES_DAYS = (20.0, 50.0, 80.0, 110.0)
+BISECTIONS = 10
 MIN_AT_RISK = 50  # below it the end of a Kaplan–Meier curve is the tale of a few units
 
 

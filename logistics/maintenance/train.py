@@ -36,6 +36,7 @@ from logistics.maintenance.survival import (
     hazard_on,
     log_loss,
     residual_levels,
+    shares_to_cover,
     stretched,
 )
 from logistics.maintenance.windows import Outcomes, SensorWindows, select
@@ -46,12 +47,12 @@ HORIZON_DAYS = 30
 HIDE_SHARE = 0.5  # of the steps hide sensors, up to
 HIDE_SENSORS = 0.5  # of them, so that a dead sensor is no surprise
 NOISE = 0.1  # of a feature's width
-LIFE_WEIGHT = 100.0  # of the squared error of the expected life, as a share of LIFE_CAP_DAYS
+LIFE_WEIGHT = 1000.0  # of the squared error of the expected life, as a share of LIFE_CAP_DAYS
 UNUSUAL = 0.02  # share left to components that a kind has not lost yet
 WEIGHT_DECAY = 0.05
-AVERAGE_DECAY = 0.98  # of the weights; what is kept of a net is its running average
+AVERAGE_DECAY = 0.99  # of the weights; what is kept of a net is its running average
 LOOK_STEPS = 50
-LEARNT_DAYS = LAST_DAY  # of a life
+LEARNT_DAYS = LIFE_CAP_DAYS  # of a life: what comes later does not show yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,13 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
     held_out = -np.log(np.maximum(_held_out(nets, rows.x, fold_of), 1e-37))
     stretch, _ = calibrate(held_out, known)
     calibrated = stretched(held_out, stretch)
-    model = replace(model, nets=nets, stretch=stretch, residuals=_levels(calibrated, known))
+    model = replace(
+        model,
+        nets=nets,
+        stretch=stretch,
+        residuals=_levels(calibrated, known),
+        masses=shares_to_cover(held_out, known.days, known.failed, LIFE_CAP_DAYS),
+    )
     rule = age_rule(windows, kind_of, known, fold_of)
     remark = f"{FOLDS} nets on {len(windows)} windows with {failures} failures"
     return Fit(model, scores(calibrated, rule, known), remark)
