@@ -132,6 +132,7 @@ class MaintenanceConfig:
     learning_rate: Positive
     hidden: Natural
     at_risk_p7: Share  # from this probability of failing within 7 days an asset is at risk
+    max_alerts: Whole  # a night, of the whole company
     schedule_days: Natural
     job_hours: Natural
     solve_seconds: Positive

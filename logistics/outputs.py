@@ -233,6 +233,33 @@ RISKS = Output(
     },
     key=("asset_id",),
 )
+ALERTS = Output(  # the company's, at most maintenance.max_alerts a night
+    "alerts",
+    "site_id",
+    {
+        "rank": _WHOLE,  # 1: costs most to leave alone
+        "asset_id": _TEXT,
+        "workshop_id": _TEXT,
+        "component": _TEXT,
+        "p_fail_7d": _REAL,
+        "expected_cost": _REAL,  # of failing within 7 days
+    },
+    key=("rank",),
+)
+ALERT_OUTCOMES = Output(  # of the alerts of the last month's nights
+    "alert_outcomes",
+    "site_id",
+    {
+        "asset_id": _TEXT,
+        "night": pl.Date(),  # of the alert
+        "component": _TEXT,
+        "p_fail_7d": _REAL,
+        "outcome": _TEXT,  # failed, serviced, open, quiet
+        "ended_component": _TEXT,
+        "lead_days": _REAL,  # from the alert to the failure or service
+    },
+    key=("asset_id", "night"),
+)
 WORK_ORDERS = Output(
     "work_orders",
     "workshop_id",
@@ -304,6 +331,8 @@ OUTPUTS: dict[str, Output] = {
         UNSERVED,
         KEPT_BACK,
         RISKS,
+        ALERTS,
+        ALERT_OUTCOMES,
         WORK_ORDERS,
         SLOTS_PLAN,
         MOVES,

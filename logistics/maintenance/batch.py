@@ -12,18 +12,19 @@ import pyarrow as pa
 import ray
 
 from logistics import lake, plan, records, registry, tasks
-from logistics.maintenance import inputs, problem, regimes, windows, workshop
+from logistics.maintenance import alerts, inputs, problem, regimes, windows, workshop
 from logistics.maintenance.problem import NO_WORKSHOP, WorkOrder
 from logistics.maintenance.regimes import Regimes
 from logistics.maintenance.risk import Lead, Risk
 from logistics.maintenance.verify import verify
 from logistics.maintenance.windows import Outcomes
-from logistics.outputs import RISKS
+from logistics.outputs import ALERT_OUTCOMES, ALERTS, RISKS
 from logistics.registry import Card
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
 WORKLOAD = "maintenance"
+COMPANY = "company"
 _TABLES = ("telemetry", "events")
 
 
@@ -80,6 +81,12 @@ def _homes(dims: Tables) -> set[str]:
     return set(dims["assets"]["site_id"])
 
 
+def upstream(run: Run, dims: Dims) -> dict[str, str]:
+    """Site → digest of the alerts of the last month's nights, whose outcomes are told tonight."""
+    since = run.config.date - timedelta(days=alerts.FOLLOWED_DAYS)
+    return plan.digests_between(run.config.plan, ALERTS.name, since, run.config.date)
+
+
 def _read_telemetry(rows: pa.Table, run: Run, dims: Dims, conditions: Regimes | None) -> pa.Table:
     return map_rows("read", partial(_read_unit, run, ray.get(dims), conditions), rows)
 
@@ -99,7 +106,21 @@ def _read_unit(run: Run, dims: Tables, conditions: Regimes | None, parcel: Parce
     about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
     about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
     tables = {"windows": windows.to_table(found), "assets": about.to_arrow()}
+    if (told := _earlier_alerts(run, unit, about, events)) is not None:
+        tables["alert_outcomes"] = told.to_arrow()
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
+
+
+def _earlier_alerts(
+    run: Run, unit: Unit, about: pl.DataFrame, events: pl.DataFrame
+) -> pl.DataFrame | None:
+    """What became of the alerts of the last month's nights; None where there were none."""
+    night = run.config.date
+    since = night - timedelta(days=alerts.FOLLOWED_DAYS)
+    earlier = plan.read_nights(run.config.plan, ALERTS.name, since, night, unit.site_id)
+    if earlier is None:
+        return None
+    return alerts.became(earlier.join(about, on="asset_id", how="semi"), events, night)
 
 
 def _assets_of(assets: pl.DataFrame, unit: Unit) -> pl.DataFrame:
@@ -133,13 +154,22 @@ class ScoreAssets:
             return records.finish(self.run, WORKLOAD, parcel)
         records.attempt(self.run, WORKLOAD, parcel.unit)
         found = windows.from_table(parcel.tables["windows"])
-        about = cast(pl.DataFrame, pl.from_arrow(parcel.tables["assets"]))
+        about = _frame(parcel.tables["assets"])
         risks = _risk_rows(about, self.predict(found), self.run.config.date)
-        files = plan.publish(self.run, parcel.unit, {"risks": risks})
+        outputs = {RISKS.name: risks}
+        if ALERT_OUTCOMES.name in parcel.tables:
+            outputs[ALERT_OUTCOMES.name] = _frame(parcel.tables[ALERT_OUTCOMES.name])
+        files = plan.publish(self.run, parcel.unit, outputs)
         at_risk = risks["p_fail_7d"] >= self.run.config.maintenance.at_risk_p7
         figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
+        if ALERT_OUTCOMES.name in outputs:
+            figures |= alerts.figures(outputs[ALERT_OUTCOMES.name])
         scored = replace(parcel, files=parcel.files + files, figures=figures)
         return records.finish(self.run, WORKLOAD, scored)
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    return cast(pl.DataFrame, pl.from_arrow(table))
 
 
 def _risk_rows(about: pl.DataFrame, risk: Risk, night: date) -> pl.DataFrame:
@@ -248,6 +278,40 @@ def _fit(run: Run, *parts: Examples | None) -> tuple[tuple[dict[str, float], str
     return (fitted.scores, fitted.remark), dumps(fitted.model)
 
 
+# --- alerts --------------------------------------------------------------------------------------
+
+
+def alert_units(run: Run, dims: Dims) -> list[Unit]:
+    """The company: one budget of alerts for all its sites."""
+    return [Unit(COMPANY)]
+
+
+def alerts_upstream(run: Run, dims: Dims) -> dict[str, str]:
+    """The company's digest of tonight's risks."""
+    return {
+        COMPANY: str(sorted(plan.file_digests(run.config.plan, "risks", run.config.date).items()))
+    }
+
+
+def run_alerts(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+    """The company's parcel, once its alerts are staged."""
+    yield from tasks.solve_each("alerts", _alert, run, dims, parcels)
+
+
+def _alert(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    options = run.config.maintenance
+    risks = plan.read_plan(run.config.plan, "risks", run.config.date)
+    if risks is None:
+        return parcel
+    costs = options.cost_of_failure, options.cost_of_service
+    found = alerts.ranked(risks, dims["assets"], options.max_alerts, *costs)
+    files = parcel.files
+    for (site_id,), rows in found.partition_by("site_id", as_dict=True).items():
+        files += plan.publish(run, Unit(str(site_id)), {ALERTS.name: rows.drop("site_id")})
+    figures = {"alerts": float(found.height), "expected_cost": float(found["expected_cost"].sum())}
+    return replace(parcel, files=files, figures=figures)
+
+
 # --- workshops -----------------------------------------------------------------------------------
 
 
@@ -288,7 +352,7 @@ def _risks_of_each(run: Run, shops: Sequence[str]) -> Iterator[tasks.Given]:
 def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, shop = run.config, parcel.unit.site_id
     options = config.maintenance
-    risks = cast(pl.DataFrame, pl.from_arrow(parcel.tables["risks"]))
+    risks = _frame(parcel.tables["risks"])
     task = problem.problem(dims, risks, shop, config.date, options)
     budget = workshop.Budget(seconds=options.solve_seconds)
     if config.deterministic:

@@ -20,6 +20,7 @@ def options() -> MaintenanceConfig:
         learning_rate=0.002,
         hidden=16,
         at_risk_p7=0.2,
+        max_alerts=5,
         schedule_days=7,
         job_hours=3,
         solve_seconds=5,
