@@ -106,18 +106,18 @@ def _rows(readings: Readings) -> tuple[Rows, Rows]:
 
 def _life(readings: Readings, unit: Rows, cycle: Rows) -> Array:
     """Cycles left (n,) after each, at most CAP; training units are seen to their end."""
-    return np.minimum(readings.cycles[unit] - 1 - cycle, CAP).astype(np.float32)
+    return np.asarray(np.minimum(readings.cycles[unit] - 1 - cycle, CAP), dtype=np.float32)
 
 
 def _statistics(readings: Readings) -> Array:
     """(u, t, features) of each cycle and those before it."""
-    x = np.nan_to_num(readings.values)
+    x: Array = np.nan_to_num(readings.values)
     u, t, _ = x.shape
-    n = np.arange(1, t + 1)[None, :, None]
+    n = np.arange(1, t + 1, dtype=np.float32)[None, :, None]
     first = np.cumsum(x, 1)[:, np.minimum(np.arange(t), FIRST - 1)] / np.minimum(n, FIRST)
-    columns: list[Array] = [x, np.broadcast_to(n, (u, t, 1)).astype(np.float32)]
+    columns: list[Array] = [x, np.repeat(n, u, axis=0)]
     for half_life in AVERAGES:
-        keep, total, weight = 0.5 ** (1 / half_life), np.zeros_like(x[:, 0]), 0.0
+        keep, total, weight = np.float32(0.5 ** (1 / half_life)), np.zeros_like(x[:, 0]), 0.0
         average = np.empty_like(x)
         for i in range(t):
             total, weight = total * keep + x[:, i], weight * keep + 1

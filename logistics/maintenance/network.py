@@ -76,7 +76,8 @@ class Nets(nn.Module):
         usual = x[..., -len(self.usual_odds) :] @ self.usual_odds
         odds = usual + self.components(state) + self.line(x)
         shape = self.rates(state).unflatten(-1, (-1, NUM_BUMPS)) @ self.bumps
-        return (self.fleet_log_rates + odds[..., None] + shape).clamp(-16.0, 2.0)
+        log_rates: Tensor = self.fleet_log_rates + odds[..., None] + shape
+        return log_rates.clamp(-16.0, 2.0)
 
 
 def one_of(nets: Nets, which: int) -> Nets:
