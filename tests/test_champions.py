@@ -44,9 +44,10 @@ def test_only_a_better_challenger_is_promoted_and_one_command_takes_it_back(
     assert main(say) == 2
 
 
-def test_a_back_test_is_published_by_category_and_step(company: Config) -> None:
-    rows = night.backtest(company, quiet)
-    read = plan.read_plan(company.plan, "forecast_backtests", company.date)
+def test_a_back_test_is_published_by_category_and_step(company: Config, tmp_path: Path) -> None:
+    own = replace(company, plan=str(tmp_path / "plan"))
+    rows = night.backtest(own, quiet)
+    read = plan.read_plan(own.plan, "forecast_backtests", own.date)
     assert read is not None
     assert read.drop("run_date").equals(
         rows.select(read.columns[1:]).sort("dc_id", *read.columns[2:5])
