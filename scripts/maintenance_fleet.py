@@ -44,6 +44,7 @@ HELD_OUT_DAYS = 14
 TRUTH_DAYS = 60  # a made company's truth reaches so far beyond its date
 MIN_FAILURES = 5
 GROUPS = 10
+TREES = 120
 LOAD = "load"  # the sensor that mileage is counted by, where there is one
 
 Reals = NDArray[np.float64]
@@ -179,8 +180,8 @@ def _lightgbm(split: Split, options: MaintenanceConfig, seed: int) -> Chances:
         np.column_stack([flat(rows), rows.kinds[:, None] == kinds])
         for rows in (split.learn, split.judge)
     )
-    settings = {"learning_rate": 0.03, "num_leaves": 7, "min_child_samples": 20, "n_jobs": 1,
-                "n_estimators": 120, "colsample_bytree": 0.5, "verbose": -1}  # fmt: skip
+    settings = {"objective": "binary", "learning_rate": 0.03, "num_leaves": 7, "seed": seed,
+                "feature_fraction": 0.5, "num_threads": 1, "verbose": -1}  # fmt: skip
     found = {}
     for days in HORIZONS:
         usable, failed = _within(split.learnt, split.components, days)
@@ -189,8 +190,8 @@ def _lightgbm(split: Split, options: MaintenanceConfig, seed: int) -> Chances:
             y = failed[usable, i]
             told[:, i] = y.mean()
             if 0 < y.sum() < len(y):
-                model = lgb.LGBMClassifier(**settings, random_state=seed).fit(x[usable], y)
-                told[:, i] = np.asarray(model.predict_proba(asked))[:, 1]
+                model = lgb.train(settings, lgb.Dataset(x[usable], y), TREES)
+                told[:, i] = np.asarray(model.predict(asked))
         found[days] = told
     return found
 

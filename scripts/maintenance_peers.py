@@ -18,6 +18,7 @@ CAP = 125.0
 WINDOWS = (10, 30)
 AVERAGES = (4.0, 20.0)  # half-lives
 FIRST = 10
+TREES = 400
 CNN_WINDOW = 48
 
 
@@ -42,16 +43,15 @@ def lightgbm(train: Readings, seed: int) -> Predictor:
         "objective": "regression",
         "learning_rate": 0.03,
         "num_leaves": 15,
-        "min_child_samples": 40,
-        "subsample": 0.7,
-        "subsample_freq": 1,
-        "colsample_bytree": 0.5,
-        "n_estimators": 400,
-        "n_jobs": torch.get_num_threads(),
+        "min_data_in_leaf": 40,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "feature_fraction": 0.5,
+        "num_threads": torch.get_num_threads(),
+        "seed": seed,
         "verbose": -1,
     }
-    model = lgb.LGBMRegressor(**settings, random_state=seed)
-    model.fit(features[unit, cycle], life)
+    model = lgb.train(settings, lgb.Dataset(features[unit, cycle], life), TREES)
 
     def predict(readings: Readings) -> Array:
         last = _statistics(readings)[np.arange(len(readings.cycles)), readings.cycles - 1]

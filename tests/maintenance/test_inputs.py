@@ -64,7 +64,7 @@ def test_row_order_and_hourly_or_daily_rows_give_the_same(tables: Tables) -> Non
     assert same(windows_of(tables, fleet.NIGHT), windows_of(shuffled, fleet.NIGHT))
     hourly = tables["telemetry"].with_columns(noise=pl.lit(1.0, dtype=pl.Float32))
     daily = hourly.group_by("asset_id", pl.col("at").dt.truncate("1d")).agg(
-        pl.col("heat", "noise").mean()
+        pl.col("heat", "noise", "current").mean()
     )
     one, other = (
         windows_of(tables | {"telemetry": rows}, fleet.NIGHT).signals[:, 0, :-5]
