@@ -7,6 +7,7 @@ of the night before and the new days, never the whole history.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,20 +49,42 @@ class Days:
     high: Small
 
 
-def sensor_features(days: Days, at: Whole, window: int) -> Small:
-    """(a, g, s, len(SENSOR_FEATURES)); NaN where a sensor was not heard within the window.
+def sensor_features(
+    state: "SensorState", days: Days, at: Whole, window: int
+) -> tuple[Small, Small]:
+    """(a, g, s, len(SENSOR_FEATURES)), NaN where a sensor was not heard within the window; and days
+    (a, g) since any was heard, at most LONG_AGO_DAYS.
 
-    at (g,) must rise.
+    The state goes on through the days up to the last of at (g,), which must rise.
     """
-    num_days, assets, sensors = days.mean.shape
-    state = SensorState(assets, sensors)
+    _, assets, sensors = days.mean.shape
     found = np.empty((assets, len(at), sensors, len(SENSOR_FEATURES)), np.float32)
-    for day in range(int(at[-1]) + 1 if len(at) else 0):
-        for g in np.flatnonzero(at == day):
-            found[:, g] = state.features(window)
-        if day < num_days:
+    silent = np.empty((assets, len(at)), np.float32)
+    for g, (first, wanted) in enumerate(pairwise([0, *at.tolist()])):
+        for day in range(first, wanted):
             state.take(days.mean[day], days.deviation[day], days.high[day])
-    return found
+        found[:, g] = state.features(window)
+        silent[:, g] = state.silence()
+    return found, silent
+
+
+_REMEMBERED = (
+    "origin",
+    "days",
+    "total",
+    "ages",
+    "squared_ages",
+    "moments",
+    "squares",
+    "unrest",
+    "peak",
+    "calls",
+    "first_days",
+    "first_total",
+    "silent",
+    "above",
+    "turned",
+)
 
 
 class SensorState:
@@ -104,6 +127,26 @@ class SensorState:
         above = averages[SHORT] > averages[LONG]
         self.turned = np.where(above == self.above, self.turned + 1.0, 0.0)
         self.above = above
+
+    def silence(self) -> Reals:
+        """Days (a,) since any sensor was heard, at most LONG_AGO_DAYS."""
+        least = self.silent.min(axis=1, initial=np.inf)
+        return np.asarray(np.minimum(least + 1, LONG_AGO_DAYS))
+
+    def packed(self) -> Small:
+        """(a, s, numbers): all there is, as `unpacked` takes it back."""
+        parts = (np.atleast_3d(getattr(self, name).T).T for name in _REMEMBERED)
+        return np.concatenate([*parts]).astype(np.float32).transpose(1, 2, 0)
+
+    @classmethod
+    def unpacked(cls, numbers: Small) -> "SensorState":
+        state, rows = cls(*numbers.shape[:2]), numbers.transpose(2, 0, 1).astype(np.float64)
+        for name in _REMEMBERED:
+            old = getattr(state, name)
+            count = len(old) if old.ndim == 3 else 1
+            part, rows = rows[:count], rows[count:]
+            setattr(state, name, part.reshape(old.shape).astype(old.dtype))
+        return state
 
     def _age_trend(self) -> None:
         """All that was heard becomes a day older, and fades."""

@@ -14,6 +14,7 @@ import polars as pl
 from logistics.maintenance import regimes
 from logistics.maintenance.features import (
     Days,
+    SensorState,
     Small,
     Whole,
     days_since,
@@ -21,6 +22,7 @@ from logistics.maintenance.features import (
     number_in,
     sensor_features,
 )
+from logistics.maintenance.memory import Memory, begin, keep, sensors_of
 from logistics.maintenance.regimes import Regimes
 from logistics.maintenance.windows import HISTORY_FEATURES, Outcomes, SensorWindows
 
@@ -40,22 +42,54 @@ def windows(
     conditions: Regimes | None = None,
 ) -> SensorWindows:
     """Every asset on every day of as_of, asset by asset, in the order of asset_id and date."""
-    telemetry = regimes.normalise(telemetry, conditions)
+    return _windows(telemetry, events, assets, as_of, window_days, conditions, None)[0]
+
+
+def tonight(
+    telemetry: pl.DataFrame,
+    events: pl.DataFrame,
+    assets: pl.DataFrame,
+    night: date,
+    window_days: int,
+    conditions: Regimes | None,
+    memory: Memory | None,
+    recipe: str,
+) -> tuple[SensorWindows, pl.DataFrame]:
+    """Every asset's window of one night, and what the next night is to remember of its sensors.
+
+    With a memory, telemetry is what came since its night; what it has seen is not counted again.
+    """
+    found, state = _windows(telemetry, events, assets, [night], window_days, conditions, memory)
+    return found, keep(state, found.asset_ids.tolist(), found.sensors, recipe)
+
+
+def _windows(
+    telemetry: pl.DataFrame,
+    events: pl.DataFrame,
+    assets: pl.DataFrame,
+    as_of: Sequence[date],
+    window_days: int,
+    conditions: Regimes | None,
+    memory: Memory | None,
+) -> tuple[SensorWindows, SensorState]:
     assets, days = assets.sort("asset_id"), sorted(as_of)
-    calendar = _Calendar.until(days[-1], telemetry, events)
-    at = np.array([calendar.index(day) for day in days])
-    events = calendar.place(events, assets)
-    sensors = tuple(regimes.sensors_of(telemetry))
+    ids, telemetry = assets["asset_id"].to_list(), regimes.normalise(telemetry, conditions)
+    sensors = tuple(sorted({*regimes.sensors_of(telemetry)} | sensors_of(memory)))
+    heard = (
+        _Calendar.until(days[-1], telemetry)
+        if memory is None
+        else _Calendar.since(memory, days[-1])
+    )
+    state = begin(memory, ids, sensors)
+    readings = _days(heard.place(telemetry, assets), sensors, (len(ids), heard.num_days))
+    signals, silent = sensor_features(state, readings, heard.indices(days), window_days)
+    calendar = _Calendar.until(days[-1], events)
+    events, at = calendar.place(events, assets), calendar.indices(days)
     components = tuple(sorted(events["component"].drop_nulls().unique()))
-    shape = (assets.height, calendar.num_days)
-    readings = calendar.place(telemetry, assets)
-    heard = _marks(readings, shape) > 0
-    signals = sensor_features(_days(readings, sensors, shape), at, window_days)
-    silent = days_since(heard, at)
-    count = len(at) * assets.height
-    return SensorWindows(
+    shape, count = (len(ids), calendar.num_days), len(at) * len(ids)
+    found = SensorWindows(
         asset_ids=np.repeat(assets["asset_id"].to_numpy().astype(np.str_), len(at)),
-        as_of=np.tile(np.array(days, dtype="datetime64[D]"), assets.height),
+        as_of=np.tile(np.array(days, dtype="datetime64[D]"), len(ids)),
         kinds=np.repeat(assets["kind"].to_numpy().astype(np.str_), len(at)),
         sensors=sensors,
         components=components,
@@ -66,6 +100,7 @@ def windows(
         context=_context(events, assets, days, shape, at, silent).reshape(count, -1),
         silent_days=silent.reshape(count),
     )
+    return found, state
 
 
 def outcomes(
@@ -82,7 +117,7 @@ def outcomes(
     """
     assets, days = assets.sort("asset_id"), sorted(as_of)
     calendar = _Calendar.until(end, telemetry, events)
-    at = np.array([calendar.index(day) for day in days])
+    at = calendar.indices(days)
     shape = (assets.height, calendar.num_days)
     events = calendar.place(events, assets)
     readings = calendar.place(telemetry.select("asset_id", "at"), assets).unique(["a", "d"])
@@ -151,8 +186,15 @@ class _Calendar:
         first = min(max(min(known, default=oldest), oldest), end - timedelta(days=1))
         return cls(first, (end - first).days)
 
+    @classmethod
+    def since(cls, memory: Memory, end: date) -> "_Calendar":
+        return cls(memory.night, (end - memory.night).days)
+
     def index(self, day: date) -> int:
         return min(max((day - self.first).days, 0), self.num_days)
+
+    def indices(self, days: Sequence[date]) -> Whole:
+        return np.array([self.index(day) for day in days], dtype=np.int64)
 
     def place(self, rows: pl.DataFrame, assets: pl.DataFrame) -> pl.DataFrame:
         """Rows with their asset's and day's indices, a and d; assets must be sorted."""
@@ -169,22 +211,23 @@ class _Calendar:
 
 def _days(readings: pl.DataFrame, sensors: Sequence[str], shape: tuple[int, int]) -> Days:
     """Each sensor's mean, deviation and maximum by day."""
-    finite = [pl.when(pl.col(s).is_finite()).then(pl.col(s)).alias(s) for s in sensors]
+    heard = [sensor for sensor in sensors if sensor in readings.columns]
+    finite = [pl.when(pl.col(s).is_finite()).then(pl.col(s)).alias(s) for s in heard]
     daily = (
         readings.sort("a", "at")
         .select("a", "d", *finite)
         .group_by("a", "d", maintain_order=True)
         .agg(
-            *(pl.col(s).mean().cast(pl.Float32).name.suffix("|mean") for s in sensors),
-            *(pl.col(s).std().cast(pl.Float32).name.suffix("|deviation") for s in sensors),
-            *(pl.col(s).max().cast(pl.Float32).name.suffix("|high") for s in sensors),
+            *(pl.col(s).mean().cast(pl.Float32).name.suffix("|mean") for s in heard),
+            *(pl.col(s).std().cast(pl.Float32).name.suffix("|deviation") for s in heard),
+            *(pl.col(s).max().cast(pl.Float32).name.suffix("|high") for s in heard),
         )
     )
     a, d = daily["a"].to_numpy(), daily["d"].to_numpy()
     cubes = np.full((3, shape[1], shape[0], len(sensors)), np.nan, np.float32)
     for cube, what in zip(cubes, ("mean", "deviation", "high"), strict=True):
-        for i, sensor in enumerate(sensors):
-            cube[d, a, i] = daily[f"{sensor}|{what}"].to_numpy()
+        for sensor in heard:
+            cube[d, a, sensors.index(sensor)] = daily[f"{sensor}|{what}"].to_numpy()
     return Days(*cubes)
 
 

@@ -18,6 +18,7 @@ from logistics.maintenance.features import (
     SensorState,
     sensor_features,
 )
+from logistics.maintenance.memory import Memory
 from logistics.maintenance.windows import Outcomes, SensorWindows
 from tests.maintenance import fleet
 
@@ -82,9 +83,8 @@ def test_remembered_features_are_those_of_the_history(
     days: list[float | None], window: int
 ) -> None:
     series = np.array([[[np.nan if x is None else x]] for x in days], dtype=np.float32)
-    row = sensor_features(
-        Days(series, series * np.nan, series), np.array([len(days)]), window
-    ).ravel()
+    history = Days(series, series * np.nan, series)
+    row = sensor_features(SensorState(1, 1), history, np.array([len(days)]), window)[0].ravel()
     found = dict(zip(SENSOR_FEATURES, row.tolist(), strict=True))
     heard = [(len(days) - 1 - i, x) for i, x in enumerate(days) if x is not None]
     if not heard or heard[-1][0] + 1 > window:
@@ -104,16 +104,30 @@ def test_remembered_features_are_those_of_the_history(
     assert found["age"] == pytest.approx(np.log1p(age[-1]), abs=1e-5)
 
 
-def test_a_state_that_goes_on_is_the_whole_history() -> None:
-    rng = np.random.default_rng(2)
-    readings = rng.normal(0, 1, (30, 5, 3)).astype(np.float32)
-    readings[rng.random(readings.shape) < 0.3] = np.nan
-    at = np.arange(31)
-    every = sensor_features(Days(readings, readings * np.nan, readings), at, 9)
-    state = SensorState(5, 3)
-    for day, mean in enumerate(readings):
-        state.take(mean, mean * np.nan, mean)
-        assert np.array_equal(state.features(9), every[:, day + 1], equal_nan=True)
+def test_a_night_that_remembers_reads_the_new_days_alone(tables: Tables) -> None:
+    def rows(since: date, until: date) -> pl.DataFrame:
+        at = pl.col("at").dt.date()
+        return tables["telemetry"].filter(at.is_between(since, until, closed="left"))
+
+    def told(
+        telemetry: pl.DataFrame, night: date, memory: Memory | None
+    ) -> tuple[SensorWindows, Memory]:
+        given = (telemetry, tables["events"], tables["assets"], night, fleet.WINDOW_DAYS)
+        found, kept = inputs.tonight(*given, None, memory, "recipe")
+        return found, Memory(night, kept)
+
+    memory, before = None, fleet.START
+    for night in (date(2026, 2, 1), date(2026, 2, 4), fleet.NIGHT):
+        telemetry = (
+            rows(before, night).drop("noise") if night == fleet.NIGHT else rows(before, night)
+        )
+        found, memory = told(telemetry, night, memory)
+        before = night
+    whole = rows(fleet.START, fleet.NIGHT).with_columns(
+        noise=pl.when(pl.col("at").dt.date() < date(2026, 2, 4)).then("noise")
+    )
+    assert same(found, told(whole, fleet.NIGHT, None)[0])
+    assert np.isnan(found.signals[:, found.sensors.index("noise")]).all()
 
 
 def test_an_asset_without_telemetry_has_a_row_without_signals(tables: Tables) -> None:
