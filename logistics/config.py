@@ -125,7 +125,8 @@ class RoutesConfig:
 class MaintenanceConfig:
     """Risk of failure from telemetry, and the workshop's schedule."""
 
-    window_days: Natural  # telemetry the model sees
+    window_days: Natural  # a sensor silent for so long is not believed
+    memory_days: Natural  # each so many nights all telemetry is read anew, with what came late
     max_train_windows: Natural
     train_steps: Natural
     batch_windows: Natural

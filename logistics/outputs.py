@@ -233,6 +233,18 @@ RISKS = Output(
     },
     key=("asset_id",),
 )
+SENSOR_STATES = Output(  # what the next night goes on from, so that it reads only new days
+    "sensor_states",
+    "site_id",
+    {
+        "asset_id": _TEXT,
+        "recipe": _TEXT,  # of the numbers: another one cannot go on from them
+        "sensors": pl.List(_TEXT),
+        "numbers": pl.List(_SMALL),
+        "last_seen": _LOCAL,  # the newest telemetry used, UTC; null: none
+    },
+    key=("asset_id",),
+)
 ALERTS = Output(  # the company's, at most maintenance.max_alerts a night
     "alerts",
     "site_id",
@@ -331,6 +343,7 @@ OUTPUTS: dict[str, Output] = {
         UNSERVED,
         KEPT_BACK,
         RISKS,
+        SENSOR_STATES,
         ALERTS,
         ALERT_OUTCOMES,
         WORK_ORDERS,

@@ -1,6 +1,8 @@
 """Risks and workshop schedules on Ray. Knows storage and Ray; how a risk or a schedule comes about
 is in the files beside it."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -13,34 +15,34 @@ import ray
 
 from logistics import lake, plan, records, registry, tasks
 from logistics.maintenance import alerts, inputs, problem, regimes, windows, workshop
+from logistics.maintenance.memory import RECIPE, Memory
 from logistics.maintenance.problem import NO_WORKSHOP, WorkOrder
 from logistics.maintenance.regimes import Regimes
 from logistics.maintenance.risk import Lead, Risk
 from logistics.maintenance.verify import verify
-from logistics.maintenance.windows import Outcomes
-from logistics.outputs import ALERT_OUTCOMES, ALERTS, RISKS
-from logistics.registry import Card
+from logistics.outputs import ALERT_OUTCOMES, ALERTS, RISKS, SENSOR_STATES
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
 WORKLOAD = "maintenance"
 COMPANY = "company"
-_TABLES = ("telemetry", "events")
+TABLES = ("telemetry", "events")
 
 
 # --- risks ---------------------------------------------------------------------------------------
 
 
 def units(run: Run, dims: Dims) -> list[Unit]:
-    """Every site with telemetry or events, big ones in buckets of assets; and the sites without
-    either that are home to assets, which get the base rate of their kind."""
-    heard = _heard(run)
-    homes = ray.get(_homes.remote(dims)) - {unit.site_id for unit in heard}
-    return sorted([*heard, *(Unit(site_id) for site_id in homes)])
+    """The sites that were heard; and those that were not but are home to assets, which get the base
+    rate of their kind."""
+    found = heard(run)
+    homes = ray.get(_homes.remote(dims)) - {unit.site_id for unit in found}
+    return sorted([*found, *(Unit(site_id) for site_id in homes)])
 
 
-def _heard(run: Run) -> list[Unit]:
-    return lake.units(run.config.lake, _TABLES, run.config.cluster.max_unit_mb)
+def heard(run: Run) -> list[Unit]:
+    """Every site with telemetry or events, big ones in buckets of assets."""
+    return lake.units(run.config.lake, TABLES, run.config.cluster.max_unit_mb)
 
 
 def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
@@ -82,9 +84,17 @@ def _homes(dims: Tables) -> set[str]:
 
 
 def upstream(run: Run, dims: Dims) -> dict[str, str]:
-    """Site → digest of the alerts of the last month's nights, whose outcomes are told tonight."""
-    since = run.config.date - timedelta(days=alerts.FOLLOWED_DAYS)
-    return plan.digests_between(run.config.plan, ALERTS.name, since, run.config.date)
+    """Site → digest of what tonight takes from nights before: alerts, whose outcomes are told, and
+    what was remembered."""
+    night, most = run.config.date, run.config.maintenance.memory_days
+    found: dict[str, str] = {}
+    for table, days in ((ALERTS, alerts.FOLLOWED_DAYS), (SENSOR_STATES, most)):
+        since = night - timedelta(days=days)
+        for site_id, digest in plan.digests_between(
+            run.config.plan, table.name, since, night
+        ).items():
+            found[site_id] = f"{found.get(site_id, '')} {digest}"
+    return found
 
 
 def _read_telemetry(rows: pa.Table, run: Run, dims: Dims, conditions: Regimes | None) -> pa.Table:
@@ -94,21 +104,59 @@ def _read_telemetry(rows: pa.Table, run: Run, dims: Dims, conditions: Regimes | 
 def _read_unit(run: Run, dims: Tables, conditions: Regimes | None, parcel: Parcel) -> Parcel:
     config, unit = run.config, parcel.unit
     records.unless_stopped(run)
-    entry = lake.enter(run, unit, _TABLES, dims)
-    assets = _assets_of(dims["assets"], unit)
+    memory = _memory(run, unit, conditions)
+    since = {} if memory is None else {"telemetry": memory.night}
+    entry = lake.enter(run, unit, TABLES, dims, since)
+    assets = assets_of(dims["assets"], unit)
     if assets.is_empty():  # a site of telemetry where no asset is at home
         return replace(parcel, counts=entry.counts, files=entry.files)
-    telemetry, events = (_before(entry.tables[t], config.date) for t in _TABLES)
-    found = inputs.windows(
-        telemetry, events, assets, [config.date], config.maintenance.window_days, conditions
+    telemetry, events = (before(entry.tables[t], config.date) for t in TABLES)
+    found, kept = inputs.tonight(
+        telemetry,
+        events,
+        assets,
+        config.date,
+        config.maintenance.window_days,
+        conditions,
+        memory,
+        _recipe(conditions),
     )
-    last_seen = telemetry.group_by("asset_id").agg(last_seen=pl.col("at").max())
+    last_seen = _last_seen(telemetry, memory)
     about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
     about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
     tables = {"windows": windows.to_table(found), "assets": about.to_arrow()}
+    kept = kept.join(about.select("asset_id", "last_seen"), on="asset_id", maintain_order="left")
+    tables[SENSOR_STATES.name] = kept.to_arrow()
     if (told := _earlier_alerts(run, unit, about, events)) is not None:
         tables["alert_outcomes"] = told.to_arrow()
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
+
+
+def _memory(run: Run, unit: Unit, conditions: Regimes | None) -> Memory | None:
+    """What the newest of the last nights has remembered, if tonight may go on from it."""
+    night, most = run.config.date, run.config.maintenance.memory_days
+    if night.toordinal() % most == 0:
+        return None
+    since = night - timedelta(days=night.toordinal() % most)
+    rows = plan.read_nights(run.config.plan, SENSOR_STATES.name, since, night, unit.site_id)
+    if rows is None:
+        return None
+    rows = rows.filter(pl.col("run_date") == pl.col("run_date").max())
+    if (rows["recipe"] != _recipe(conditions)).any():
+        return None
+    return Memory(rows["run_date"][0], rows)
+
+
+def _recipe(conditions: Regimes | None) -> str:
+    numbers = json.dumps(regimes.to_numbers(conditions), sort_keys=True)
+    return f"{RECIPE} {hashlib.sha256(numbers.encode()).hexdigest()[:12]}"
+
+
+def _last_seen(telemetry: pl.DataFrame, memory: Memory | None) -> pl.DataFrame:
+    """Asset → its newest reading."""
+    seen = [telemetry.select("asset_id", last_seen="at")]
+    seen += [] if memory is None else [memory.rows.select("asset_id", "last_seen")]
+    return pl.concat(seen).group_by("asset_id").agg(pl.col("last_seen").max())
 
 
 def _earlier_alerts(
@@ -123,14 +171,14 @@ def _earlier_alerts(
     return alerts.became(earlier.join(about, on="asset_id", how="semi"), events, night)
 
 
-def _assets_of(assets: pl.DataFrame, unit: Unit) -> pl.DataFrame:
+def assets_of(assets: pl.DataFrame, unit: Unit) -> pl.DataFrame:
     """The assets at home in a unit; buckets split them as the lake splits their telemetry."""
     here = assets.filter(site_id=unit.site_id).sort("asset_id")
     mine = [lake.in_bucket(asset_id, unit) for asset_id in here["asset_id"]]
     return here.filter(pl.Series(mine, dtype=pl.Boolean))
 
 
-def _before(rows: pl.DataFrame, day: date) -> pl.DataFrame:
+def before(rows: pl.DataFrame, day: date) -> pl.DataFrame:
     return rows.filter(pl.col("at") < pl.lit(day).cast(pl.Datetime("us")))
 
 
@@ -156,9 +204,9 @@ class ScoreAssets:
         found = windows.from_table(parcel.tables["windows"])
         about = _frame(parcel.tables["assets"])
         risks = _risk_rows(about, self.predict(found), self.run.config.date)
-        outputs = {RISKS.name: risks}
-        if ALERT_OUTCOMES.name in parcel.tables:
-            outputs[ALERT_OUTCOMES.name] = _frame(parcel.tables[ALERT_OUTCOMES.name])
+        others = (SENSOR_STATES.name, ALERT_OUTCOMES.name)
+        made = {name: _frame(parcel.tables[name]) for name in others if name in parcel.tables}
+        outputs = {RISKS.name: risks, **made}
         files = plan.publish(self.run, parcel.unit, outputs)
         at_risk = risks["p_fail_7d"] >= self.run.config.maintenance.at_risk_p7
         figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
@@ -190,92 +238,6 @@ def _risk_rows(about: pl.DataFrame, risk: Risk, night: date) -> pl.DataFrame:
         leading_directions=of_leads(lambda lead: "up" if lead.rising else "down", pl.String),
         leading_since=of_leads(lambda lead: night - timedelta(days=lead.days), pl.Date),
     ).select(list(RISKS.columns))
-
-
-# --- training ------------------------------------------------------------------------------------
-
-
-def train(run: Run, dims: Dims) -> Card:
-    """Windows of every unit, read where they lie; one task fits them all."""
-    config = run.config
-    found = _heard(run)
-    share = -(-config.maintenance.max_train_windows // max(len(found), 1))
-    readings = -(-regimes.SAMPLE // max(len(found), 1))
-    conditions = _find_regimes.options(name="maintenance regimes").remote(
-        *(_readings.remote(run, dims, unit, readings) for unit in found)
-    )
-    parts = [
-        _examples.options(name=f"maintenance sample {unit.id}").remote(
-            run, dims, unit, share, conditions
-        )
-        for unit in found
-    ]
-    fitted, blob = ray.get(_fit.options(name="maintenance training").remote(run, *parts))
-    card = Card(
-        workload=WORKLOAD,
-        trained_to=str(config.date),
-        seed=config.seed,
-        scores=fitted[0],
-        settings={
-            "window_days": config.maintenance.window_days,
-            "train_steps": config.maintenance.train_steps,
-            "hidden": config.maintenance.hidden,
-            "remark": fitted[1],
-        },
-        calibration=regimes.to_numbers(ray.get(conditions)),
-    )
-    return registry.save(config.models, card, blob)
-
-
-Examples = tuple[pa.Table, Outcomes]
-
-
-@ray.remote(num_cpus=0.5)
-def _readings(run: Run, dims: Tables, unit: Unit, at_most: int) -> pl.DataFrame | None:
-    """Some of a unit's readings with the settings they were made under; None without settings."""
-    read = lake.peek(run, unit, ("telemetry",), dims)
-    if read is None or not regimes.settings_of(read["telemetry"]):
-        return None
-    known = _before(read["telemetry"], run.config.date)
-    return regimes.sample(known, at_most, run.seed_of(unit.id))
-
-
-@ray.remote(num_cpus=0.5)
-def _find_regimes(*parts: pl.DataFrame | None) -> Regimes | None:
-    readings = [part for part in parts if part is not None]
-    return regimes.find(pl.concat(readings, how="diagonal")) if readings else None
-
-
-@ray.remote(num_cpus=0.5)
-def _examples(
-    run: Run, dims: Tables, unit: Unit, at_most: int, conditions: Regimes | None
-) -> Examples | None:
-    """One unit's windows with their outcomes, at most so many; None where there are none."""
-    config, options = run.config, run.config.maintenance
-    read = lake.peek(run, unit, _TABLES, dims)
-    assets = _assets_of(dims["assets"], unit)
-    if read is None or assets.is_empty():
-        return None
-    telemetry, events = (_before(read[t], config.date) for t in _TABLES)
-    seed = run.seed_of(unit.id)
-    examples, known = inputs.examples(
-        telemetry, events, assets, config.date, options.window_days, at_most, seed, conditions
-    )
-    return windows.to_table(examples), known
-
-
-@ray.remote(num_cpus=1)
-def _fit(run: Run, *parts: Examples | None) -> tuple[tuple[dict[str, float], str], bytes]:
-    from logistics.maintenance.model import dumps
-    from logistics.maintenance.train import fit
-
-    usable = [part for part in parts if part is not None]
-    if not usable:
-        raise ValueError("no site has both assets and readable telemetry")
-    examples = windows.concat([windows.from_table(table) for table, _ in usable])
-    known = windows.concat_outcomes([outcomes for _, outcomes in usable])
-    fitted = fit(examples, known, run.config.maintenance, run.config.seed)
-    return (fitted.scores, fitted.remark), dumps(fitted.model)
 
 
 # --- alerts --------------------------------------------------------------------------------------

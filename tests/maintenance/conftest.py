@@ -14,6 +14,7 @@ from tests.maintenance import fleet
 def options() -> MaintenanceConfig:
     return MaintenanceConfig(
         window_days=fleet.WINDOW_DAYS,
+        memory_days=7,
         max_train_windows=5000,
         train_steps=150,
         batch_windows=64,
