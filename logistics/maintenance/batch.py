@@ -3,22 +3,24 @@ is in the files beside it."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import ray
+from numpy.typing import NDArray
 
 from logistics import lake, plan, records, registry, tasks
 from logistics.maintenance import alerts, inputs, problem, regimes, windows, workshop
 from logistics.maintenance.memory import RECIPE, Memory
 from logistics.maintenance.problem import NO_WORKSHOP, WorkOrder
 from logistics.maintenance.regimes import Regimes
-from logistics.maintenance.risk import Lead, Risk
+from logistics.maintenance.risk import Risk
 from logistics.maintenance.verify import verify
 from logistics.outputs import ALERT_OUTCOMES, ALERTS, RISKS, SENSOR_STATES
 from logistics.tasks import Dims, Tables
@@ -223,10 +225,8 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 def _risk_rows(about: pl.DataFrame, risk: Risk, night: date) -> pl.DataFrame:
     """RISKS rows; about: asset_id, kind, workshop_id, last_seen in the risk's order."""
     component = pl.Series(risk.component.tolist(), dtype=pl.String)
-
-    def of_leads(value: Callable[[Lead], object], kind: type[pl.DataType]) -> pl.Series:
-        return pl.Series([[value(lead) for lead in row] for row in risk.leads], dtype=pl.List(kind))
-
+    leads, there = risk.leads, risk.leads.sensor != ""
+    since = np.datetime64(night, "D") - leads.days.astype("timedelta64[D]")
     return about.with_columns(
         p_fail_7d=pl.Series(risk.p_fail_7d),
         p_fail_30d=pl.Series(risk.p_fail_30d),
@@ -234,10 +234,16 @@ def _risk_rows(about: pl.DataFrame, risk: Risk, night: date) -> pl.DataFrame:
         rul_days_q50=pl.Series(risk.rul_days[:, 1]),
         rul_days_q90=pl.Series(risk.rul_days[:, 2]),
         component=component.replace("", None),
-        leading_sensors=of_leads(lambda lead: lead.sensor, pl.String),
-        leading_directions=of_leads(lambda lead: "up" if lead.rising else "down", pl.String),
-        leading_since=of_leads(lambda lead: night - timedelta(days=lead.days), pl.Date),
+        leading_sensors=_lists(there, leads.sensor),
+        leading_directions=_lists(there, np.where(leads.rising, "up", "down")),
+        leading_since=_lists(there, since),
     ).select(list(RISKS.columns))
+
+
+def _lists(there: NDArray[np.bool_], values: NDArray[Any]) -> pl.Series:
+    """A list per row of those values (n, k) that are there."""
+    offsets = np.concatenate([[0], there.sum(axis=1).cumsum()]).astype(np.int32)
+    return pl.Series(pl.from_arrow(pa.ListArray.from_arrays(offsets, pa.array(values[there]))))
 
 
 # --- alerts --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
+import pyarrow as pa
 
 from logistics.maintenance.features import SensorState
 
@@ -51,16 +52,17 @@ def keep(
     state: SensorState, asset_ids: Sequence[str], sensors: Sequence[str], recipe: str
 ) -> pl.DataFrame:
     """`sensor_states` rows, one per asset."""
-    numbers = state.packed().reshape(len(asset_ids), -1)
-    width = numbers.shape[1]
-    lists = pl.Series(numbers.ravel()).reshape((len(asset_ids), width)) if width else None
+    packed = state.packed()
+    offsets = np.arange(len(asset_ids) + 1) * packed[:1].size
+    numbers = pa.LargeListArray.from_arrays(offsets, pa.array(packed.ravel()))
     return pl.DataFrame(
         {
             "asset_id": pl.Series(asset_ids, dtype=pl.String),
-            "recipe": [recipe] * len(asset_ids),
-            "sensors": pl.Series([list(sensors)] * len(asset_ids), dtype=pl.List(pl.String)),
-            "numbers": pl.Series([[]] * len(asset_ids), dtype=pl.List(pl.Float32))
-            if lists is None
-            else lists.arr.to_list(),
+            "numbers": pl.Series(pl.from_arrow(numbers), dtype=pl.List(pl.Float32)),
         }
+    ).select(
+        "asset_id",
+        pl.lit(recipe).alias("recipe"),
+        pl.lit(pl.Series(sensors, dtype=pl.String)).implode().alias("sensors"),
+        "numbers",
     )

@@ -17,7 +17,7 @@ from torch import Tensor
 from logistics.maintenance import impute
 from logistics.maintenance.features import SENSOR_FEATURES, Reals, Small, Whole
 from logistics.maintenance.network import Nets, curves
-from logistics.maintenance.risk import Lead, Risk
+from logistics.maintenance.risk import Leads, Risk
 from logistics.maintenance.survival import (
     BAND_EDGES_DAYS,
     COVERAGE,
@@ -90,7 +90,7 @@ def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Ri
     base = model.fleet.rate[kind_of][:, None] * EDGES_DAYS
     usual = model.fleet.share[kind_of]
     shares = {7: usual, 30: usual}
-    leads: tuple[tuple[Lead, ...], ...] = ((),) * len(known)
+    leads = no_leads(len(known))
     hazard = curve = base
     if model.nets is not None and len(known):
         trust = _trust(known)[:, None]
@@ -227,38 +227,46 @@ def shares_by(failed: Reals, days: int) -> Reals:
     return np.asarray(by / np.maximum(by.sum(axis=1, keepdims=True), 1e-30))
 
 
-def _leads(
-    model: RiskModel, windows: SensorWindows, x: Tensor, rows: Whole, device: str
-) -> tuple[tuple[Lead, ...], ...]:
-    """For the rows: the sensors without which the 30-day hazard would be lowest.
+def _leads(model: RiskModel, windows: SensorWindows, x: Tensor, rows: Whole, device: str) -> Leads:
+    """For the rows: the sensors that raise the 30-day hazard most above its kind's usual.
 
-    Occlusion: a sensor's features are set to its kind's usual values, one sensor at a time.
+    A sensor's part is its features, as far as they are from usual, times the slope of the hazard's
+    logarithm (gradient times input; Shrikumar et al. 2017).
     """
-    assert model.nets is not None
-    drop = np.full((len(windows), len(model.sensors)), -np.inf)
-    before = _month(survival(model.nets, x[rows], device)[0]) if len(rows) else np.zeros(0)
-    for i in range(len(model.sensors)):
-        heard = np.isfinite(windows.signals[rows, i, 0])
-        if heard.any():
-            hidden = x[rows[heard]].clone()
-            hidden[:, i * NET_FEATURES : (i + 1) * NET_FEATURES] = 0.0
-            after = _month(survival(model.nets, hidden, device)[0])
-            drop[rows[heard], i] = before[heard] - after
-    best = np.argsort(-drop, axis=1, kind="stable")[:, :LEADING_SENSORS]
-    turned = windows.signals[..., NET_FEATURES]
-    return tuple(
-        tuple(
-            Lead(model.sensors[i], bool(turned[n, i] >= 0), int(abs(turned[n, i])))
-            for i in row
-            if drop[n, i] > 0
-        )
-        for n, row in enumerate(best)
-    )
+    found = no_leads(len(windows))
+    sensors = len(model.sensors)
+    if model.nets is None or not sensors:
+        return found
+    for chunk in np.split(rows, np.arange(CHUNK, len(rows), CHUNK)):
+        part = _parts(model.nets, x[chunk], sensors, device)
+        part[~np.isfinite(windows.signals[chunk, :, 0])] = 0.0
+        best = np.argsort(-part, axis=1, kind="stable")[:, :LEADING_SENSORS]
+        raises = np.take_along_axis(part, best, axis=1) > 0
+        turned = np.nan_to_num(windows.signals[chunk[:, None], best, NET_FEATURES])
+        names = np.array(model.sensors, dtype=object)[best]
+        width = slice(None, best.shape[1])
+        found.sensor[chunk, width] = np.where(raises, names, "")
+        found.rising[chunk, width] = turned >= 0
+        found.days[chunk, width] = np.abs(turned).astype(np.int64)
+    return found
 
 
-def _month(alive: Reals) -> Reals:
-    """Log cumulative hazard (n,) of 30 days."""
-    return np.log(-np.log(np.clip(alive[:, EDGES_DAYS == 30.0][:, 0], 1e-37, 1 - 1e-9)))
+def no_leads(count: int) -> Leads:
+    shape = (count, LEADING_SENSORS)
+    return Leads(np.full(shape, "", dtype=object), np.zeros(shape, bool), np.zeros(shape, np.int64))
+
+
+def _parts(nets: Nets, x: Tensor, sensors: int, device: str) -> Reals:
+    """(n, sensors) each sensor's part in the logarithm of the 30-day hazard."""
+    month = slice(None, int((EDGES_DAYS < 30).sum()))
+    with single_thread():
+        # A leaf of its own: what is asked of it is its gradient alone.
+        x = x.to(device).detach().requires_grad_(True)
+        log_rates = nets(x.expand(len(nets.fleet_log_rates), -1, -1))
+        hazard = log_rates[..., month].exp().sum((2, 3)).mean(0)
+        (slope,) = torch.autograd.grad(hazard.log().sum(), x)
+    by_feature = (slope * x).detach()[:, : sensors * NET_FEATURES]
+    return by_feature.reshape(len(x), sensors, NET_FEATURES).sum(2).double().cpu().numpy()
 
 
 def _names(components: tuple[str, ...], share: Reals) -> NDArray[np.str_]:

@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 from logistics.maintenance.features import Reals
 
 
-@dataclass(frozen=True, slots=True)
-class Lead:
-    """A sensor that raises a risk: where its short average went, and for how many days by now."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Leads:
+    """The sensors that raise each risk (n, at most so many), the strongest first, "" for no more:
+    whether its short average is above the long one, and for how many days it has been on that side.
+    """
 
-    sensor: str
-    rising: bool
-    days: int
+    sensor: NDArray[np.str_]
+    rising: NDArray[np.bool_]
+    days: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,4 +32,4 @@ class Risk:
     by_component_7d: Reals  # (n, components), chance that it is the first to fail
     by_component_30d: Reals
     component: NDArray[np.str_]  # the likeliest within 30 days
-    leads: tuple[tuple[Lead, ...], ...]
+    leads: Leads
