@@ -205,7 +205,7 @@ class ScoreAssets:
         records.attempt(self.run, WORKLOAD, parcel.unit)
         found = windows.from_table(parcel.tables["windows"])
         about = _frame(parcel.tables["assets"])
-        risks = _risk_rows(about, self.predict(found), self.run.config.date)
+        risks = risk_rows(about, self.predict(found), self.run.config.date)
         others = (SENSOR_STATES.name, ALERT_OUTCOMES.name)
         made = {name: _frame(parcel.tables[name]) for name in others if name in parcel.tables}
         outputs = {RISKS.name: risks, **made}
@@ -222,7 +222,7 @@ def _frame(table: pa.Table) -> pl.DataFrame:
     return cast(pl.DataFrame, pl.from_arrow(table))
 
 
-def _risk_rows(about: pl.DataFrame, risk: Risk, night: date) -> pl.DataFrame:
+def risk_rows(about: pl.DataFrame, risk: Risk, night: date) -> pl.DataFrame:
     """RISKS rows; about: asset_id, kind, workshop_id, last_seen in the risk's order."""
     component = pl.Series(risk.component.tolist(), dtype=pl.String)
     leads, there = risk.leads, risk.leads.sensor != ""
