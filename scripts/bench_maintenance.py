@@ -6,6 +6,7 @@
 DIR is one C-MAPSS subset (train.parquet, test.parquet, rul.parquet) or the lake of a made company
 (task=world). Every subset is trained with the same settings, those of conf/maintenance; the code is
 the night's own. Peers see the same readings, already made alike where there are operating regimes.
+Further arguments are settings of ours, as maintenance.hidden=32.
 
 C-MAPSS: at the last cycle of each test unit RMSE and NASA's score (prediction and truth capped at
 125 cycles), RMSE against the uncapped truth, coverage and width of the 80 % interval, RMSE with a
@@ -64,8 +65,8 @@ class Scores:
 
 
 def main(arguments: Sequence[str]) -> int:
-    options = _options(arguments)
-    config = parse(compose_config(["lake=.", "date=2026-03-02"])).maintenance
+    options, overrides = _options(arguments)
+    config = parse(compose_config(["lake=.", "date=2026-03-02", *overrides])).maintenance
     try:
         if (options.data / "rul.parquet").exists():
             report = _cmapss(maintenance_case.load(options.data), config, options)
@@ -235,19 +236,19 @@ def _show(report: Mapping[str, Any]) -> None:
     Console(width=150).print(table)
 
 
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
+def _options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--data", type=Path, required=True, help="a C-MAPSS subset, or a made lake")
     parser.add_argument("--peers", default="all", help=f"all, none or some of {', '.join(PEERS)}")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the figures")
-    options = parser.parse_args(arguments)
+    options, overrides = parser.parse_known_args(arguments)
     options.peers = {"all": list(PEERS), "none": []}.get(options.peers, options.peers.split(","))
     if unknown := [name for name in options.peers if name not in PEERS]:
         parser.error(f"--peers: no peer {', '.join(unknown)}; there are {', '.join(PEERS)}")
     if options.seeds < 1:
         parser.error("--seeds: at least one")
-    return options
+    return options, overrides
 
 
 if __name__ == "__main__":
