@@ -44,8 +44,7 @@ from logistics.maintenance.windows import Outcomes, SensorWindows, select
 # Fewer failures than this teach a net nothing that a base rate does not say.
 MIN_FAILURES = 10
 HORIZON_DAYS = 30
-HIDE_SHARE = 0.5  # of the steps hide sensors, up to
-HIDE_SENSORS = 0.5  # of them, so that a dead sensor is no surprise
+HIDE_SENSORS = 0.5  # up to this share at a step, so that a dead sensor is no surprise
 NOISE = 0.1  # of a feature's width
 LIFE_WEIGHT = 1000.0  # of the squared error of the expected life, as a share of LIFE_CAP_DAYS
 UNUSUAL = 0.02  # share left to components that a kind has not lost yet
@@ -214,10 +213,10 @@ def _draw(others: list[Tensor], count: int, generator: torch.Generator) -> Tenso
 
 
 def _disturbed(x: Tensor, model: RiskModel, generator: torch.Generator) -> Tensor:
-    """(e, n, inputs) with noise, and sometimes with sensors hidden, as `encode` would show them."""
+    """(e, n, inputs) with noise, and with sensors hidden, as `encode` would show them."""
     x = x + NOISE * torch.randn(x.shape, generator=generator)
     sensors = len(model.sensors)
-    if not sensors or torch.rand((), generator=generator) >= HIDE_SHARE:
+    if not sensors:
         return x
     share = HIDE_SENSORS * torch.rand((), generator=generator)
     heard = (torch.rand(len(x), sensors, generator=generator) >= share).numpy()
