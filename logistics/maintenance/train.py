@@ -44,9 +44,9 @@ from logistics.maintenance.windows import Outcomes, SensorWindows, select
 # Fewer failures than this teach a net nothing that a base rate does not say.
 MIN_FAILURES = 10
 HORIZON_DAYS = 30
-HIDE_SENSORS = 0.5  # up to this share at a step, so that a dead sensor is no surprise
+HIDE_SENSORS = 0.3  # up to this share at a step, so that a dead sensor is no surprise
 NOISE = 0.1  # of a feature's width
-LIFE_WEIGHT = 1000.0  # of the squared error of the expected life, as a share of LIFE_CAP_DAYS
+LIFE_WEIGHT = 300.0  # of the squared error of the expected life, as a share of LIFE_CAP_DAYS
 UNUSUAL = 0.02  # share left to components that a kind has not lost yet
 WEIGHT_DECAY = 0.05
 AVERAGE_DECAY = 0.99  # of the weights; what is kept of a net is its running average
