@@ -60,7 +60,7 @@ def lightgbm(train: Readings, seed: int) -> Predictor:
     return predict
 
 
-def cnn(train: Readings, seed: int, steps: int = 2000) -> Predictor:
+def cnn(train: Readings, seed: int, steps: int = 1200) -> Predictor:
     """Three convolutions on the last CNN_WINDOW cycles, pooled, and one hidden layer."""
     torch.manual_seed(seed)
     sensors = train.values.shape[2]
