@@ -27,7 +27,7 @@ from logistics.maintenance.model import (
     single_thread,
     survival,
 )
-from logistics.maintenance.network import Nets, life, one_of
+from logistics.maintenance.network import Nets, life, some_of
 from logistics.maintenance.survival import (
     EDGES_DAYS,
     LAST_DAY,
@@ -43,6 +43,7 @@ from logistics.maintenance.windows import Outcomes, SensorWindows, select
 
 # Fewer failures than this teach a net nothing that a base rate does not say.
 MIN_FAILURES = 10
+MEMBERS = 2  # nets per fold
 HORIZON_DAYS = 30
 HIDE_SENSORS = 0.4  # up to this share at a step, so that a dead sensor is no surprise
 NOISE = 0.1  # of a feature's width
@@ -99,7 +100,7 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
         masses=shares_to_cover(held_out, known.days, known.failed, LIFE_CAP_DAYS),
     )
     rule = age_rule(windows, kind_of, known, fold_of)
-    remark = f"{FOLDS} nets on {len(windows)} windows with {failures} failures"
+    remark = f"{FOLDS * MEMBERS} nets on {len(windows)} windows with {failures} failures"
     return Fit(model, scores(calibrated, rule, known), remark)
 
 
@@ -173,14 +174,16 @@ class _Rows:
 def _fit_folds(
     rows: _Rows, fold_of: Whole, model: RiskModel, options: MaintenanceConfig, seed: int
 ) -> Nets:
-    """One net per fold, which has not seen the fold's assets; rows of fold FOLDS are left out.
+    """MEMBERS nets per fold, which have not seen the fold's assets; net i is of fold i % FOLDS.
+
+    Rows of fold FOLDS are left out.
 
     All nets stop after the same number of steps, where the held-out loss is least: a small fleet
     is learnt by heart long before a large one is learnt at all.
     """
     learnt, folds = fold_of < FOLDS, [fold_of == fold for fold in range(FOLDS)]
     mine = [torch.from_numpy(np.flatnonzero(own)) for own in folds]
-    others = [torch.from_numpy(np.flatnonzero(learnt & ~own)) for own in folds]
+    others = [torch.from_numpy(np.flatnonzero(learnt & ~own)) for own in folds] * MEMBERS
     best, least = None, np.inf
     for nets in _train(rows, others, model, options, seed):
         loss = _held_out_loss(nets, rows, mine)
@@ -280,14 +283,19 @@ def _losses(log_rates: Tensor, rows: _Rows, batch: Tensor) -> Tensor:
     return survived - failed * died + LIFE_WEIGHT * (miss / LIFE_CAP_DAYS) ** 2
 
 
+def _of_fold(nets: Nets, fold: int) -> Nets:
+    return some_of(nets, range(fold, FOLDS * MEMBERS, FOLDS))
+
+
 @torch.no_grad()
 def _held_out_loss(nets: Nets, rows: _Rows, mine: list[Tensor]) -> float:
     """Mean loss of every row under the net that has not seen its asset."""
     total, count = 0.0, 0
     for i, chosen in enumerate(mine):
-        net = one_of(nets, i)
+        net = _of_fold(nets, i)
         for part in torch.split(chosen, CHUNK):
-            total += float(_losses(net(rows.x[part][None]), rows, part[None]).sum())
+            batch = part.expand(MEMBERS, -1)
+            total += float(_losses(net(rows.x[batch]), rows, batch).mean(0).sum())
         count += len(chosen)
     return total / count
 
@@ -297,7 +305,7 @@ def _held_out(nets: Nets, x: Tensor, fold_of: Whole) -> Reals:
     alive = np.empty((len(x), len(EDGES_DAYS)))
     for fold in range(FOLDS):
         mine = np.flatnonzero(fold_of == fold)
-        alive[mine] = survival(one_of(nets, fold), x[mine])[0]
+        alive[mine] = survival(_of_fold(nets, fold), x[mine])[0]
     return alive
 
 
