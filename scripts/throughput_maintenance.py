@@ -37,6 +37,7 @@ from logistics.maintenance import batch, inputs
 from logistics.maintenance.memory import Memory
 from logistics.maintenance.model import loads, predict
 from logistics.run import compose_config
+from logistics.tables import WORKSHOPS
 from logistics.world.wear import COMPONENTS, NONE, SENSORS, live
 
 EVE = date(2026, 3, 2)  # the night before the one that counts
@@ -108,6 +109,10 @@ def make(root: Path, assets: int) -> None:
         found.append(_make_site(root, f"S{site:04d}", kind, min(ASSETS_PER_SITE, assets - first)))
     (root / "assets").mkdir()
     pl.concat(found).write_parquet(root / "assets" / "part-0.parquet")
+    # Nobody repairs them: the night's workshops, which the task has too, must cost nothing here.
+    types = {name: column.dtype for name, column in WORKSHOPS.columns.items()}
+    (root / "workshops").mkdir()
+    pl.DataFrame(schema=types).write_parquet(root / "workshops" / "part-0.parquet")
     (root / "_whole").touch()
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from logistics.maintenance import impute
 from logistics.maintenance.features import SENSOR_FEATURES, Reals, Small, Whole
-from logistics.maintenance.network import Nets, curves
+from logistics.maintenance.network import HORIZONS_DAYS, Nets, curves
 from logistics.maintenance.risk import Leads, Risk
 from logistics.maintenance.survival import (
     BAND_EDGES_DAYS,
@@ -39,7 +39,7 @@ NET_FEATURES = SENSOR_FEATURES.index("turned")  # those before it; it only expla
 STALE_AFTER_DAYS, STALE_HALF_LIFE_DAYS = 3.0, 7.0
 TAIL, NORMAL_TAIL = 0.05, 1.645  # share beyond, and how many deviations out that is
 MOST_WIDTHS = 6.0  # a feature further from the usual counts as that far
-CHUNK = 4096
+CHUNK = 256  # rows at once: more do not fit the processor's cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,7 +215,7 @@ def single_thread() -> Iterator[None]:
 
 
 def survival(nets: Nets, x: Tensor, device: str = "cpu") -> tuple[Reals, Reals]:
-    """Mean of the nets' survival (n, edges) and of first failures by component (n, c, edges)."""
+    """Survival (n, edges) and first failures (n, c, HORIZONS_DAYS), as `curves` has them."""
     nets.to(device).eval()
     with torch.inference_mode(), single_thread():
         parts = [curves(nets, part.to(device)) for part in torch.split(x, CHUNK)]
@@ -225,7 +225,7 @@ def survival(nets: Nets, x: Tensor, device: str = "cpu") -> tuple[Reals, Reals]:
 
 def shares_by(failed: Reals, days: int) -> Reals:
     """(n, components) the share of each in the failures within so many days."""
-    by = failed[:, :, days == EDGES_DAYS][:, :, 0]
+    by = failed[:, :, HORIZONS_DAYS.index(days)]
     return np.asarray(by / np.maximum(by.sum(axis=1, keepdims=True), 1e-30))
 
 

@@ -15,6 +15,7 @@ from logistics.maintenance.survival import EDGES_DAYS, LIFE_CAP_DAYS, WIDTHS_DAY
 NUM_BUMPS = 10
 NUM_BLOCKS = 2
 DROPOUT = 0.2
+HORIZONS_DAYS = (7, 30)
 _UP_TO_CAP = int((EDGES_DAYS < LIFE_CAP_DAYS).sum())  # stretches
 
 
@@ -102,16 +103,17 @@ def life(rates: Tensor) -> Tensor:
 
 
 def curves(nets: Nets, x: Tensor) -> tuple[Reals, Reals]:
-    """Mean over nets of survival (n, edges) and of first failures by component (n, c, edges)."""
-    log_rates = nets(x.expand(len(nets.fleet_log_rates), -1, -1))
-    rates = log_rates.exp()
-    total = rates.sum(2, keepdim=True)
+    """Mean over nets of survival (n, edges), and of the chance (n, c, HORIZONS_DAYS) that a
+    component is the first to fail within so many days."""
+    rates = nets(x.expand(len(nets.fleet_log_rates), -1, -1)).exp()
+    total = rates.sum(2)
     steps = total * total.new_tensor(WIDTHS_DAYS)
     passed = steps.cumsum(-1)
-    ended = torch.exp(steps - passed) * -torch.expm1(-steps)
-    failed = (ended * rates / total).cumsum(-1).mean(0)
-    alive = torch.exp(-passed).mean(0)[:, 0]
-    return (
-        nn.functional.pad(alive, (1, 0), value=1.0).double().cpu().numpy(),
-        nn.functional.pad(failed, (1, 0)).double().cpu().numpy(),
-    )
+    ended = torch.exp(steps - passed) * -torch.expm1(-steps) / total
+    # Days are stretches up to the longer horizon, as EDGES_DAYS are.
+    failed = [
+        torch.einsum("encd,end->nc", rates[..., :days], ended[..., :days]) / len(rates)
+        for days in HORIZONS_DAYS
+    ]
+    alive = nn.functional.pad(torch.exp(-passed).mean(0), (1, 0), value=1.0)
+    return alive.double().cpu().numpy(), torch.stack(failed, -1).double().cpu().numpy()
