@@ -226,10 +226,51 @@ RISKS = Output(
         "rul_days_q50": _REAL,
         "rul_days_q90": _REAL,
         "component": _TEXT,  # the likeliest to fail first
-        "leading_sensors": pl.List(_TEXT),
+        "leading_sensors": pl.List(_TEXT),  # those that raise the risk, and for each of them:
+        "leading_directions": pl.List(_TEXT),  # up or down
+        "leading_since": pl.List(pl.Date()),  # when it set out that way
         "last_seen": _LOCAL,  # the newest telemetry used, UTC; null: none
     },
     key=("asset_id",),
+)
+SENSOR_STATES = Output(  # what the next night goes on from, so that it reads only new days
+    "sensor_states",
+    "site_id",
+    {
+        "asset_id": _TEXT,
+        "recipe": _TEXT,  # of the numbers: another one cannot go on from them
+        "sensors": pl.List(_TEXT),
+        "numbers": pl.List(_SMALL),
+        "last_seen": _LOCAL,  # the newest telemetry used, UTC; null: none
+    },
+    key=("asset_id",),
+)
+ALERTS = Output(  # the company's, at most maintenance.max_alerts a night
+    "alerts",
+    "site_id",
+    {
+        "rank": _WHOLE,  # 1: costs most to leave alone
+        "asset_id": _TEXT,
+        "workshop_id": _TEXT,
+        "component": _TEXT,
+        "p_fail_7d": _REAL,
+        "expected_cost": _REAL,  # of failing within 7 days
+    },
+    key=("rank",),
+)
+ALERT_OUTCOMES = Output(  # of the alerts of the last month's nights
+    "alert_outcomes",
+    "site_id",
+    {
+        "asset_id": _TEXT,
+        "night": pl.Date(),  # of the alert
+        "component": _TEXT,
+        "p_fail_7d": _REAL,
+        "outcome": _TEXT,  # failed, serviced, open, quiet
+        "ended_component": _TEXT,
+        "lead_days": _REAL,  # from the alert to the failure or service
+    },
+    key=("asset_id", "night"),
 )
 WORK_ORDERS = Output(
     "work_orders",
@@ -302,6 +343,9 @@ OUTPUTS: dict[str, Output] = {
         UNSERVED,
         KEPT_BACK,
         RISKS,
+        SENSOR_STATES,
+        ALERTS,
+        ALERT_OUTCOMES,
         WORK_ORDERS,
         SLOTS_PLAN,
         MOVES,
