@@ -14,7 +14,7 @@ from io import BytesIO
 from urllib.parse import quote, unquote
 
 import polars as pl
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -145,20 +145,25 @@ def read_plan(
         night = night.filter(pl.col(output.site) == site_id)
     if where is not None:
         night = night.filter(where)
-    rows = night.select(*_partition_columns(output), *output.columns).collect()
+    known = night.collect_schema()
+    newer = {c: pl.lit(None, dtype) for c, dtype in output.columns.items() if c not in known}
+    wanted = (*_partition_columns(output), *output.columns)
+    rows = night.with_columns(**newer).select(wanted).collect()
     return None if rows.is_empty() else rows.sort(output.site, *output.key)
 
 
 def read_nights(
-    plan: str, table: str, since: date, before: date, site_id: str
+    plan: str, table: str, since: date, before: date, site_id: str | None = None
 ) -> pl.DataFrame | None:
-    """A site's committed rows of the nights in [since, before), with run_date; None: no rows."""
+    """Committed rows of the nights in [since, before), of a site or all; None: there are none."""
     url, output = f"{absolute(plan)}/{table}", OUTPUTS[table]
     if not DeltaTable.is_deltatable(url):
         return None
-    night = pl.col("run_date").is_between(since, before, closed="left")
-    rows = pl.scan_delta(url).filter(night, pl.col(output.site) == site_id).collect()
-    return None if rows.is_empty() else rows.sort("run_date", *output.key)
+    nights = pl.scan_delta(url).filter(pl.col("run_date").is_between(since, before, closed="left"))
+    if site_id is not None:
+        nights = nights.filter(pl.col(output.site) == site_id)
+    rows = nights.collect()
+    return None if rows.is_empty() else rows.sort("run_date", output.site, *output.key)
 
 
 def values(plan: str, table: str, run_date: date, column: str) -> list[str | None]:
@@ -331,12 +336,19 @@ def _transact(
 
 
 def _open_or_create(plan: str, output: Output) -> DeltaTable:
-    schema = pl.Schema({"run_date": pl.Date(), output.site: pl.String(), **output.columns})
+    """The table, with the columns that it lacks because an older program has made it."""
+    columns = pl.Schema({"run_date": pl.Date(), output.site: pl.String(), **output.columns})
     fs, root = at(f"{plan}/{output.name}")
     fs.makedirs(root, exist_ok=True)
-    return DeltaTable.create(
+    schema = pl.DataFrame(schema=columns).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    delta = DeltaTable.create(
         f"{absolute(plan)}/{output.name}",
-        schema=pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema,
+        schema=schema,
         partition_by=list(_partition_columns(output)),
         mode="ignore",
     )
+    known = {field.name for field in delta.schema().fields}
+    newer = [field for field in Schema.from_arrow(schema).fields if field.name not in known]
+    if newer:
+        delta.alter.add_columns(newer)
+    return delta

@@ -131,7 +131,7 @@ WORKLOADS = (
         "routes",
         needs=("orders", "depots", "vehicles", "drivers"),
         reads=("work_orders", "traffic", "travel_times"),
-        writes=("routes", "stops", "unserved", "kept_back"),
+        writes=("routes", "stops", "unserved", "route_kpis", "kept_back"),
         units=routes.units,
         run=routes.run,
         upstream=routes.upstream,
