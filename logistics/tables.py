@@ -221,6 +221,23 @@ TRAVEL_TIMES = Contract(
     },
     refs={"depot_id": "depots"},
 )
+TRIPS = Contract(
+    "trips",  # past drives, to which a depot's circuity and speeds are fitted
+    key=("trip_id",),
+    site="depot_id",
+    columns={
+        "depot_id": ID,
+        "trip_id": ID,
+        "started_local": AT,
+        "from_lat": LAT,
+        "from_lon": LON,
+        "to_lat": LAT,
+        "to_lon": LON,
+        "distance_m": replace(POSITIVE, at_most=1e7),
+        "duration_s": replace(POSITIVE, at_most=1e6),
+    },
+    refs={"depot_id": "depots"},
+)
 ASSETS = Contract(
     "assets",
     key=("asset_id",),
@@ -341,6 +358,7 @@ CONTRACTS: dict[str, Contract] = {
         DRIVERS,
         TRAFFIC,
         TRAVEL_TIMES,
+        TRIPS,
         TECHNICIANS,
         PARTS,
         ITEMS,

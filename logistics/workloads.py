@@ -130,7 +130,7 @@ WORKLOADS = (
         "routes",
         "routes",
         needs=("orders", "depots", "vehicles", "drivers"),
-        reads=("work_orders", "traffic", "travel_times"),
+        reads=("work_orders", "traffic", "travel_times", "trips"),
         writes=("routes", "stops", "unserved", "route_kpis", "kept_back"),
         units=routes.units,
         run=routes.run,

@@ -49,7 +49,7 @@ LAYERS = (
     ("units.py",),
     ("storage.py",),
     ("plan.py", "lock.py", "registry.py", "handouts.py"),
-    ("lake.py", "records.py", "outcome.py"),
+    ("lake.py", "records.py", "outcome.py", "kept.py"),
     ("cluster.py", "runs.py", "tasks.py", "cost.py", "gauges.py", "publish.py"),
     ("company.py", "notice.py"),
     ("watch.py",),

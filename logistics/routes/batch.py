@@ -1,6 +1,6 @@
 """Routes on Ray: one plain task per depot, the largest first. Knows storage; no solver."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import cast
@@ -8,7 +8,7 @@ from typing import cast
 import polars as pl
 import ray
 
-from logistics import lake, plan, tasks
+from logistics import kept, lake, plan, tasks
 from logistics.handouts import write
 from logistics.outputs import ROUTE_KPIS, STOPS, WORK_ORDERS, Output
 from logistics.routes import inputs, outputs
@@ -16,12 +16,14 @@ from logistics.routes.dispatch import handouts
 from logistics.routes.explain import explain
 from logistics.routes.kpis import comparison, kpi_rows
 from logistics.routes.problem import Budget
+from logistics.routes.service import ServiceError, roads
 from logistics.routes.solve import plan_depot
+from logistics.routes.travel import Roads
 from logistics.routes.verify import verify
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 
-_TABLES = ("orders", "travel_times")
+_TABLES = ("orders", "travel_times", "trips")
 _LAST_DAYS = 7  # within these a depot's last plan is looked for
 _DIMS = ("depots", "vehicles", "drivers", "traffic")
 
@@ -125,7 +127,8 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     kept_back, last = read.pop("kept_back"), (read.pop("last"), read.pop("last_stops"))
     tables = {**{name: dims[name] for name in _DIMS}, **read}
     away = kept_back["vehicle_id"].to_list()
-    problem = inputs.problem(tables, depot_id, away, config.date, config.routes)
+    known, warning = _roads(run, tables, depot_id)
+    problem = inputs.problem(tables, depot_id, away, config.date, config.routes, known)
     seed = run.seed_of(depot_id)
     solved = plan_depot(problem, config.routes.engine, _budget(run), seed)
     violations = verify(problem, solved.routes, solved.unserved)
@@ -140,8 +143,28 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     handed = handouts(str(config.date), depot, rows["routes"], rows["stops"], rows["unserved"])
     write(config.plan, config.date, depot_id, handed)
     figures = outputs.figures(problem, solved.routes, reasons, away, solved.cost)
-    figures = {**figures, **comparison(kpis)}
+    figures = {**figures, **comparison(kpis), **warning}
     return replace(parcel, files=parcel.files + files, figures=figures).tally()
+
+
+def _roads(
+    run: Run, tables: Mapping[str, pl.DataFrame], depot_id: str
+) -> tuple[Roads | None, dict[str, float]]:
+    """What the routing service says, asked once a night; without an answer None and a warning."""
+    routes = run.config.routes
+    if routes.travel_service is None or routes.travel_url is None:
+        return None, {}
+    places = inputs.places_of(tables, depot_id, run.config.date)
+    names = (routes.travel_service, routes.travel_url, depot_id, places)
+    found = kept.load(run, *names)
+    if found is None:
+        try:
+            fresh = roads(routes.travel_service, routes.travel_url, places)
+        except ServiceError as fault:
+            return None, {f"no_travel_service:{routes.travel_service}: {fault}": 1.0}
+        found = [fresh.distance_m, fresh.duration_s]
+        kept.save(run, found, *names)
+    return Roads(*found), {}
 
 
 def _budget(run: Run) -> Budget:

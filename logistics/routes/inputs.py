@@ -10,10 +10,12 @@ from math import ceil, floor
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from logistics.config import RoutesConfig
+from logistics.routes.fit import SLOTS, Pace, fit
 from logistics.routes.problem import Crew, DepotProblem, Order, TimeWindow
-from logistics.routes.travel import Travel, haversine_m
+from logistics.routes.travel import Roads, Travel, haversine_m
 
 Row = Mapping[str, object]
 
@@ -24,28 +26,51 @@ def problem(
     kept_back: Collection[str],
     run_date: date,
     config: RoutesConfig,
+    roads: Roads | None = None,
 ) -> DepotProblem:
     """The routing problem of one depot on run_date; orders of other days are not in it.
 
-    tables: orders, depots, vehicles, drivers, traffic and travel_times, of this or of all depots.
-    kept_back: ids of vehicles that must stay. Raises ValueError for a depot that is not in depots.
+    tables: orders, depots, vehicles, drivers, traffic, trips and travel_times, of this or of all
+    depots. kept_back: ids of vehicles that must stay. roads: between `places_of` the depot, from a
+    routing service. Raises ValueError for a depot that is not in depots.
     """
     mine = {name: frame.filter(depot_id=depot_id) for name, frame in tables.items()}
-    if mine["depots"].is_empty():
-        raise ValueError(f"orders: depot {depot_id} is not in the depots table; add its row")
-    depot = mine["depots"].row(0, named=True)
-    rows = mine["orders"].filter(pl.col("service_date") == run_date).sort("order_id")
+    depot, rows = _depot(tables, depot_id), _orders_of(tables, depot_id, run_date)
     orders = tuple(_order(row, depot, config) for row in rows.iter_rows(named=True))
     vehicles = mine["vehicles"].filter(~pl.col("vehicle_id").is_in(sorted(kept_back)))
     return DepotProblem(
         depot_id=depot_id,
-        opens_s=depot["opens_s"],
-        closes_s=depot["closes_s"],
+        opens_s=_whole(depot["opens_s"]),
+        closes_s=_whole(depot["closes_s"]),
         orders=orders,
         crews=_crews(vehicles, mine["drivers"], depot, orders),
-        travel=_travel(rows, depot, mine["traffic"], mine["travel_times"], run_date, config),
+        travel=_travel(rows, depot, mine, run_date, config, roads),
         kept_back=frozenset(kept_back),
     )
+
+
+def places_of(
+    tables: Mapping[str, pl.DataFrame], depot_id: str, run_date: date
+) -> list[tuple[float, float]]:
+    """(lat, lon) of the depot and of its orders of the day, as the problem has them."""
+    lat, lon = _places(_orders_of(tables, depot_id, run_date), _depot(tables, depot_id))
+    return list(zip(lat.tolist(), lon.tolist(), strict=True))
+
+
+def _places(orders: pl.DataFrame, depot: Row) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lat, lon = (np.array([depot[name], *orders[name]], dtype=np.float64) for name in ("lat", "lon"))
+    return lat, lon
+
+
+def _depot(tables: Mapping[str, pl.DataFrame], depot_id: str) -> Row:
+    found = tables["depots"].filter(depot_id=depot_id)
+    if found.is_empty():
+        raise ValueError(f"orders: depot {depot_id} is not in the depots table; add its row")
+    return found.row(0, named=True)
+
+
+def _orders_of(tables: Mapping[str, pl.DataFrame], depot_id: str, run_date: date) -> pl.DataFrame:
+    return tables["orders"].filter(depot_id=depot_id, service_date=run_date).sort("order_id")
 
 
 def _order(row: Mapping[str, object], depot: Row, config: RoutesConfig) -> Order:
@@ -145,26 +170,48 @@ def _crew(vehicle: Mapping[str, object], driver: Row, depot: Row) -> Crew:
 
 
 def _travel(
-    orders: pl.DataFrame,
+    rows: pl.DataFrame,
     depot: Row,
-    traffic: pl.DataFrame,
-    given: pl.DataFrame,
+    mine: Mapping[str, pl.DataFrame],
     run_date: date,
     config: RoutesConfig,
+    roads: Roads | None,
 ) -> Travel:
     """Road lengths and free-flow times, and the speeds of the run date's weekday.
 
-    A given matrix replaces the great circle arc by arc; the traffic table, where the depot has
-    one, slows both. After midnight the same day's slots are used again.
+    What a service knows replaces the great circle, and a given matrix both, arc by arc; the
+    traffic, of the table or of past trips, slows them all. After midnight the same day's slots are
+    used again.
     """
-    lat = np.array([depot["lat"], *orders["lat"]], dtype=float)
-    lon = np.array([depot["lon"], *orders["lon"]], dtype=float)
-    metres = haversine_m(lat, lon) * config.circuity
-    base_s = metres / (config.speed_kmh / 3.6)
+    day = mine["traffic"].filter(pl.col("weekday") == run_date.weekday())
+    given = np.ones(SLOTS)
+    given[day["slot"].to_numpy()] = day["speed_factor"].to_numpy()
+    default = Pace(config.circuity, config.speed_kmh, tuple(given.tolist()))
+    pace = fit(mine["trips"], run_date, default, None if day.is_empty() else given)
+    metres = haversine_m(*_places(rows, depot)) * pace.circuity
+    base_s = metres / (pace.speed_kmh / 3.6)
+    if roads is not None:
+        known = np.isfinite(roads.distance_m) & np.isfinite(roads.duration_s)
+        metres = np.where(known, roads.distance_m, metres)
+        base_s = np.where(known, roads.duration_s, base_s)
+    _lay(mine["travel_times"], rows, depot, metres, base_s)
+    np.fill_diagonal(metres, 0.0)
+    np.fill_diagonal(base_s, 0.0)
+    return Travel(np.rint(metres).astype(np.int64), base_s, pace.factors * 2)
+
+
+def _lay(
+    given: pl.DataFrame,
+    rows: pl.DataFrame,
+    depot: Row,
+    metres: NDArray[np.float64],
+    base_s: NDArray[np.float64],
+) -> None:
+    """Put the given arcs into the matrices."""
     nodes = pl.DataFrame(
         {
-            "id": ["", str(depot["depot_id"]), *orders["order_id"]],
-            "node": [0, 0, *range(1, orders.height + 1)],
+            "id": ["", str(depot["depot_id"]), *rows["order_id"]],
+            "node": [0, 0, *range(1, rows.height + 1)],
         },
         schema={"id": pl.String, "node": pl.Int64},
     ).unique("id", keep="first", maintain_order=True)
@@ -173,12 +220,6 @@ def _travel(
     )
     start, end = arcs["start"].to_numpy(), arcs["end"].to_numpy()
     metres[start, end], base_s[start, end] = arcs["distance_m"], arcs["duration_s"]
-    np.fill_diagonal(metres, 0.0)
-    np.fill_diagonal(base_s, 0.0)
-    factors = np.ones(48)
-    day = traffic.filter(pl.col("weekday") == run_date.weekday())
-    factors[day["slot"].to_numpy()] = day["speed_factor"].to_numpy()
-    return Travel(np.rint(metres).astype(np.int64), base_s, tuple(np.tile(factors, 2).tolist()))
 
 
 def _skills(skills: object) -> frozenset[str]:

@@ -11,7 +11,17 @@ from logistics.routes.solve import plan_depot
 from logistics.tables import CONTRACTS
 
 DAY = date(2026, 3, 2)  # a Monday
-CONFIG = RoutesConfig("auto", 36.0, 1.5, 1.0, 50, 200.0, 100.0)
+CONFIG = RoutesConfig(
+    engine="auto",
+    speed_kmh=36.0,
+    circuity=1.5,
+    travel_service=None,
+    travel_url=None,
+    seconds_per_depot=1.0,
+    iterations_per_depot=50,
+    drop_penalty=200.0,
+    drop_penalty_per_priority=100.0,
+)
 HOUR_S = 3600
 
 
@@ -49,7 +59,7 @@ def tables(**rows: list[dict[str, object]]) -> dict[str, pl.DataFrame]:
         name: table(name, [one | change for change in rows.get(name, [{}])])
         for name, one in base.items()
     }
-    rest = {name: table(name, rows.get(name, [])) for name in ("traffic", "travel_times")}
+    rest = {name: table(name, rows.get(name, [])) for name in ("traffic", "travel_times", "trips")}
     return found | rest
 
 
