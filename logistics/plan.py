@@ -40,7 +40,7 @@ def prepare(key: str, location: str) -> None:
 def publish(run: Run, unit: Unit, outputs: Mapping[str, pl.DataFrame]) -> tuple[StagedFile, ...]:
     """Stage one unit's rows of each output table; empty tables leave no file."""
     return tuple(
-        _stage(run, OUTPUTS[name], unit.site_id, unit.id, frame)
+        _stage(run, OUTPUTS[name], unit.site_id, unit.id, frame, name)
         for name, frame in outputs.items()
         if not frame.is_empty()
     )
@@ -52,9 +52,10 @@ def publish_rejects(
     """Stage one unit's rejected rows, a file per input table."""
     columns = list(REJECTS.columns)
     return tuple(
-        _stage(run, REJECTS, rows["table"][0], f"{unit.id}-{rows['table'][0]}", rows[columns])
+        _stage(run, REJECTS, table, f"{unit.id}-{table}", rows[columns], table)
         for rows in rejects
         if not rows.is_empty()
+        for table in (rows["table"][0],)
     )
 
 
@@ -243,7 +244,10 @@ def _partition_columns(output: Output) -> tuple[str, str]:
     return ("run_date", output.site)
 
 
-def _stage(run: Run, output: Output, site: str, stem: str, frame: pl.DataFrame) -> StagedFile:
+def _stage(
+    run: Run, output: Output, site: str, stem: str, frame: pl.DataFrame, table: str
+) -> StagedFile:
+    """table: that is named when the site cannot be a file's name."""
     expected = pl.Schema(output.columns)
     if frame.schema != expected:
         raise TypeError(f"{output.name}: columns are {frame.schema}, not {expected}")
@@ -252,8 +256,8 @@ def _stage(run: Run, output: Output, site: str, stem: str, frame: pl.DataFrame) 
     frame.write_parquet(buffer, compression="snappy")
     content = buffer.getvalue()
     partition = {"run_date": str(run.config.date), output.site: site}
-    folder = f"run_date={run.config.date}/{output.site}={_path_safe(site)}"
-    path = f"{folder}/{_path_safe(stem)}-{_digest(content)}.parquet"
+    folder = f"run_date={run.config.date}/{output.site}={_path_safe(site, table)}"
+    path = f"{folder}/{_path_safe(stem, table)}-{_digest(content)}.parquet"
     fs, root = at(f"{run.config.plan}/{output.name}")
     put(fs, f"{root}/{path}", content)
     return StagedFile(output.name, path, partition, len(content), frame.height)
@@ -263,11 +267,13 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _path_safe(name: str) -> str:
+def _path_safe(name: str, table: str) -> str:
     """A file or folder name for any id; readers of hive paths decode it to the id again."""
     quoted = quote(name, safe="") if name not in (".", "..") else name.replace(".", "%2E")
     if len(quoted) > _LONGEST:
-        raise LakeError(f"{name[:40]}…: a site's name of {len(name)} characters fits no file name")
+        raise LakeError(
+            f"{table}: {name[:40]}…, a site's name of {len(name)} characters, fits no file name"
+        )
     return quoted
 
 
