@@ -72,8 +72,8 @@ def late_stops(problem: DepotProblem, routes: Sequence[TimedRoute]) -> int:
 
 def _fill(problem: DepotProblem, timed: TimedRoute) -> float:
     crew = problem.crews[timed.crew]
-    by_weight = timed.peak_mg / max(crew.capacity_mg, 1)
-    return max(by_weight, timed.peak_mm3 / max(crew.capacity_mm3, 1))
+    by_weight = timed.peak[0] / max(crew.capacity_mg, 1)
+    return max(by_weight, timed.peak[1] / max(crew.capacity_mm3, 1))
 
 
 def _change(now: object, then: object) -> object:

@@ -40,8 +40,8 @@ def route_rows(problem: DepotProblem, routes: Sequence[TimedRoute], run_date: da
             float(timed.drive_s),
             float(sum(visit.start_s - visit.arrival_s for visit in timed.visits)),
             float(sum(visit.departure_s - visit.start_s for visit in timed.visits)),
-            timed.peak_mg / 1e6,
-            timed.peak_mm3 / 1e9,
+            timed.peak[0] / 1e6,
+            timed.peak[1] / 1e9,
             timed.cost,
         )
         for timed in routes
@@ -66,8 +66,8 @@ def stop_rows(
             float(visit.start_s - visit.arrival_s),
             _local(run_date, visit.start_s),
             _local(run_date, visit.departure_s),
-            visit.load_mg / 1e6,
-            visit.load_mm3 / 1e9,
+            visit.load[0] / 1e6,
+            visit.load[1] / 1e9,
             float(visit.slack_s),
         )
         for timed in routes
