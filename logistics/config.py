@@ -121,6 +121,10 @@ class RoutesConfig:
     iterations_per_depot: Natural  # instead of seconds when deterministic=true
     drop_penalty: Positive  # of an order of priority 0, in cost units
     drop_penalty_per_priority: Annotated[float, Field(ge=0)]
+    change_cost: Annotated[
+        float, Field(ge=0)
+    ]  # of an order that another than its usual vehicle has
+    balance_cost: Annotated[float, Field(ge=0)]  # of a route, per squared hour away
 
     def __post_init__(self) -> None:
         if (self.travel_service is None) != (self.travel_url is None):

@@ -148,6 +148,8 @@ ORDERS = Contract(
         "priority": optional(Column(pl.Int64(), at_least=0, at_most=9)),  # 9 = never drop lightly
         "skills": SKILLS,
         "locked_vehicle": optional(ID),
+        "usual_vehicle": optional(ID),  # that the customer knows; null: as in the last plan
+        "parcels": optional(COUNT),
     },
     rules={
         "window closes before it opens": pl.col("windows")
@@ -170,6 +172,7 @@ VEHICLES = Contract(
         "asset_id": optional(ID),
         "capacity_kg": ROOM_KG,
         "capacity_m3": ROOM_M3,
+        "capacity_parcels": optional(COUNT),
         "skills": SKILLS,
         "cost_fixed": AMOUNT,
         "cost_per_km": AMOUNT,
@@ -191,7 +194,9 @@ DRIVERS = Contract(
         "max_drive_s": optional(SECONDS),
         "break_after_s": optional(SECONDS),
         "break_s": optional(SECONDS),
+        "max_overtime_s": optional(SECONDS),  # after the shift; null: none
         "overtime_cost_per_h": optional(AMOUNT),
+        "rules": optional(one_of("eu561")),  # of driving and rest, beside the limits given
         "skills": SKILLS,
     },
     rules={"shift ends before it starts": pl.col("shift_end_s") > pl.col("shift_start_s")},

@@ -125,7 +125,7 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     if read["orders"].is_empty():  # the door has rejected them all, and said so
         return parcel.tally()
     kept_back, last = read.pop("kept_back"), (read.pop("last"), read.pop("last_stops"))
-    tables = {**{name: dims[name] for name in _DIMS}, **read}
+    tables = {**{name: dims[name] for name in _DIMS}, **read, "last_stops": last[1]}
     away = kept_back["vehicle_id"].to_list()
     known, warning = _roads(run, tables, depot_id)
     problem = inputs.problem(tables, depot_id, away, config.date, config.routes, known)
