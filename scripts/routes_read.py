@@ -98,7 +98,11 @@ def read(set_: str, name: str, path: Path) -> Case:
 
 
 def _case(
-    set_: str, name: str, distance: Floats, demand: Sequence[float], vehicles: tuple[Vehicle, ...]
+    set_: str,
+    name: str,
+    distance: Floats,
+    demand: Sequence[float] | Floats,
+    vehicles: tuple[Vehicle, ...],
 ) -> Case:
     """A case of one depot without windows, service, releases and prizes."""
     convention, zero = CONVENTIONS[set_], np.zeros(len(distance))
