@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -58,10 +59,13 @@ CONVENTIONS = {
 
 def instances(folder: Path) -> list[tuple[str, str, Path]]:
     """(set, name, file) of every instance below the folder, sorted; solutions are not instances."""
+    files = [
+        Path(at) / name for at, _, names in os.walk(folder, followlinks=True) for name in names
+    ]
     found = [
         (path.relative_to(folder).parts[0], _name(path.relative_to(folder)), path)
-        for path in folder.rglob("*")
-        if path.is_file() and len(path.relative_to(folder).parts) > 1
+        for path in files
+        if len(path.relative_to(folder).parts) > 1
         if path.suffix in (".vrp", ".txt") or (path.suffix == ".json" and ".bks." not in path.name)
     ]
     return sorted(found)
