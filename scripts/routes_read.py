@@ -16,6 +16,7 @@ from routes_case import Case, Clock, Floats, Vehicle
 
 _NONE = 10.0**9  # beyond every window and limit
 _EARTH_RADIUS_M = 6_371_000.0
+_SLOTS = 60  # of the Lyon instances' day
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,5 +269,5 @@ def _lyon(set_: str, name: str, path: Path) -> Case:
         _case(set_, name, seconds, raw["demands"], (vehicle,)),
         windows=np.array(raw["time_windows"], dtype=float),
         service=np.array(raw["service_times"], dtype=float),
-        clock=Clock(arcs, raw["horizon"][1]),
+        clock=Clock(arcs, raw["horizon"][1], raw["horizon"][1] / _SLOTS),
     )

@@ -8,6 +8,7 @@ is exact. Node 0 of the travel matrices is the depot, node k + 1 is order k.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from logistics.routes.slots import SlotTravel
 from logistics.routes.travel import Travel
 
 
@@ -98,7 +99,7 @@ class DepotProblem:
     closes_s: int
     orders: tuple[Order, ...]
     crews: tuple[Crew, ...]
-    travel: Travel
+    travel: Travel | SlotTravel
     kept_back: frozenset[str] = frozenset()
 
     def suits(self, crew: int, order: int) -> bool:
