@@ -22,11 +22,13 @@ from typing import Any
 from routes_case import Case, Trips
 from routes_check import judge
 from routes_peers import PEERS, Peer
-from routes_problem import static, trips
+from routes_problem import depot, static, trips
 from routes_read import instances, read
 
 from logistics.routes.decompose import Team, run_job, search
 from logistics.routes.problem import Budget
+from logistics.routes.solve import plan_depot
+from logistics.routes.static import Tour
 
 Row = dict[str, Any]
 Solver = Callable[[Case, int], list[Trips]]
@@ -85,10 +87,12 @@ def _asked_for(asked: argparse.Namespace) -> Iterator[tuple[str, str, Path]]:
 
 
 def _ours(asked: argparse.Namespace, team: Team) -> Solver:
-    engine = ENGINES[asked.engine]
+    engine, budget = ENGINES[asked.engine], Budget(seconds=asked.seconds)
 
     def solve(case: Case, seed: int) -> list[Trips]:
-        budget = Budget(seconds=asked.seconds)
+        if case.clock is not None:
+            routes = plan_depot(depot(case), asked.engine, budget, seed, team).routes
+            return trips(Tour(0, (timed.route.orders,)) for timed in routes)
         return trips(search(static(case), engine, budget, seed, team=team).tours)
 
     return solve

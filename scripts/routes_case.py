@@ -24,10 +24,11 @@ class Vehicle:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Arrival times per arc, linear between breakpoints (departure, arrival)."""
+    """Arrival times per arc, linear between breakpoints (departure, arrival); slot: of traffic."""
 
     arcs: dict[tuple[int, int], tuple[Floats, Floats]]
     horizon: float
+    slot: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,11 +107,10 @@ def _times(case: Case, vehicle: Vehicle, nodes: Sequence[Sequence[int]]) -> Iter
             yield f"node {node} is reached at {clock:g}, after {case.windows[node, 1]:g}"
             return
         before = node
-    latest = np.inf
-    for node, following in zip(reversed(stops), [None, *reversed(stops)], strict=False):
-        if following is not None:
-            latest -= float(case.service[node[0]] + case.distance[node[0], following[0]])
-        latest = min(latest, float(case.windows[node[0], 1]))
+    latest = float(case.windows[vehicle.depot, 1])
+    for (here, _), (following, _) in reversed(list(pairwise(stops))):
+        latest -= float(case.service[here] + case.distance[here, following])
+        latest = min(latest, float(case.windows[here, 1]))
     departs = max(stops[0][1], min(clock - work, latest))
     duration = max(clock, departs + work) - departs
     if duration > vehicle.max_duration + _EPS:

@@ -6,7 +6,8 @@ from math import ceil, floor
 import numpy as np
 from routes_case import Case, Trips, Vehicle
 
-from logistics.routes.problem import TimeWindow
+from logistics.routes.problem import Crew, DepotProblem, Order, TimeWindow
+from logistics.routes.slots import SlotTravel
 from logistics.routes.static import Fleet, StaticProblem, Stop, Tour
 
 _LATEST = 2**40
@@ -68,6 +69,39 @@ def _fleet(case: Case, vehicle: Vehicle, money: int) -> Fleet:
         reload_at=(vehicle.depot,) if vehicle.reloads else (),
         max_trips=case.num_clients if vehicle.reloads else 1,
     )
+
+
+def depot(case: Case) -> DepotProblem:
+    """A case with traffic as the night has it: paid by the hour, an hour at 3600."""
+    assert case.clock is not None
+    n, clock = len(case.demand), case.clock
+    starts = clock.slot * np.arange(round(clock.horizon / clock.slot))
+    duration = np.zeros((len(starts), n, n), dtype=np.int64)
+    for (a, b), (at, to) in clock.arcs.items():
+        # The arrival of whoever leaves just after a slot has begun.
+        after = np.minimum(np.searchsorted(at, starts, side="right"), len(at) - 1)
+        rise = (to[after] - to[after - 1]) / np.maximum(at[after] - at[after - 1], 1e-9)
+        duration[:, a, b] = np.ceil(to[after - 1] + rise * (starts - at[after - 1]) - starts - 1e-6)
+    orders = tuple(
+        Order(
+            id=str(node),
+            weight_mg=round(case.demand[node]),
+            volume_mm3=0,
+            windows=(TimeWindow(ceil(case.windows[node, 0]), floor(case.windows[node, 1])),),
+            service_s=ceil(case.service[node]),
+            penalty=10.0 * clock.horizon,
+        )
+        for node in range(1, n)
+    )
+    (vehicle,) = case.vehicles
+    opens, closes = (round(edge) for edge in case.windows[0])
+    crews = tuple(
+        Crew(f"V{k}", f"D{k}", round(vehicle.capacity), 0, opens, closes, 0.0, 0.0, 3600.0)
+        for k in range(vehicle.num)
+    )
+    metres = duration.mean(axis=0).astype(np.int64)
+    travel = SlotTravel(metres, duration, round(clock.slot))
+    return DepotProblem(case.name, opens, closes, orders, crews, travel)
 
 
 def trips(tours: Iterable[Tour]) -> list[Trips]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from routes_case import Case, Clock, Floats, Vehicle
 
 _NONE = 10.0**9  # beyond every window and limit
 _EARTH_RADIUS_M = 6_371_000.0
+_SLOTS = 60  # of the Lyon instances' day
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,13 @@ CONVENTIONS = {
 
 def instances(folder: Path) -> list[tuple[str, str, Path]]:
     """(set, name, file) of every instance below the folder, sorted; solutions are not instances."""
+    files = [
+        Path(at) / name for at, _, names in os.walk(folder, followlinks=True) for name in names
+    ]
     found = [
         (path.relative_to(folder).parts[0], _name(path.relative_to(folder)), path)
-        for path in folder.rglob("*")
-        if path.is_file() and len(path.relative_to(folder).parts) > 1
+        for path in files
+        if len(path.relative_to(folder).parts) > 1
         if path.suffix in (".vrp", ".txt") or (path.suffix == ".json" and ".bks." not in path.name)
     ]
     return sorted(found)
@@ -98,7 +103,11 @@ def read(set_: str, name: str, path: Path) -> Case:
 
 
 def _case(
-    set_: str, name: str, distance: Floats, demand: Sequence[float], vehicles: tuple[Vehicle, ...]
+    set_: str,
+    name: str,
+    distance: Floats,
+    demand: Sequence[float] | Floats,
+    vehicles: tuple[Vehicle, ...],
 ) -> Case:
     """A case of one depot without windows, service, releases and prizes."""
     convention, zero = CONVENTIONS[set_], np.zeros(len(distance))
@@ -260,5 +269,5 @@ def _lyon(set_: str, name: str, path: Path) -> Case:
         _case(set_, name, seconds, raw["demands"], (vehicle,)),
         windows=np.array(raw["time_windows"], dtype=float),
         service=np.array(raw["service_times"], dtype=float),
-        clock=Clock(arcs, raw["horizon"][1]),
+        clock=Clock(arcs, raw["horizon"][1], raw["horizon"][1] / _SLOTS),
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from logistics.routes.slots import SlotTravel
 from logistics.routes.travel import Travel
 
 
@@ -137,7 +138,7 @@ class DepotProblem:
     closes_s: int
     orders: tuple[Order, ...]
     crews: tuple[Crew, ...]
-    travel: Travel
+    travel: Travel | SlotTravel
     kept_back: frozenset[str] = frozenset()
     change_cost: float = 0.0
     balance_cost: float = 0.0

@@ -45,8 +45,7 @@ def plan_depot(
     """
     first = "pyvrp" if engine == "auto" else engine
     window_s = _window_departures(problem)
-    same_all_day = len(set(problem.travel.factors)) == 1
-    shares = (1.0,) if same_all_day else _ROUNDS
+    shares = (1.0,) if problem.travel.same_all_day else _ROUNDS
     plan = _search(problem, window_s, first, budget.part(shares[0]), seed, None, team)
     best = repair(problem, plan)
     for number, share in enumerate(shares[1:], start=1):
@@ -121,6 +120,4 @@ def _plan_departures(table: Timetable) -> dict[int, tuple[int, int]]:
 def _duration_s(problem: DepotProblem, leaves: Mapping[int, tuple[int, int]]) -> NDArray[np.int64]:
     """Static driving seconds (n, n): each node's arcs at its own mean pace."""
     spans = np.array([leaves.get(node, (0, 86_400)) for node in range(len(problem.orders) + 1)])
-    pace = problem.travel.mean_pace(spans[:, 0], spans[:, 1])
-    duration_s: NDArray[np.int64] = np.ceil(problem.travel.base_s * pace[:, None]).astype(np.int64)
-    return duration_s
+    return problem.travel.mean_s(spans[:, 0], spans[:, 1])

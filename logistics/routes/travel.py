@@ -66,6 +66,15 @@ class Travel:
         to_s = np.maximum(to_s, from_s + 1)
         return (until(to_s) - until(from_s)) / (to_s - from_s)
 
+    def mean_s(self, from_s: NDArray[np.int64], to_s: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Driving seconds (n, n), each node's arcs at its mean pace over when it is left."""
+        pace = self.mean_pace(from_s, to_s)
+        return np.asarray(np.ceil(self.base_s * pace[:, None]), dtype=np.int64)
+
+    @property
+    def same_all_day(self) -> bool:
+        return len(set(self.factors)) == 1
+
     def _worked(self, time_s: float) -> float:
         slot = min(max(int(time_s // SLOT_S), 0), len(self.factors) - 1)
         return self._clock[slot] + (time_s - slot * SLOT_S) * self.factors[slot]

@@ -9,8 +9,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from logistics.routes.problem import DepotProblem, Violation
 from logistics.routes.retime import TimedRoute, Visit
+from logistics.routes.slots import SlotTravel
 from logistics.routes.travel import SLOT_S, Travel
 
 Found = Iterator[Violation]
@@ -42,8 +45,17 @@ def impossible_times(problem: DepotProblem, route: TimedRoute) -> Found:
         yield Violation("impossible_times", crew.vehicle_id, None, early_s)
 
 
-def _drive(travel: Travel, start: int, end: int, depart_s: int, speed_factor: float) -> float:
-    """The arrival, driven half hour by half hour."""
+def _drive(
+    travel: Travel | SlotTravel, start: int, end: int, depart_s: int, speed_factor: float
+) -> float:
+    """The arrival, driven half hour by half hour; or the best of waiting for any later slot."""
+    if isinstance(travel, SlotTravel):
+        slots = travel.duration_s[:, start, end] / speed_factor
+        begins = travel.slot_s * np.arange(len(slots))
+        begins[0] = min(depart_s, 0)
+        ends = np.append(begins[1:], np.inf)
+        leaves = np.maximum(begins, depart_s)
+        return float((leaves + slots)[leaves <= ends].min())
     left, clock = float(travel.base_s[start, end]) / speed_factor, float(depart_s)
     while True:
         slot = int(clock // SLOT_S)
