@@ -12,13 +12,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from logistics.routes import solve_ortools, solve_pyvrp
+from logistics.routes.decompose import ALONE, Team, search
+from logistics.routes.flatten import flatten
 from logistics.routes.insert import Timetable, improve, repair
-from logistics.routes.problem import Budget, DepotProblem
+from logistics.routes.problem import Budget, DepotProblem, Plan, plan_of
 from logistics.routes.retime import TimedRoute
 
 Engine = Literal["auto", "pyvrp", "ortools"]
-ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
 # A plan's own times are trusted to half an hour either way: the next round will shift them.
 _SPREAD_S = 1800
 _ROUNDS = (0.5, 0.25, 0.25)  # of the budget
@@ -35,29 +35,48 @@ class Solved:
     cost: float
 
 
-def plan_depot(problem: DepotProblem, engine: Engine, budget: Budget, seed: int) -> Solved:
+def plan_depot(
+    problem: DepotProblem, engine: Engine, budget: Budget, seed: int, team: Team = ALONE
+) -> Solved:
     """The cheapest plan found that keeps every rule under time-dependent travel.
 
     engine auto: PyVRP, then OR-Tools from PyVRP's plan where orders are left out under a rule that
     PyVRP is told of roughly only (driving time).
     """
-    solve = ENGINES["pyvrp" if engine == "auto" else engine]
+    first = "pyvrp" if engine == "auto" else engine
     window_s = _window_departures(problem)
-    same_all_day = len(set(problem.travel.factors)) == 1
-    shares = (1.0,) if same_all_day else _ROUNDS
-    first = solve(problem, _duration_s(problem, window_s), budget.part(shares[0]), seed)
-    best = repair(problem, first)
+    shares = (1.0,) if problem.travel.same_all_day else _ROUNDS
+    plan = _search(problem, window_s, first, budget.part(shares[0]), seed, None, team)
+    best = repair(problem, plan)
     for number, share in enumerate(shares[1:], start=1):
-        duration_s = _duration_s(problem, window_s | _plan_departures(best))
-        plan = solve(problem, duration_s, budget.part(share), seed + number, best.plan())
+        leaves = window_s | _plan_departures(best)
+        part, start = budget.part(share), best.plan()
+        plan = _search(problem, leaves, first, part, seed + number, start, team)
         best = min(best, repair(problem, plan), key=Timetable.cost)
     if engine == "auto" and best.plan().unserved and _driving_binds(best):
-        duration_s = _duration_s(problem, window_s | _plan_departures(best))
-        extra = budget.part(_ORTOOLS_SHARE)
-        richer = repair(problem, solve_ortools.solve(problem, duration_s, extra, seed, best.plan()))
-        best = min(best, richer, key=Timetable.cost)
+        leaves = window_s | _plan_departures(best)
+        part, start = budget.part(_ORTOOLS_SHARE), best.plan()
+        plan = _search(problem, leaves, "ortools", part, seed, start, team)
+        best = min(best, repair(problem, plan), key=Timetable.cost)
     improve(best)
     return Solved(best.timed(), best.plan().unserved, best.cost())
+
+
+def _search(
+    problem: DepotProblem,
+    leaves: Mapping[int, tuple[int, int]],
+    engine: str,
+    budget: Budget,
+    seed: int,
+    start: Plan | None,
+    team: Team,
+) -> Plan:
+    """The best plan found for the mean driving times of these departures."""
+    if not problem.crews or not problem.orders:
+        return plan_of((), len(problem.orders))
+    flat = flatten(problem, _duration_s(problem, leaves))
+    given = None if start is None else flat.found(start)
+    return flat.plan(search(flat.problem, engine, budget, seed, given, team))
 
 
 def _driving_binds(table: Timetable) -> bool:
@@ -68,9 +87,6 @@ def _driving_binds(table: Timetable) -> bool:
         for timed in table.timed()
         for limit in (limits[timed.crew],)
     )
-
-
-Departures = Mapping[int, tuple[int, int]]
 
 
 def _window_departures(problem: DepotProblem) -> dict[int, tuple[int, int]]:
@@ -101,9 +117,7 @@ def _plan_departures(table: Timetable) -> dict[int, tuple[int, int]]:
     return leaves
 
 
-def _duration_s(problem: DepotProblem, leaves: Departures) -> NDArray[np.int64]:
+def _duration_s(problem: DepotProblem, leaves: Mapping[int, tuple[int, int]]) -> NDArray[np.int64]:
     """Static driving seconds (n, n): each node's arcs at its own mean pace."""
     spans = np.array([leaves.get(node, (0, 86_400)) for node in range(len(problem.orders) + 1)])
-    pace = problem.travel.mean_pace(spans[:, 0], spans[:, 1])
-    duration_s: NDArray[np.int64] = np.ceil(problem.travel.base_s * pace[:, None]).astype(np.int64)
-    return duration_s
+    return problem.travel.mean_s(spans[:, 0], spans[:, 1])

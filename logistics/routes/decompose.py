@@ -1,0 +1,174 @@
+"""The search behind every plan: small problems whole, large ones in parts that are regrouped.
+
+Knows static problems and engines by name; who runs them at the same time (processes, Ray tasks, or
+nobody) is told by a `Team`. Parts are tours of one neighbourhood, drawn anew every round with their
+borders elsewhere, each warm-started, so the plan only ever gets better (after Santini et al. 2023).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, inf
+
+import numpy as np
+
+from logistics.routes import solve_ortools, solve_pyvrp
+from logistics.routes.parts import Part, Places, by_stops, by_tours, places, whole
+from logistics.routes.problem import Budget
+from logistics.routes.savings import savings
+from logistics.routes.static import Found, Job, StaticProblem, Tour
+
+ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
+# Stops of a part; a problem of less than twice as many is solved whole.
+_PART = {"pyvrp": 250, "ortools": 100}
+_ROUNDS = 6
+_FIRST, _LAST = 0.2, 0.15  # of the budget: a first plan where there is none, and the whole at last
+_LARGEST = 4000  # stops that are still worth a last search as a whole
+
+
+def run_job(job: Job) -> Found:
+    """One call of an engine; a top-level function, so that processes and tasks can be given it."""
+    return ENGINES[job.engine](job)
+
+
+def _in_turn(jobs: Sequence[Job]) -> list[Found]:
+    return [run_job(job) for job in jobs]
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """size workers that run jobs at the same time; the answers come in the order of the jobs."""
+
+    size: int = 1
+    run: Callable[[Sequence[Job]], list[Found]] = _in_turn
+
+
+ALONE = Team()
+
+
+def search(
+    problem: StaticProblem,
+    engine: str,
+    budget: Budget,
+    seed: int,
+    start: Found | None = None,
+    team: Team = ALONE,
+) -> Found:
+    """The cheapest tours found; none at infinite cost where none keep the rules.
+
+    start: tours to improve on. With seconds a larger team finds better tours; with iterations its
+    size changes nothing.
+    """
+    if not problem.stops or not problem.fleets:
+        return solve_pyvrp.NOTHING
+    began = time.monotonic()
+    quick = start if start is not None else savings(problem)
+    problem = _bounded(problem, quick)
+    if len(problem.stops) < 2 * _PART[engine]:
+        return _whole(problem, engine, _left(budget, began), seed, start, team)
+    return _Rounds(problem, engine, budget, seed, team, began).run(quick)
+
+
+def _left(budget: Budget, began: float) -> Budget:
+    if budget.seconds is None:
+        return budget
+    return Budget(seconds=max(budget.seconds - (time.monotonic() - began), 0.0))
+
+
+def _whole(
+    problem: StaticProblem,
+    engine: str,
+    budget: Budget,
+    seed: int,
+    start: Found | None,
+    team: Team,
+) -> Found:
+    """The best of several seeds at the same time; the same work whoever does it with iterations."""
+    num = team.size if budget.seconds is not None else 1
+    jobs = [Job(engine, problem, budget, seed + 7919 * k, start) for k in range(num)]
+    return min(team.run(jobs), key=lambda found: found.cost)
+
+
+def _bounded(problem: StaticProblem, quick: Found | None) -> StaticProblem:
+    """Fewer empty vehicles: they are tried at every step of a search and never used.
+
+    A tenth and three more than a quick plan uses are as good as any number.
+    """
+    if quick is None:
+        return problem
+    used = [sum(t.fleet == f for t in quick.tours) for f in range(len(problem.fleets))]
+    fleets = tuple(
+        replace(fleet, num=min(fleet.num, ceil(1.1 * num) + 3))
+        for fleet, num in zip(problem.fleets, used, strict=True)
+    )
+    return replace(problem, fleets=fleets)
+
+
+class _Rounds:
+    """One search in parts: what stays the same over its rounds."""
+
+    def __init__(
+        self,
+        problem: StaticProblem,
+        engine: str,
+        budget: Budget,
+        seed: int,
+        team: Team,
+        began: float,
+    ) -> None:
+        self.problem, self.engine, self.budget = problem, engine, budget
+        self.seed, self.team, self.began = seed, team, began
+        self.where: Places = places(problem)
+        self.num = round(len(problem.stops) / _PART[engine])
+        self.turns = np.random.default_rng(seed).uniform(0, np.pi, _ROUNDS + 1)
+
+    def run(self, quick: Found | None) -> Found:
+        found, spent = quick, 0.0
+        if found is None:
+            found, spent = self._first(), _FIRST
+            if found.cost == inf:
+                return _whole(*self._rest(1 - spent), None, self.team)
+        last = _LAST if len(self.problem.stops) <= _LARGEST else 0.0
+        share = (1 - spent - last) / _ROUNDS
+        for turn in range(_ROUNDS):
+            parts = by_tours(self.problem, self.where, found.tours, self.num, self.turns[turn])
+            found = self._solve(parts, share, self._until(spent + share * (turn + 1)), turn)
+        if not last:
+            return found
+        return _whole(*self._rest(last), found, self.team)
+
+    def _first(self) -> Found:
+        parts = by_stops(self.problem, self.where, self.num, self.turns[-1])
+        return self._solve(parts, _FIRST, self._until(_FIRST), _ROUNDS)
+
+    def _until(self, share: float) -> float:
+        """Seconds from now to this share of the budget; not used with iterations."""
+        if self.budget.seconds is None:
+            return 0.0
+        return max(self.budget.seconds * share - (time.monotonic() - self.began), 0.0)
+
+    def _rest(self, share: float) -> tuple[StaticProblem, str, Budget, int]:
+        budget = self.budget.part(share)
+        if self.budget.seconds is not None:
+            budget = Budget(seconds=self._until(1.0))
+        return self.problem, self.engine, budget, self.seed
+
+    def _solve(self, parts: Sequence[Part], share: float, until_s: float, turn: int) -> Found:
+        """All parts within until_s seconds, or each its part of the share of the iterations."""
+        if self.budget.seconds is None:
+            budgets = [self.budget.part(share / len(parts))] * len(parts)
+        else:
+            waves = ceil(len(parts) / self.team.size)
+            budgets = [Budget(seconds=until_s / waves)] * len(parts)
+        jobs = [
+            Job(self.engine, part.problem, budget, self.seed + 101 * turn + k, part.start)
+            for k, (part, budget) in enumerate(zip(parts, budgets, strict=True))
+        ]
+        tours: list[Tour] = []
+        cost = 0.0
+        for part, found in zip(parts, self.team.run(jobs), strict=True):
+            if found.cost == inf and part.start is not None:
+                found = part.start
+            tours += whole(part, found.tours)
+            cost += found.cost
+        return Found(tuple(sorted(tours)), cost)
