@@ -60,7 +60,7 @@ def lightgbm(train: Readings, seed: int) -> Predictor:
     return predict
 
 
-def cnn(train: Readings, seed: int, steps: int = 2000) -> Predictor:
+def cnn(train: Readings, seed: int, steps: int = 1200) -> Predictor:
     """Three convolutions on the last CNN_WINDOW cycles, pooled, and one hidden layer."""
     torch.manual_seed(seed)
     sensors = train.values.shape[2]
@@ -114,10 +114,11 @@ def _statistics(readings: Readings) -> Array:
     x: Array = np.nan_to_num(readings.values)
     u, t, _ = x.shape
     n = np.arange(1, t + 1, dtype=np.float32)[None, :, None]
-    first = np.cumsum(x, 1)[:, np.minimum(np.arange(t), FIRST - 1)] / np.minimum(n, FIRST)
+    early = np.cumsum(x, 1)[:, np.minimum(np.arange(t), FIRST - 1)] / np.minimum(n, FIRST)
+    first: Array = np.asarray(early, dtype=np.float32)
     columns: list[Array] = [x, np.repeat(n, u, axis=0)]
     for half_life in AVERAGES:
-        keep, total, weight = np.float32(0.5 ** (1 / half_life)), np.zeros_like(x[:, 0]), 0.0
+        keep, total, weight = 0.5 ** (1 / half_life), np.zeros_like(x[:, 0]), 0.0
         average = np.empty_like(x)
         for i in range(t):
             total, weight = total * keep + x[:, i], weight * keep + 1

@@ -123,10 +123,12 @@ def _make_site(root: Path, site: str, kind: str, count: int) -> pl.DataFrame:
         "at": np.tile(at, count),
         "load": lives.load.ravel(),
     }
-    for row, part in enumerate(COMPONENTS[kind].values()):
-        sensor = SENSORS[part.sensor]
+    for row, component in enumerate(COMPONENTS[kind].values()):
+        sensor = SENSORS[component.sensor]
         worn = sensor.new + sensor.worn * lives.wear[:, row] ** 1.6
-        columns[part.sensor] = (worn + sensor.noise / 5 * rng.standard_normal(worn.shape)).ravel()
+        columns[component.sensor] = (
+            worn + sensor.noise / 5 * rng.standard_normal(worn.shape)
+        ).ravel()
     telemetry = pl.DataFrame(columns).with_columns(pl.col(pl.Float64).cast(pl.Float32))
     new = pl.col("at") >= pl.lit(EVE).cast(pl.Datetime("us"))
     for part, rows in enumerate((telemetry.filter(~new), telemetry.filter(new))):

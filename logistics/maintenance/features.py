@@ -36,6 +36,7 @@ SENSOR_FEATURES = (
 MIN_SPREAD_DAYS2 = 25.0  # of the days behind a trend: about 17 days in a row
 BASELINE_DAYS = 10
 LONG_AGO_DAYS = 365
+MOST = 1e30  # readings may be mad, but must stay numbers
 
 _KEEP = 0.5 ** (1 / np.array(HALF_LIVES_DAYS))[:, None, None]
 
@@ -175,7 +176,7 @@ class SensorState:
             np.log1p(self.silent),
             np.where(self.above, self.turned, -self.turned),
         )
-        features = np.stack(columns, axis=-1).astype(np.float32)
+        features = np.clip(np.stack(columns, axis=-1), -MOST, MOST).astype(np.float32)
         features[self.silent >= window] = np.nan
         return features
 

@@ -31,9 +31,6 @@ MEMORY_DAYS = 730
 FIRST_LOOK_DAYS = 7  # an asset is watched this long before it is an example
 EXAMPLE_STEP_DAYS = 2
 MAX_SILENT_DAYS = 7
-# Of windows with so much life left that nothing shows yet, which would be most of all examples and
-# are alike, a share is kept: 6 % less error of the expected life, held-out units of C-MAPSS.
-FAR_DAYS, FAR_SHARE = 150, 0.15
 
 
 def windows(
@@ -167,12 +164,10 @@ def examples(
     days = [day for day in days if day < end] or [end - timedelta(days=1)]
     found = windows(telemetry, events, assets, days, window_days, conditions)
     known = outcomes(telemetry, events, assets, days, end)
-    rng = np.random.default_rng(seed)
     useful = (found.silent_days <= MAX_SILENT_DAYS) & ((known.days > 0) | known.failed)
-    useful &= (known.days < FAR_DAYS) | (rng.random(len(found)) < FAR_SHARE)
     rows = np.flatnonzero(useful)
     if len(rows) > at_most:
-        rows = np.sort(rng.choice(rows, at_most, replace=False))
+        rows = np.sort(np.random.default_rng(seed).choice(rows, at_most, replace=False))
     return found.take(rows), known.take(rows)
 
 
