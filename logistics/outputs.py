@@ -201,11 +201,43 @@ UNSERVED = Output(
     {
         "order_id": _TEXT,
         "priority": _WHOLE,
+        "lat": _REAL,
+        "lon": _REAL,
         "reason": _TEXT,  # a sentence for the dispatcher
         "constraint": _TEXT,  # capacity, time_window, shift, skills, vehicles, cost, …
         "relaxation": _TEXT,  # the smallest change seen that would serve it; may be null
     },
     key=("order_id",),
+)
+ROUTE_KPIS = Output(
+    "route_kpis",  # one row a depot
+    "depot_id",
+    {
+        "lat": _REAL,  # of the depot
+        "lon": _REAL,
+        "orders": _WHOLE,
+        "served": _WHOLE,
+        "unserved": _WHOLE,
+        "routes": _WHOLE,
+        "distance_km": _REAL,
+        "duration_h": _REAL,  # from leaving to coming home
+        "drive_h": _REAL,
+        "wait_h": _REAL,
+        "service_h": _REAL,
+        "load_factor": _REAL,  # mean over the routes: the fuller of weight and volume, at most
+        "on_time_share": _REAL,  # of the stops; null: none
+        "cost": _REAL,  # of the routes
+        "penalties": _REAL,  # of the orders left out
+        "compared_with": pl.Date(),  # the depot's last plan of the week before; null: none
+        "routes_change": _WHOLE,
+        "distance_km_change": _REAL,
+        "duration_h_change": _REAL,
+        "load_factor_change": _REAL,
+        "on_time_share_change": _REAL,
+        "cost_change": _REAL,
+        "same_vehicle_share": _REAL,  # of the stops at addresses that plan has, too
+    },
+    key=(),
 )
 KEPT_BACK = Output(
     "kept_back",  # vehicles not on a route because the workshop has them
@@ -300,6 +332,7 @@ OUTPUTS: dict[str, Output] = {
         ROUTES,
         STOPS,
         UNSERVED,
+        ROUTE_KPIS,
         KEPT_BACK,
         RISKS,
         WORK_ORDERS,

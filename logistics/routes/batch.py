@@ -1,23 +1,30 @@
 """Routes on Ray: one plain task per depot, the largest first. Knows storage; no solver."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import cast
 
 import polars as pl
 import ray
 
-from logistics import lake, plan, tasks
-from logistics.outputs import WORK_ORDERS
+from logistics import kept, lake, plan, tasks
+from logistics.handouts import write
+from logistics.outputs import ROUTE_KPIS, STOPS, WORK_ORDERS, Output
 from logistics.routes import inputs, outputs
+from logistics.routes.dispatch import handouts
 from logistics.routes.explain import explain
+from logistics.routes.kpis import comparison, kpi_rows
 from logistics.routes.problem import Budget
+from logistics.routes.service import ServiceError, roads
 from logistics.routes.solve import plan_depot
+from logistics.routes.travel import Roads
 from logistics.routes.verify import verify
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 
-_TABLES = ("orders", "travel_times")
+_TABLES = ("orders", "travel_times", "trips")
+_LAST_DAYS = 7  # within these a depot's last plan is looked for
 _DIMS = ("depots", "vehicles", "drivers", "traffic")
 
 
@@ -27,8 +34,8 @@ def units(run: Run, dims: Dims) -> list[Unit]:
 
 
 def upstream(run: Run, dims: Dims) -> dict[str, str]:
-    """Depot → digest of what tonight's workshops leave it: the vehicles it must do without."""
-    return ray.get(_away_digests.remote(run, dims))  # type: ignore[no-any-return]
+    """Depot → digest of the vehicles that tonight's workshops leave it, and of its last plans."""
+    return ray.get(_digests.remote(run, dims))  # type: ignore[no-any-return]
 
 
 def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
@@ -36,9 +43,9 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     therefore start first (by their share of the fleet, which is known without reading orders)."""
     fleet = ray.get(_fleet_sizes.remote(dims))
     largest = sorted(parcels, key=lambda p: (-fleet.get(p.unit.site_id, 0), p.unit.site_id))
-    kept_back = _kept_back.remote(run, dims, [parcel.unit.site_id for parcel in largest])
-    given = cast("Iterator[ray.ObjectRef[tasks.Given]]", kept_back)
-    yield from tasks.solve_each("routes", _plan_unit, run, dims, largest, given)
+    given = _given.remote(run, dims, [parcel.unit.site_id for parcel in largest])
+    read = cast("Iterator[ray.ObjectRef[tasks.Given]]", given)
+    yield from tasks.solve_each("routes", _plan_unit, run, dims, largest, read)
 
 
 @ray.remote(num_cpus=0.5)
@@ -48,24 +55,57 @@ def _fleet_sizes(dims: Tables) -> dict[str, int]:
 
 
 @ray.remote(num_cpus=0.5)
-def _away_digests(run: Run, dims: Tables) -> dict[str, str]:
-    booked = plan.read_plan(run.config.plan, WORK_ORDERS.name, run.config.date)
+def _digests(run: Run, dims: Tables) -> dict[str, str]:
+    config, (since, before) = run.config, _days_before(run)
+    booked = plan.read_plan(config.plan, WORK_ORDERS.name, config.date)
+    last = [
+        plan.digests_between(config.plan, table, since, before)
+        for table in (ROUTE_KPIS.name, STOPS.name)
+    ]
     by_depot = dims["vehicles"].partition_by("depot_id", as_dict=True)
     return {
-        depot_id: plan.digest(outputs.kept_back_rows(vehicles, booked, run.config.date))
+        depot_id: " ".join(
+            [
+                plan.digest(outputs.kept_back_rows(vehicles, booked, config.date)),
+                *(digests.get(depot_id, "") for digests in last),
+            ]
+        )
         for (depot_id,), vehicles in by_depot.items()
     }
 
 
 @ray.remote(num_cpus=0.5)
-def _kept_back(run: Run, dims: Tables, depot_ids: Sequence[str]) -> Iterator[tasks.Given]:
-    """For each depot the vehicles it must do without: tonight's bookings are read once for all."""
+def _given(run: Run, dims: Tables, depot_ids: Sequence[str]) -> Iterator[tasks.Given]:
+    """For each depot the vehicles it must do without and its last plan: tonight's bookings and the
+    week's plans are read once for all."""
     booked = plan.read_plan(run.config.plan, WORK_ORDERS.name, run.config.date)
     by_depot = dims["vehicles"].partition_by("depot_id", as_dict=True)
+    kpis, stops = (_last_plans(run, output) for output in (ROUTE_KPIS, STOPS))
     for depot_id in depot_ids:
         vehicles = by_depot.get((depot_id,), dims["vehicles"].clear())
         rows = outputs.kept_back_rows(vehicles, booked, run.config.date)
-        yield {"kept_back": rows.to_arrow()}
+        last = kpis.filter(depot_id=depot_id)
+        yield {
+            "kept_back": rows.to_arrow(),
+            "last": last.to_arrow(),
+            "last_stops": stops.join(
+                last.select("depot_id", "run_date"), on=["depot_id", "run_date"], how="semi"
+            ).to_arrow(),
+        }
+
+
+def _days_before(run: Run) -> tuple[date, date]:
+    """The nights, the last one left out, among which a depot's last plan is looked for."""
+    return run.config.date - timedelta(days=_LAST_DAYS), run.config.date
+
+
+def _last_plans(run: Run, output: Output) -> pl.DataFrame:
+    """Every depot's rows of its last night before this one."""
+    rows = plan.read_nights(run.config.plan, output.name, *_days_before(run))
+    if rows is None:
+        schema = {"run_date": pl.Date(), output.site: pl.String(), **output.columns}
+        return pl.DataFrame(schema=schema)
+    return rows.filter(pl.col("run_date") == pl.col("run_date").max().over(output.site))
 
 
 def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
@@ -84,28 +124,47 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     read = {name: cast(pl.DataFrame, pl.from_arrow(rows)) for name, rows in parcel.tables.items()}
     if read["orders"].is_empty():  # the door has rejected them all, and said so
         return parcel.tally()
-    kept_back = read.pop("kept_back")
-    tables = {**{name: dims[name] for name in _DIMS}, **read}
+    kept_back, last = read.pop("kept_back"), (read.pop("last"), read.pop("last_stops"))
+    tables = {**{name: dims[name] for name in _DIMS}, **read, "last_stops": last[1]}
     away = kept_back["vehicle_id"].to_list()
-    problem = inputs.problem(tables, depot_id, away, config.date, config.routes)
+    known, warning = _roads(run, tables, depot_id)
+    problem = inputs.problem(tables, depot_id, away, config.date, config.routes, known)
     seed = run.seed_of(depot_id)
     solved = plan_depot(problem, config.routes.engine, _budget(run), seed)
     violations = verify(problem, solved.routes, solved.unserved)
     if violations:
         raise AssertionError(f"{len(violations)} violations in {depot_id}; first {violations[0]}")
     reasons = [explain(problem, solved.routes, order) for order in solved.unserved]
-    files = plan.publish(
-        run,
-        parcel.unit,
-        {
-            "routes": outputs.route_rows(problem, solved.routes, config.date),
-            "stops": outputs.stop_rows(problem, solved.routes, tables["orders"], config.date),
-            "unserved": outputs.unserved_rows(problem, reasons),
-            "kept_back": kept_back,
-        },
-    )
+    rows = outputs.plan_rows(problem, solved.routes, reasons, tables, config.date)
+    depot = tables["depots"].row(by_predicate=pl.col("depot_id") == depot_id, named=True)
+    kpis = kpi_rows(problem, solved.routes, solved.unserved, depot, rows["stops"], *last)
+    published = {**rows, "route_kpis": kpis, "kept_back": kept_back}
+    files = plan.publish(run, parcel.unit, published)
+    handed = handouts(str(config.date), depot, rows["routes"], rows["stops"], rows["unserved"])
+    write(config.plan, config.date, depot_id, handed)
     figures = outputs.figures(problem, solved.routes, reasons, away, solved.cost)
+    figures = {**figures, **comparison(kpis), **warning}
     return replace(parcel, files=parcel.files + files, figures=figures).tally()
+
+
+def _roads(
+    run: Run, tables: Mapping[str, pl.DataFrame], depot_id: str
+) -> tuple[Roads | None, dict[str, float]]:
+    """What the routing service says, asked once a night; without an answer None and a warning."""
+    routes = run.config.routes
+    if routes.travel_service is None or routes.travel_url is None:
+        return None, {}
+    places = inputs.places_of(tables, depot_id, run.config.date)
+    names = (routes.travel_service, routes.travel_url, depot_id, places)
+    found = kept.load(run, *names)
+    if found is None:
+        try:
+            fresh = roads(routes.travel_service, routes.travel_url, places)
+        except ServiceError as fault:
+            return None, {f"no_travel_service:{routes.travel_service}: {fault}": 1.0}
+        found = [fresh.distance_m, fresh.duration_s]
+        kept.save(run, found, *names)
+    return Roads(*found), {}
 
 
 def _budget(run: Run) -> Budget:

@@ -1,7 +1,7 @@
 """A depot's problem with its travel times held still: what the engines search, and the way back.
 
 Skills and locks become barred stops, breaks a shorter shift; crews that differ in nothing but
-their names become one fleet.
+their names become one fleet. Overtime is left to exact insertion, as a last resort.
 """
 
 from dataclasses import dataclass, replace
@@ -17,14 +17,16 @@ from logistics.routes.static import Fleet, Found, StaticProblem, Stop, Tour
 # one is rounded by well under a percent of the whole, and PyVRP's penalties (up to 100,000) bite.
 _DEAREST = 400
 _LOAD_STEPS = 10_000
+Steps = dict[int, int]  # kind of load that matters → what one whole unit of it is
 
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """members: the crews of each fleet of the problem."""
+    """members: the crews of each fleet of the problem; known: the orders each crew is used to."""
 
     problem: StaticProblem
     members: tuple[tuple[int, ...], ...]
+    known: tuple[frozenset[int], ...]
 
     def found(self, plan: Plan) -> Found:
         """The plan in the engines' terms."""
@@ -33,9 +35,20 @@ class Flat:
         return Found(tuple(sorted(tours)), np.inf)
 
     def plan(self, found: Found) -> Plan:
-        """The tours dealt to the crews of their fleets, the first crews first."""
-        free = [list(reversed(crews)) for crews in self.members]
-        routes = [Route(free[tour.fleet].pop(), tour.stops) for tour in found.tours]
+        """The tours dealt to the crews of their fleets, to those that know most of their orders."""
+        routes = []
+        for fleet, crews in enumerate(self.members):
+            tours = [tour.stops for tour in found.tours if tour.fleet == fleet]
+            pairs = [(tour, crew) for tour in range(len(tours)) for crew in crews]
+            known = {
+                (tour, crew): len(self.known[crew].intersection(tours[tour]))
+                for tour, crew in pairs
+            }
+            dealt: dict[int, int] = {}
+            for tour, crew in sorted(pairs, key=lambda pair: (-known[pair], pair)):
+                if tour not in dealt and crew not in dealt.values():
+                    dealt[tour] = crew
+            routes += [Route(crew, tours[tour]) for tour, crew in dealt.items()]
         return plan_of(routes, len(self.problem.stops))
 
 
@@ -56,29 +69,32 @@ def flatten(problem: DepotProblem, duration_s: NDArray[np.int64]) -> Flat:
         (problem.travel.distance_m,) * len(speeds),
         tuple(np.ceil(duration_s / speed).astype(np.int64) for speed in speeds),
     )
-    return Flat(flat, tuple(tuple(crews) for crews in kinds.values()))
+    known = (
+        frozenset(k for k, o in enumerate(problem.orders) if o.usual_vehicle == crew.vehicle_id)
+        for crew in problem.crews
+    )
+    return Flat(flat, tuple(tuple(crews) for crews in kinds.values()), tuple(known))
 
 
-def _stop(order: Order, node: int, scale: float, steps: tuple[int, int]) -> Stop:
-    load = (ceil(order.weight_mg / steps[0]), ceil(order.volume_mm3 / steps[1]))
+def _stop(order: Order, node: int, scale: float, steps: Steps) -> Stop:
+    nothing = (0,) * len(steps)
+    load = tuple(ceil(order.load[kind] / step) for kind, step in steps.items())
     return Stop(
         node=node,
         windows=order.windows,
-        delivery=(0, 0) if order.pickup else load,
-        pickup=load if order.pickup else (0, 0),
+        delivery=nothing if order.pickup else load,
+        pickup=load if order.pickup else nothing,
         service_s=order.service_s,
         penalty=round(order.penalty * scale),
     )
 
 
-def _fleet(
-    crew: Crew, profile: int, barred: frozenset[int], scale: float, steps: tuple[int, int]
-) -> Fleet:
+def _fleet(crew: Crew, profile: int, barred: frozenset[int], scale: float, steps: Steps) -> Fleet:
     return Fleet(
         num=1,
-        capacity=(crew.capacity_mg // steps[0], crew.capacity_mm3 // steps[1]),
+        capacity=tuple(crew.room[kind] // step for kind, step in steps.items()),
         opens_s=crew.starts_s,
-        closes_s=max(crew.ends_s - crew.breaks_needed * crew.break_s, crew.starts_s),
+        closes_s=max(crew.regular_ends_s - crew.breaks_needed * crew.break_s, crew.starts_s),
         cost_fixed=round(crew.cost_fixed * scale),
         cost_per_m=round(crew.cost_per_km / 1000 * scale),
         cost_per_s=round(crew.cost_per_h / 3600 * scale),
@@ -96,13 +112,17 @@ def _scale(problem: DepotProblem) -> float:
     return 1 / rates.pop() if len(rates) == 1 else _DEAREST / max(rates)
 
 
-def _steps(problem: DepotProblem) -> tuple[int, int]:
-    """Milligrams and cubic millimetres per whole load: exact where a common divisor allows it."""
-    steps = []
-    for loads, room in (
-        ([o.weight_mg for o in problem.orders], [c.capacity_mg for c in problem.crews]),
-        ([o.volume_mm3 for o in problem.orders], [c.capacity_mm3 for c in problem.crews]),
-    ):
-        # Rounding loads up and room down is safe; exact insertion wins back what it costs.
-        steps.append(max(gcd(*loads, *room), ceil(max(room) / _LOAD_STEPS), 1))
-    return steps[0], steps[1]
+def _steps(problem: DepotProblem) -> Steps:
+    """Kind of load that some crew could have too much of → what one whole unit of it is.
+
+    Exact where a common divisor allows it. The first kind is there always: engines want one.
+    """
+    steps = {}
+    for kind in range(3):
+        loads = [order.load[kind] for order in problem.orders]
+        # What is beyond all loads is no limit, and would only coarsen the units.
+        rooms = [min(crew.room[kind], sum(loads)) for crew in problem.crews]
+        if kind == 0 or min(rooms) < sum(loads):
+            # Rounding loads up and room down is safe; exact insertion wins back what it costs.
+            steps[kind] = max(gcd(*loads, *rooms), ceil(max(rooms) / _LOAD_STEPS), 1)
+    return steps

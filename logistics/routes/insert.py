@@ -29,17 +29,16 @@ class Insertion:
 class Frame:
     """What a route leaves open at each gap k, between stop k - 1 and stop k (0 = the depot).
 
-    leaves_s: earliest departure before the gap; due_s: latest arrival after it. room_*: the least
-    room on board over all legs up to the gap (for one more delivery), and from it on (a pickup).
+    leaves_s: earliest departure before the gap; due_s: latest arrival after it. before, after: the
+    least room on board over all legs up to the gap (for one more delivery), and from it on (a
+    pickup), of weight, volume and parcels.
     """
 
     nodes: tuple[int, ...]
     leaves_s: tuple[int, ...]
     due_s: tuple[int, ...]
-    before_mg: tuple[int, ...]
-    after_mg: tuple[int, ...]
-    before_mm3: tuple[int, ...]
-    after_mm3: tuple[int, ...]
+    before: tuple[tuple[int, ...], ...]
+    after: tuple[tuple[int, ...], ...]
 
 
 def frame(problem: DepotProblem, route: Route) -> Frame:
@@ -58,15 +57,20 @@ def frame(problem: DepotProblem, route: Route) -> Frame:
         by_s = travel.depart(node, after, due[-1], crew.speed_factor) - order.service_s
         latest_s = order.latest_start(by_s)
         due.append(-(10**9) if latest_s is None else latest_s)
-    before_mg, after_mg = _room([_gain(o, o.weight_mg) for o in stops], crew.capacity_mg)
-    before_mm3, after_mm3 = _room([_gain(o, o.volume_mm3) for o in stops], crew.capacity_mm3)
+    sides = [_room(gains, room) for gains, room in zip(_gains(stops), crew.room, strict=True)]
     return Frame(
-        nodes, tuple(leaves), tuple(reversed(due)), before_mg, after_mg, before_mm3, after_mm3
+        nodes,
+        tuple(leaves),
+        tuple(reversed(due)),
+        tuple(zip(*(side[0] for side in sides), strict=True)),
+        tuple(zip(*(side[1] for side in sides), strict=True)),
     )
 
 
-def _gain(order: Order, amount: int) -> int:
-    return amount if order.pickup else -amount
+def _gains(stops: Sequence[Order]) -> list[list[int]]:
+    """What each stop adds on board: of weight, volume and parcels."""
+    signed = [(1 if stop.pickup else -1, stop.load) for stop in stops]
+    return [[sign * load[kind] for sign, load in signed] for kind in range(3)]
 
 
 def _room(gains: Sequence[int], capacity: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -86,10 +90,10 @@ def gaps(problem: DepotProblem, crew_index: int, open_: Frame, index: int) -> It
     """The gaps where the order fits by room and time (needed, and enough without breaks)."""
     order, crew, travel = problem.orders[index], problem.crews[crew_index], problem.travel
     node, speed = index + 1, crew.speed_factor
-    grams = open_.after_mg if order.pickup else open_.before_mg
-    cubic = open_.after_mm3 if order.pickup else open_.before_mm3
+    rooms = open_.after if order.pickup else open_.before
     for gap, leaves_s in enumerate(open_.leaves_s):
-        if grams[gap] < order.weight_mg or cubic[gap] < order.volume_mm3:
+        mg, mm3, parcels = rooms[gap]
+        if mg < order.weight_mg or mm3 < order.volume_mm3 or parcels < order.parcels:
             continue
         start_s = order.start(travel.arrive(open_.nodes[gap], node, leaves_s, speed))
         if start_s is None:
@@ -161,7 +165,7 @@ class Timetable:
                 continue
             if old is None:
                 # Another vehicle of the same kind stands empty too: one of them is enough to try.
-                if (kind := _kind(crew)) in empty:
+                if (kind := self._kind(crew)) in empty:
                     continue
                 empty.add(kind)
             open_ = self.frame(number)
@@ -171,6 +175,8 @@ class Timetable:
                     distance_m.item(a, node) + distance_m.item(node, b) - distance_m.item(a, b)
                 )
                 fixed = crew.cost_fixed if old is None else 0.0
+                if self.problem.orders[index].usual_vehicle not in (None, crew.vehicle_id):
+                    fixed += self.problem.change_cost
                 found.append((crew.cost_per_km * detour_m / 1000 + fixed, number, gap))
         return sorted(found)
 
@@ -180,6 +186,11 @@ class Timetable:
         timed = retime(self.problem, Route(crew, (*orders[:gap], index, *orders[gap:])))
         return Insertion(timed, timed.cost - (old.cost if old is not None else 0.0))
 
+    def _kind(self, crew: Crew) -> Crew:
+        """The crew without its names, where it does not matter who they are."""
+        vehicle_id = crew.vehicle_id if self.problem.change_cost else ""
+        return replace(crew, vehicle_id=vehicle_id, driver_id="")
+
     def frame(self, crew: int) -> Frame:
         found = self._frames[crew]
         if found is None:
@@ -187,11 +198,6 @@ class Timetable:
             found = frame(self.problem, old.route if old is not None else Route(crew, ()))
             self._frames[crew] = found
         return found
-
-
-def _kind(crew: Crew) -> Crew:
-    """The crew without its names."""
-    return replace(crew, vehicle_id="", driver_id="")
 
 
 def keep(problem: DepotProblem, route: Route) -> TimedRoute:

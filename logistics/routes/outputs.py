@@ -7,8 +7,24 @@ import polars as pl
 
 from logistics.outputs import KEPT_BACK, ROUTES, STOPS, UNSERVED
 from logistics.routes.explain import Reason
+from logistics.routes.kpis import late_stops
 from logistics.routes.problem import DepotProblem
 from logistics.routes.retime import TimedRoute
+
+
+def plan_rows(
+    problem: DepotProblem,
+    routes: Sequence[TimedRoute],
+    reasons: Sequence[Reason],
+    tables: Mapping[str, pl.DataFrame],
+    run_date: date,
+) -> dict[str, pl.DataFrame]:
+    """The depot's rows of `routes`, `stops` and `unserved`; tables: the inputs."""
+    return {
+        "routes": route_rows(problem, routes, run_date),
+        "stops": stop_rows(problem, routes, tables["orders"], run_date),
+        "unserved": unserved_rows(problem, reasons, tables["orders"]),
+    }
 
 
 def route_rows(problem: DepotProblem, routes: Sequence[TimedRoute], run_date: date) -> pl.DataFrame:
@@ -24,8 +40,8 @@ def route_rows(problem: DepotProblem, routes: Sequence[TimedRoute], run_date: da
             float(timed.drive_s),
             float(sum(visit.start_s - visit.arrival_s for visit in timed.visits)),
             float(sum(visit.departure_s - visit.start_s for visit in timed.visits)),
-            timed.peak_mg / 1e6,
-            timed.peak_mm3 / 1e9,
+            timed.peak[0] / 1e6,
+            timed.peak[1] / 1e9,
             timed.cost,
         )
         for timed in routes
@@ -50,8 +66,8 @@ def stop_rows(
             float(visit.start_s - visit.arrival_s),
             _local(run_date, visit.start_s),
             _local(run_date, visit.departure_s),
-            visit.load_mg / 1e6,
-            visit.load_mm3 / 1e9,
+            visit.load[0] / 1e6,
+            visit.load[1] / 1e9,
             float(visit.slack_s),
         )
         for timed in routes
@@ -62,18 +78,25 @@ def stop_rows(
     return placed.select(*STOPS.columns).sort("route_id", "stop")
 
 
-def unserved_rows(problem: DepotProblem, reasons: Sequence[Reason]) -> pl.DataFrame:
+def unserved_rows(
+    problem: DepotProblem, reasons: Sequence[Reason], orders: pl.DataFrame
+) -> pl.DataFrame:
+    """orders: the table, for the addresses."""
     rows = [
         (
             problem.orders[reason.order].id,
             problem.orders[reason.order].priority,
+            None,
+            None,
             reason.reason,
             reason.constraint,
             reason.relaxation,
         )
         for reason in reasons
     ]
-    return pl.DataFrame(rows, schema=UNSERVED.columns, orient="row")
+    left = pl.DataFrame(rows, schema=UNSERVED.columns, orient="row").drop("lat", "lon")
+    placed = left.join(orders.select("order_id", "lat", "lon"), on="order_id", how="left")
+    return placed.select(*UNSERVED.columns).sort("order_id")
 
 
 def kept_back_rows(
@@ -106,12 +129,7 @@ def figures(
         "drive_h": sum(timed.drive_s for timed in routes) / 3600,
         "cost": cost,
         "kept_back": len(kept_back),
-        "late_stops": sum(
-            all(not w.opens_s <= visit.start_s <= w.closes_s for w in windows)
-            for timed in routes
-            for visit in timed.visits
-            for windows in (problem.orders[visit.order].windows,)
-        ),
+        "late_stops": late_stops(problem, routes),
     }
     totals |= {f"kept_back:{vehicle}": 1.0 for vehicle in kept_back}
     for reason in reasons:

@@ -7,6 +7,7 @@ is exact. Node 0 of the travel matrices is the depot, node k + 1 is order k.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from logistics.routes.slots import SlotTravel
 from logistics.routes.travel import Travel
@@ -24,11 +25,18 @@ class TimeWindow:
             raise ValueError(f"window closes ({self.closes_s}) before it opens ({self.opens_s})")
 
 
+# Milligrams, cubic millimetres, parcels: what is limited on board.
+Load: TypeAlias = tuple[int, int, int]
+UNLIMITED = 10**15
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """Goods from the depot to a customer, or (pickup) from a customer back to the depot.
 
     windows: disjoint, in time order, at least one. penalty: the cost of leaving the order out.
+    usual_vehicle: one of the crews' that the customer knows; another costs the problem's
+    change_cost.
     """
 
     id: str
@@ -41,6 +49,12 @@ class Order:
     pickup: bool = False
     skills: frozenset[str] = frozenset()
     locked_vehicle: str | None = None
+    parcels: int = 0
+    usual_vehicle: str | None = None
+
+    @property
+    def load(self) -> Load:
+        return self.weight_mg, self.volume_mm3, self.parcels
 
     def start(self, ready_s: int) -> int | None:
         """When service begins for a vehicle ready at ready_s; None: every window has closed."""
@@ -61,9 +75,11 @@ class Order:
 class Crew:
     """A vehicle and its driver; skills are what either of them has. None: no such limit.
 
-    starts_s, ends_s: the shift within the depot's hours. A driver who has worked break_after_s
-    since leaving the depot, or since the last break, must have begun a break of break_s; it is
-    taken on arrival at a stop, and waiting that long for a window is a break.
+    starts_s, ends_s: the shift within the depot's hours, overtime included, which begins at
+    overtime_from_s and costs overtime_cost_per_h more. A driver who has worked break_after_s, or
+    driven break_after_drive_s, since leaving the depot or since the last break, must have begun a
+    break of break_s; it is taken on arrival at a stop, and waiting that long for a window is a
+    break.
     """
 
     vehicle_id: str
@@ -81,18 +97,41 @@ class Crew:
     break_after_s: int | None = None
     break_s: int = 0
     skills: frozenset[str] = frozenset()
+    capacity_parcels: int | None = None
+    break_after_drive_s: int | None = None
+    overtime_from_s: int | None = None
+    overtime_cost_per_h: float = 0.0
+
+    @property
+    def room(self) -> Load:
+        parcels = self.capacity_parcels
+        return self.capacity_mg, self.capacity_mm3, UNLIMITED if parcels is None else parcels
+
+    @property
+    def regular_ends_s(self) -> int:
+        """The end of the shift without overtime."""
+        return self.ends_s if self.overtime_from_s is None else self.overtime_from_s
+
+    @property
+    def has_breaks(self) -> bool:
+        return self.break_after_s is not None or self.break_after_drive_s is not None
 
     @property
     def breaks_needed(self) -> int:
-        """How many breaks a route over the whole shift needs."""
-        if self.break_after_s is None:
+        """How many breaks a route over the whole shift needs at most."""
+        limits = [s for s in (self.break_after_s, self.break_after_drive_s) if s is not None]
+        if not limits:
             return 0
-        return max((self.ends_s - self.starts_s - 1) // (self.break_after_s + self.break_s), 0)
+        return max((self.ends_s - self.starts_s - 1) // (min(limits) + self.break_s), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class DepotProblem:
-    """Everything a night's routing of one depot needs. kept_back: vehicles that must stay."""
+    """Everything a night's routing of one depot needs. kept_back: vehicles that must stay.
+
+    change_cost: of an order that another vehicle serves than the usual one. balance_cost: of a
+    route, per squared hour away, so that even days cost less than a long and a short one.
+    """
 
     depot_id: str
     opens_s: int
@@ -101,6 +140,8 @@ class DepotProblem:
     crews: tuple[Crew, ...]
     travel: Travel | SlotTravel
     kept_back: frozenset[str] = frozenset()
+    change_cost: float = 0.0
+    balance_cost: float = 0.0
 
     def suits(self, crew: int, order: int) -> bool:
         """Whether the crew may serve the order at all: skills, lock and size."""
@@ -113,9 +154,27 @@ def misfit(crew: Crew, order: Order) -> str | None:
         return "locked_vehicle"
     if not order.skills <= crew.skills:
         return "skills"
-    if order.weight_mg > crew.capacity_mg or order.volume_mm3 > crew.capacity_mm3:
+    if any(load > room for load, room in zip(order.load, crew.room, strict=True)):
         return "capacity"
     return None
+
+
+def route_cost(
+    problem: DepotProblem, route: "Route", distance_m: int, departs_s: int, returns_s: int
+) -> float:
+    """What a route that is driven costs, overtime, changes and balance included."""
+    crew, hours = problem.crews[route.crew], (returns_s - departs_s) / 3600
+    overtime_h = max(returns_s - crew.regular_ends_s, 0) / 3600
+    usual = [problem.orders[order].usual_vehicle for order in route.orders]
+    changes = sum(vehicle not in (None, crew.vehicle_id) for vehicle in usual)
+    return (
+        crew.cost_fixed
+        + crew.cost_per_km * distance_m / 1000
+        + crew.cost_per_h * hours
+        + crew.overtime_cost_per_h * overtime_h
+        + problem.change_cost * changes
+        + problem.balance_cost * hours**2
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ least. A route that breaks a rule is still timed, and `Faults` says by how much.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
-from logistics.routes.problem import Crew, DepotProblem, Order, Route
+from logistics.routes.problem import Crew, DepotProblem, Load, Order, Route, route_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,7 @@ class Visit:
     departure_s: int
     slack_s: int
     rest_s: int
-    load_mg: int
-    load_mm3: int
+    load: Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,7 @@ class Faults:
     overtime_s: int = 0  # after the shift's end
     overdrive_s: int = 0
     overrange_m: int = 0
-    overload_mg: int = 0
-    overload_mm3: int = 0
+    overload: Load = (0, 0, 0)
     misfits: int = 0
 
     @property
@@ -50,7 +49,8 @@ class Faults:
     def severity(self) -> float:
         """One number that falls as a route gets closer to keeping its rules (about seconds)."""
         times = self.late_s + self.overwork_s + self.overtime_s + self.overdrive_s
-        loads = self.overload_mg / 1e4 + self.overload_mm3 / 1e5
+        mg, mm3, parcels = self.overload
+        loads = mg / 1e4 + mm3 / 1e5 + parcels * 60
         return times + self.overrange_m / 10 + loads + 1e6 * self.misfits
 
 
@@ -59,7 +59,7 @@ _KEPT = Faults()
 
 @dataclass(frozen=True, slots=True)
 class TimedRoute:
-    """A route with its times; peak loads are the most on board on any leg."""
+    """A route with its times; peak: the most on board on any leg."""
 
     crew: int
     departs_s: int
@@ -67,8 +67,7 @@ class TimedRoute:
     visits: tuple[Visit, ...]
     distance_m: int
     drive_s: int
-    peak_mg: int
-    peak_mm3: int
+    peak: Load
     cost: float
     faults: Faults
 
@@ -107,6 +106,7 @@ class _Run(NamedTuple):
     free_s: int  # when the last thing so far was done; in the end, home
     fresh_s: int  # when work began after the last break
     departs_s: int
+    driven_s: int = 0  # since the last break, where breaks go by driving
     rests: int = 0
     stops: tuple[tuple[int, int, int], ...] = ()
 
@@ -140,6 +140,7 @@ def _drive(
         grown = []
         for run in runs:
             arrival_s = arrive(here, node, run.free_s, speed)
+            run = _driven(run, crew, arrival_s)
             grown.append(_stop(run, crew, order, arrival_s, 0))
             if run.rests < max_rests:
                 grown.append(_stop(run, crew, order, arrival_s, crew.break_s))
@@ -155,19 +156,30 @@ def _stop(run: _Run, crew: Crew, order: Order, arrival_s: int, rest_s: int) -> _
     late_s = 0
     if start_s is None:
         start_s, late_s = ready_s, ready_s - order.windows[-1].closes_s
-    rested = crew.break_after_s is not None and start_s - arrival_s >= crew.break_s
+    rested = crew.has_breaks and start_s - arrival_s >= crew.break_s
     return _Run(
         run.late_s + late_s,
         run.overwork_s + (_overwork(run, crew, arrival_s) if rested else 0),
         start_s + order.service_s,
         start_s if rested else run.fresh_s,
         run.departs_s,
+        0 if rested else run.driven_s,
         run.rests + (rest_s > 0),
         (*run.stops, (arrival_s, start_s, crew.break_s if rested else 0)),
     )
 
 
+def _driven(run: _Run, crew: Crew, arrival_s: int) -> _Run:
+    """The run at the end of a leg; driving on beyond the limit is overwork."""
+    if crew.break_after_drive_s is None:
+        return run
+    leg_s = arrival_s - run.free_s
+    over_s = run.driven_s + leg_s - max(crew.break_after_drive_s, run.driven_s)
+    return run._replace(driven_s=run.driven_s + leg_s, overwork_s=run.overwork_s + max(over_s, 0))
+
+
 def _come_home(run: _Run, crew: Crew, returns_s: int) -> _Run:
+    run = _driven(run, crew, returns_s)
     overwork_s = run.overwork_s + _overwork(run, crew, returns_s)
     return run._replace(free_s=returns_s, overwork_s=overwork_s)
 
@@ -183,17 +195,20 @@ def _promising(runs: Sequence[_Run], crew: Crew) -> list[_Run]:
 
     Without any such run the route breaks a rule whatever is done; the least late one is enough.
     """
-    assert crew.break_after_s is not None
+    limit_s = inf if crew.break_after_s is None else crew.break_after_s
     sound = [
         run
         for run in runs
-        if run.late_s == run.overwork_s == 0 and run.free_s - run.fresh_s <= crew.break_after_s
+        if run.late_s == run.overwork_s == 0 and run.free_s - run.fresh_s <= limit_s
     ]
     if not sound:
         return [min(runs, key=lambda r: (r.late_s + r.overwork_s, r.free_s, -r.fresh_s, r.rests))]
     kept: list[_Run] = []
-    for run in sorted(sound, key=lambda r: (r.free_s, -r.fresh_s, r.rests)):
-        if not any(k.fresh_s >= run.fresh_s and k.rests <= run.rests for k in kept):
+    for run in sorted(sound, key=lambda r: (r.free_s, -r.fresh_s, r.driven_s, r.rests)):
+        if not any(
+            k.fresh_s >= run.fresh_s and k.driven_s <= run.driven_s and k.rests <= run.rests
+            for k in kept
+        ):
             kept.append(run)
     return kept
 
@@ -221,37 +236,30 @@ def _timed(
     nodes: Sequence[int],
     run: _Run,
 ) -> TimedRoute:
-    load_mg = sum(order.weight_mg for order in orders if not order.pickup)
-    load_mm3 = sum(order.volume_mm3 for order in orders if not order.pickup)
-    peak_mg, peak_mm3, drive_s, free_s = load_mg, load_mm3, 0, run.departs_s
+    loads = _loads(orders)
+    peak, drive_s, free_s = _most(loads), 0, run.departs_s
     visits = []
-    for index, order, (arrival_s, start_s, rest_s) in zip(
-        route.orders, orders, run.stops, strict=True
+    for index, order, load, (arrival_s, start_s, rest_s) in zip(
+        route.orders, orders, loads[1:], run.stops, strict=True
     ):
-        sign = 1 if order.pickup else -1
-        load_mg += sign * order.weight_mg
-        load_mm3 += sign * order.volume_mm3
-        peak_mg, peak_mm3 = max(peak_mg, load_mg), max(peak_mm3, load_mm3)
         drive_s += arrival_s - free_s
         free_s = start_s + order.service_s
         closes_s = next((w.closes_s for w in order.windows if start_s <= w.closes_s), start_s)
         slack_s = max(closes_s - rest_s - arrival_s, 0)
-        visits.append(Visit(index, arrival_s, start_s, free_s, slack_s, rest_s, load_mg, load_mm3))
+        visits.append(Visit(index, arrival_s, start_s, free_s, slack_s, rest_s, load))
     drive_s += run.free_s - free_s
     path = [0, *nodes, 0]
     distance_m = int(problem.travel.distance_m[path[:-1], path[1:]].sum())
-    duration_s = run.free_s - run.departs_s
-    cost = crew.cost_per_km * distance_m / 1000 + crew.cost_per_h * duration_s / 3600
     faults = Faults(
         late_s=run.late_s,
         overwork_s=run.overwork_s,
         overtime_s=max(run.free_s - crew.ends_s, 0),
         overdrive_s=_over(drive_s, crew.max_drive_s),
         overrange_m=_over(distance_m, crew.range_m),
-        overload_mg=_over(peak_mg, crew.capacity_mg),
-        overload_mm3=_over(peak_mm3, crew.capacity_mm3),
+        overload=_excess(peak, crew.room),
         misfits=sum(not problem.suits(route.crew, order) for order in route.orders),
     )
+    cost = route_cost(problem, route, distance_m, run.departs_s, run.free_s)
     return TimedRoute(
         route.crew,
         run.departs_s,
@@ -259,11 +267,36 @@ def _timed(
         tuple(visits),
         distance_m,
         drive_s,
-        peak_mg,
-        peak_mm3,
-        cost + crew.cost_fixed,
+        peak,
+        cost,
         faults,
     )
+
+
+def _loads(orders: Sequence[Order]) -> list[Load]:
+    """On board on each leg: the deliveries still to come and the pickups so far."""
+    out = [(0, 0, 0) if order.pickup else order.load for order in orders]
+    mg, mm3, parcels = (sum(load) for load in zip((0, 0, 0), *out, strict=True))
+    legs = [(mg, mm3, parcels)]
+    for order in orders:
+        sign = 1 if order.pickup else -1
+        mg, mm3, parcels = (
+            mg + sign * order.weight_mg,
+            mm3 + sign * order.volume_mm3,
+            parcels + sign * order.parcels,
+        )
+        legs.append((mg, mm3, parcels))
+    return legs
+
+
+def _most(loads: Sequence[Load]) -> Load:
+    mg, mm3, parcels = (max(load) for load in zip(*loads, strict=True))
+    return mg, mm3, parcels
+
+
+def _excess(peak: Load, room: Load) -> Load:
+    mg, mm3, parcels = (max(load - most, 0) for load, most in zip(peak, room, strict=True))
+    return mg, mm3, parcels
 
 
 def _over(value: int, limit: int | None) -> int:

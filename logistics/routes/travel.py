@@ -84,11 +84,29 @@ class Travel:
         return slot * SLOT_S + (worked - self._clock[slot]) / self.factors[slot]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Roads:
+    """distance_m, duration_s (n, n): between all places, free-flow; NaN where nothing is known."""
+
+    distance_m: NDArray[np.float64]
+    duration_s: NDArray[np.float64]
+
+
 def haversine_m(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
     """Great-circle metres between all pairs of points given in degrees, (n, n)."""
-    phi, lam = np.radians(lat), np.radians(lon)
+    return great_circle_m(lat[:, None], lon[:, None], lat, lon)
+
+
+def great_circle_m(
+    from_lat: NDArray[np.float64],
+    from_lon: NDArray[np.float64],
+    to_lat: NDArray[np.float64],
+    to_lon: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Great-circle metres from points to points given in degrees, as they broadcast."""
+    phi, lam, to_phi, to_lam = (np.radians(x) for x in (from_lat, from_lon, to_lat, to_lon))
     half = (
-        np.sin((phi[:, None] - phi) / 2) ** 2
-        + np.cos(phi[:, None]) * np.cos(phi) * np.sin((lam[:, None] - lam) / 2) ** 2
+        np.sin((phi - to_phi) / 2) ** 2
+        + np.cos(phi) * np.cos(to_phi) * np.sin((lam - to_lam) / 2) ** 2
     )
     return np.asarray(2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(half, 1.0))))

@@ -76,18 +76,22 @@ def missed_windows(problem: DepotProblem, route: TimedRoute) -> Found:
 
 
 def overloads(problem: DepotProblem, route: TimedRoute) -> Found:
-    """On every leg, deliveries still to come and pickups so far fit by weight and volume."""
+    """On every leg, deliveries still to come and pickups so far fit, of whatever is limited."""
     crew = problem.crews[route.crew]
     orders = [problem.orders[visit.order] for visit in route.visits]
     for leg in range(len(orders) + 1):
         aboard = [o for o in orders[:leg] if o.pickup] + [o for o in orders[leg:] if not o.pickup]
+        after = orders[leg - 1].id if leg else None
         over_mg = sum(order.weight_mg for order in aboard) - crew.capacity_mg
         over_mm3 = sum(order.volume_mm3 for order in aboard) - crew.capacity_mm3
-        after = orders[leg - 1].id if leg else None
         if over_mg > 0:
             yield Violation("overloads", crew.vehicle_id, after, over_mg / 1e6)
         if over_mm3 > 0:
             yield Violation("overloads", crew.vehicle_id, after, over_mm3 / 1e9)
+        parcels = sum(order.parcels for order in aboard)
+        if crew.capacity_parcels is not None and parcels > crew.capacity_parcels:
+            over = parcels - crew.capacity_parcels
+            yield Violation("overloads", crew.vehicle_id, after, over)
 
 
 def overlong_shifts(problem: DepotProblem, route: TimedRoute) -> Found:
@@ -125,6 +129,41 @@ def missed_breaks(problem: DepotProblem, route: TimedRoute) -> Found:
             yield from overwork(visit.arrival_s, problem.orders[visit.order].id)
             fresh_s = visit.start_s
     yield from overwork(route.returns_s, None)
+
+
+def missed_driving_breaks(problem: DepotProblem, route: TimedRoute) -> Found:
+    """Never more than break_after_drive_s at the wheel between two breaks (EU 561/2006, art. 7)."""
+    crew, driven_s, free_s = problem.crews[route.crew], 0, route.departs_s
+    if crew.break_after_drive_s is None:
+        return
+    for visit in route.visits:
+        driven_s += visit.arrival_s - free_s
+        if driven_s > crew.break_after_drive_s:
+            over_s = driven_s - crew.break_after_drive_s
+            order = problem.orders[visit.order]
+            yield Violation("missed_driving_breaks", crew.vehicle_id, order.id, over_s)
+        if _rested(visit, crew.break_s):
+            driven_s = 0
+        free_s = visit.departure_s
+    over_s = driven_s + route.returns_s - free_s - crew.break_after_drive_s
+    if over_s > 0:
+        yield Violation("missed_driving_breaks", crew.vehicle_id, None, over_s)
+
+
+def wrong_costs(problem: DepotProblem, route: TimedRoute) -> Found:
+    """Vehicle, road, hours, overtime, changes of vehicle and balance add up to the cost told."""
+    crew = problem.crews[route.crew]
+    hours = (route.returns_s - route.departs_s) / 3600
+    cost = crew.cost_fixed + crew.cost_per_km * route.distance_m / 1000 + crew.cost_per_h * hours
+    if crew.overtime_from_s is not None and route.returns_s > crew.overtime_from_s:
+        cost += crew.overtime_cost_per_h * (route.returns_s - crew.overtime_from_s) / 3600
+    for visit in route.visits:
+        usual = problem.orders[visit.order].usual_vehicle
+        if usual is not None and usual != crew.vehicle_id:
+            cost += problem.change_cost
+    cost += problem.balance_cost * hours * hours
+    if abs(cost - route.cost) > 1e-6 * max(cost, 1.0):
+        yield Violation("wrong_costs", crew.vehicle_id, None, route.cost - cost)
 
 
 def _rested(visit: Visit, break_s: int) -> bool:
@@ -196,6 +235,8 @@ ROUTE_RULES = (
     overlong_shifts,
     overlong_drives,
     missed_breaks,
+    missed_driving_breaks,
+    wrong_costs,
     beyond_range,
     missing_skills,
     wrong_vehicle,

@@ -19,7 +19,7 @@ LIFTED = {
     "capacity": {"overloads"},
     "range": {"beyond_range"},
     "driving_time": {"overlong_drives"},
-    "break": {"missed_breaks"},
+    "break": {"missed_breaks", "missed_driving_breaks"},
 }
 
 
@@ -56,6 +56,7 @@ def alone(**changes: object) -> Reason:
     ("changes", "constraint", "relaxation"),
     [
         ({"weight_mg": 112 * 10**6}, "capacity", "12 kg more room on V0"),
+        ({"parcels": 5, "capacity_parcels": 3}, "capacity", "2 parcels more room on V0"),
         ({"skills": frozenset({"lift"})}, "skills", "V0 would need lift"),
         ({"range_m": 9_000}, "range", "1.000 km more range of V0"),
         ({"max_drive_s": 900}, "driving_time", "2 min more driving time for W0"),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -11,7 +12,19 @@ from logistics.routes.solve import plan_depot
 from logistics.tables import CONTRACTS
 
 DAY = date(2026, 3, 2)  # a Monday
-CONFIG = RoutesConfig("auto", 36.0, 1.5, 1.0, 50, 200.0, 100.0)
+CONFIG = RoutesConfig(
+    engine="auto",
+    speed_kmh=36.0,
+    circuity=1.5,
+    travel_service=None,
+    travel_url=None,
+    seconds_per_depot=1.0,
+    iterations_per_depot=50,
+    drop_penalty=200.0,
+    drop_penalty_per_priority=100.0,
+    change_cost=0.0,
+    balance_cost=0.0,
+)
 HOUR_S = 3600
 
 
@@ -49,8 +62,17 @@ def tables(**rows: list[dict[str, object]]) -> dict[str, pl.DataFrame]:
         name: table(name, [one | change for change in rows.get(name, [{}])])
         for name, one in base.items()
     }
-    rest = {name: table(name, rows.get(name, [])) for name in ("traffic", "travel_times")}
+    rest = {name: table(name, rows.get(name, [])) for name in ("traffic", "travel_times", "trips")}
     return found | rest
+
+
+def last_stops(**vehicle_at: float) -> pl.DataFrame:
+    """Stops of the last plan at these latitudes."""
+    rows = [
+        {"depot_id": "D1", "vehicle_id": vehicle, "lat": lat, "lon": 4.0}
+        for vehicle, lat in vehicle_at.items()
+    ]
+    return pl.DataFrame(rows, schema={"depot_id": pl.String, **outputs.STOPS.columns})
 
 
 def build(kept_back: tuple[str, ...] = (), **rows: list[dict[str, object]]) -> DepotProblem:
@@ -134,3 +156,44 @@ def test_the_plans_tables_tell_the_timetable() -> None:
     assert stops["load_kg"].to_list()[-1] == 7.5
     assert stops["lat"].to_list() == [52.1, 52.1]
     assert (stops["departure_local"] > stops["service_start_local"]).all()
+
+
+def test_overtime_follows_the_shift_while_the_depot_is_open() -> None:
+    late = {"shift_end_s": 70_000, "max_overtime_s": 3600, "overtime_cost_per_h": 35.0}
+    crew = build(drivers=[late]).crews[0]
+    assert (crew.overtime_from_s, crew.ends_s, crew.overtime_cost_per_h) == (70_000, 73_600, 35.0)
+    never = build(drivers=[late | {"max_overtime_s": None}]).crews[0]
+    assert (never.overtime_from_s, never.ends_s) == (None, 70_000)
+    assert build(drivers=[late | {"max_overtime_s": 40_000}]).crews[0].ends_s == 79_200
+
+
+def test_eu561_tightens_the_limits_a_driver_has() -> None:
+    crew = build(drivers=[{"rules": "eu561", "max_drive_s": 20_000, "break_s": 600}]).crews[0]
+    assert (crew.max_drive_s, crew.break_after_drive_s, crew.break_after_s) == (
+        20_000,
+        int(4.5 * HOUR_S),
+        6 * HOUR_S,
+    )
+    assert crew.break_s == 45 * 60
+    assert build(drivers=[{"max_drive_s": 20_000}]).crews[0].break_after_drive_s is None
+
+
+def test_parcels_count_against_the_vehicles_room() -> None:
+    built = build(orders=[{"parcels": 7}], vehicles=[{"capacity_parcels": 5}])
+    assert not built.suits(0, 0)
+
+
+def test_the_usual_vehicle_is_the_orders_own_or_that_of_the_last_plan() -> None:
+    orders: list[dict[str, object]] = [
+        {"order_id": "S1"},
+        {"order_id": "S2", "usual_vehicle": "V2"},
+        {"order_id": "S3", "lat": 52.3},
+        {"order_id": "S4", "lat": 52.4},
+    ]
+    crews = {
+        "vehicles": [{"vehicle_id": "V1"}, {"vehicle_id": "V2"}],
+        "drivers": [{"driver_id": "W1"}, {"driver_id": "W2"}],
+    }
+    rows = tables(orders=orders, **crews) | {"last_stops": last_stops(V1=52.1, V9=52.3)}
+    built = problem(rows, "D1", (), DAY, replace(CONFIG, change_cost=5.0))
+    assert [order.usual_vehicle for order in built.orders] == ["V1", "V2", None, None]

@@ -9,7 +9,6 @@ from tests.routes.test_travel import step_by_step
 
 RULE_OF = {
     "late_s": "missed_windows",
-    "overwork_s": "missed_breaks",
     "overtime_s": "overlong_shifts",
     "overdrive_s": "overlong_drives",
     "overrange_m": "beyond_range",
@@ -32,8 +31,9 @@ def test_faults_are_what_the_independent_rules_find(case: tuple[DepotProblem, Ro
     assert "impossible_times" not in broken
     for fault, rule in RULE_OF.items():
         assert (getattr(timed.faults, fault) > 0) == (rule in broken), rule
-    overloaded = timed.faults.overload_mg > 0 or timed.faults.overload_mm3 > 0
-    assert overloaded == ("overloads" in broken)
+    unbroken = {"missed_breaks", "missed_driving_breaks"} & broken
+    assert (timed.faults.overwork_s > 0) == bool(unbroken)
+    assert any(timed.faults.overload) == ("overloads" in broken)
     misfit = bool({"missing_skills", "wrong_vehicle"} & broken)
     if misfit:
         assert timed.faults.misfits
@@ -76,7 +76,7 @@ def test_leaving_late_costs_no_time_at_the_end_of_the_day(
     timed = retime(problem, route)
     at_once_s = walk(problem, timed, problem.crews[0].starts_s)
     assert timed.departs_s >= problem.crews[0].starts_s
-    if timed.faults.late_s == 0 and problem.crews[0].break_after_s is None:
+    if timed.faults.late_s == 0 and not problem.crews[0].has_breaks:
         assert timed.returns_s <= at_once_s + len(route.orders) + 1
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from logistics.routes.problem import DepotProblem, Route
+from logistics.routes.problem import DepotProblem, Route, TimeWindow
 from logistics.routes.retime import TimedRoute, retime
 from logistics.routes.verify import verify
 from tests.routes.problems import changed, one_order
@@ -22,12 +22,14 @@ def test_a_good_plan_breaks_no_rule() -> None:
     [
         ({"weight_mg": 10**9}, "overloads"),
         ({"volume_mm3": 10**10}, "overloads"),
+        ({"parcels": 5, "capacity_parcels": 3}, "overloads"),
         ({"skills": frozenset({"lift"})}, "missing_skills"),
         ({"locked_vehicle": "V7"}, "wrong_vehicle"),
         ({"ends_s": 900}, "overlong_shifts"),
         ({"range_m": 9_000}, "beyond_range"),
         ({"max_drive_s": 900}, "overlong_drives"),
         ({"break_after_s": 300, "break_s": 60}, "missed_breaks"),
+        ({"break_after_drive_s": 300, "break_s": 60}, "missed_driving_breaks"),
     ],
 )
 def test_each_rule_finds_its_violation(changes: dict[str, object], rule: str) -> None:
@@ -41,6 +43,18 @@ def test_a_timetable_faster_than_the_road_is_found() -> None:
     visit = replace(timed.visits[0], arrival_s=timed.visits[0].arrival_s - 2)
     assert broken(problem, replace(timed, visits=(visit,))) == {"impossible_times"}
     assert broken(problem, replace(timed, returns_s=timed.returns_s - 2)) == {"impossible_times"}
+
+
+def test_a_cost_that_is_not_the_sum_of_its_parts_is_found() -> None:
+    problem = changed(cost_per_h=36.0, overtime_from_s=70_000, overtime_cost_per_h=18.0)
+    order = replace(problem.orders[0], usual_vehicle="V9", windows=(TimeWindow(76_000, 80_000),))
+    problem = replace(problem, orders=(order,), change_cost=7.0, balance_cost=9.0)
+    timed = retime(problem, Route(0, (0,)))
+    hours = (500 + 60 + 500) / 3600
+    overtime_h = (76_560 - 70_000) / 3600
+    assert timed.cost == pytest.approx(10 + 36 * hours + 18 * overtime_h + 7 + 9 * hours**2)
+    assert broken(problem, timed) == set()
+    assert broken(problem, replace(timed, cost=timed.cost - 7)) == {"wrong_costs"}
 
 
 def test_service_outside_the_windows_is_found() -> None:
