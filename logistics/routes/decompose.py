@@ -23,6 +23,7 @@ ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
 _PART = {"pyvrp": 250, "ortools": 100}
 _ROUNDS = 6
 _FIRST, _LAST = 0.2, 0.15  # of the budget: a first plan where there is none, and the whole at last
+_HASTY_S = 0.01  # per stop
 _LARGEST = 4000  # stops that are still worth a last search as a whole
 
 
@@ -62,11 +63,19 @@ def search(
     if not problem.stops or not problem.fleets:
         return solve_pyvrp.NOTHING
     began = time.monotonic()
+    problem = _needed(problem)
     quick = start if start is not None else savings(problem)
-    problem = _bounded(problem, quick)
     if len(problem.stops) < 2 * _PART[engine]:
-        return _whole(problem, engine, _left(budget, began), seed, start, team)
+        problem = _bounded(problem, quick)
+        starts = [start] if start is not None or quick is None else _either(problem, quick, budget)
+        return _whole(problem, engine, _left(budget, began), seed, starts, team)
     return _Rounds(problem, engine, budget, seed, team, began).run(quick)
+
+
+def _either(problem: StaticProblem, quick: Found, budget: Budget) -> list[Found | None]:
+    """A search that begins with a quick plan wins at first, one that begins with nothing later."""
+    hasty = budget.seconds is not None and budget.seconds < _HASTY_S * len(problem.stops)
+    return [quick, None] if hasty else [None, quick]
 
 
 def _left(budget: Budget, began: float) -> Budget:
@@ -80,13 +89,29 @@ def _whole(
     engine: str,
     budget: Budget,
     seed: int,
-    start: Found | None,
+    starts: Sequence[Found | None],
     team: Team,
 ) -> Found:
-    """The best of several seeds at the same time; the same work whoever does it with iterations."""
+    """The best of a seed per worker, from the starts in turn; of one seed only with iterations."""
     num = team.size if budget.seconds is not None else 1
-    jobs = [Job(engine, problem, budget, seed + 7919 * k, start) for k in range(num)]
+    jobs = [
+        Job(engine, problem, budget, seed + 7919 * k, starts[k % len(starts)]) for k in range(num)
+    ]
     return min(team.run(jobs), key=lambda found: found.cost)
+
+
+def _needed(problem: StaticProblem) -> StaticProblem:
+    """No more vehicles of a kind than would carry everything, where only loads matter."""
+    fleets = problem.fleets
+    if any(
+        stop.windows[0].opens_s > fleet.opens_s or stop.windows[-1].closes_s < fleet.closes_s
+        for fleet in fleets
+        for stop in problem.stops
+    ) or any(f.max_duration_s or f.max_distance_m or f.max_drive_s for f in fleets):
+        return problem
+    total = np.array([np.maximum(s.delivery, s.pickup) for s in problem.stops]).sum(axis=0)
+    needed = [ceil((total / np.maximum(fleet.capacity, 1)).max()) for fleet in fleets]
+    return _at_most(problem, needed)
 
 
 def _bounded(problem: StaticProblem, quick: Found | None) -> StaticProblem:
@@ -97,6 +122,10 @@ def _bounded(problem: StaticProblem, quick: Found | None) -> StaticProblem:
     if quick is None:
         return problem
     used = [sum(t.fleet == f for t in quick.tours) for f in range(len(problem.fleets))]
+    return _at_most(problem, used)
+
+
+def _at_most(problem: StaticProblem, used: Sequence[int]) -> StaticProblem:
     fleets = tuple(
         replace(fleet, num=min(fleet.num, ceil(1.1 * num) + 3))
         for fleet, num in zip(problem.fleets, used, strict=True)
@@ -127,7 +156,8 @@ class _Rounds:
         if found is None:
             found, spent = self._first(), _FIRST
             if found.cost == inf:
-                return _whole(*self._rest(1 - spent), None, self.team)
+                return _whole(*self._rest(1 - spent), [None], self.team)
+        self.problem = _bounded(self.problem, found)
         last = _LAST if len(self.problem.stops) <= _LARGEST else 0.0
         share = (1 - spent - last) / _ROUNDS
         for turn in range(_ROUNDS):
@@ -135,7 +165,7 @@ class _Rounds:
             found = self._solve(parts, share, self._until(spent + share * (turn + 1)), turn)
         if not last:
             return found
-        return _whole(*self._rest(last), found, self.team)
+        return _whole(*self._rest(last), [found], self.team)
 
     def _first(self) -> Found:
         parts = by_stops(self.problem, self.where, self.num, self.turns[-1])

@@ -22,8 +22,8 @@ from logistics.routes.retime import TimedRoute
 Engine = Literal["auto", "pyvrp", "ortools"]
 # A plan's own times are trusted to half an hour either way: the next round will shift them.
 _SPREAD_S = 1800
-_ROUNDS = (0.5, 0.25, 0.25)  # of the budget
-_SEARCHED = 0.9  # of the seconds; the rest is for exact repair, which a plan of hundreds needs
+_ROUNDS = (0.4, 0.2, 0.2, 0.2)  # of the budget
+_SEARCHED = 0.75  # of the seconds under traffic; the rest is for exact moves
 _CLOSE = 0.9
 _ORTOOLS_SHARE = 0.3  # only polishes PyVRP's plan
 
