@@ -21,8 +21,9 @@ from logistics.routes.static import Found, Job, StaticProblem, Tour
 ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
 # Stops of a part; a problem of less than twice as many is solved whole.
 _PART = {"pyvrp": 250, "ortools": 100}
-_ROUNDS = 6
-_FIRST, _LAST = 0.2, 0.15  # of the budget: a first plan where there is none, and the whole at last
+_ROUNDS = 6  # at most
+_JOB_S = 0.008  # per stop: what a part's search needs to get anywhere
+_FIRST, _LAST = 0.35, 0.15  # of the budget: a first plan where there is none, the whole at last
 _HASTY_S = 0.01  # per stop
 _LARGEST = 4000  # stops that are still worth a last search as a whole
 
@@ -66,16 +67,23 @@ def search(
     problem = _needed(problem)
     quick = start if start is not None else savings(problem)
     if len(problem.stops) < 2 * _PART[engine]:
+        starts = [start] if start is not None else _starts(problem, engine, quick, budget)
         problem = _bounded(problem, quick)
-        starts = [start] if start is not None or quick is None else _either(problem, quick, budget)
         return _whole(problem, engine, _left(budget, began), seed, starts, team)
-    return _Rounds(problem, engine, budget, seed, team, began).run(quick)
+    return _Rounds(problem, engine, budget, seed, team, began).run(start, quick)
 
 
-def _either(problem: StaticProblem, quick: Found, budget: Budget) -> list[Found | None]:
-    """A search that begins with a quick plan wins at first, one that begins with nothing later."""
+def _starts(
+    problem: StaticProblem, engine: str, quick: Found | None, budget: Budget
+) -> list[Found | None]:
+    """What the seeds begin with, the first of them first.
+
+    OR-Tools gains by a quick plan always; PyVRP at first, and later by beginning with nothing.
+    """
+    if quick is None or engine == "ortools":
+        return [quick]
     hasty = budget.seconds is not None and budget.seconds < _HASTY_S * len(problem.stops)
-    return [quick, None] if hasty else [None, quick]
+    return [quick, None] if hasty and not problem.timed else [None, quick]
 
 
 def _left(budget: Budget, began: float) -> Budget:
@@ -103,11 +111,7 @@ def _whole(
 def _needed(problem: StaticProblem) -> StaticProblem:
     """No more vehicles of a kind than would carry everything, where only loads matter."""
     fleets = problem.fleets
-    if any(
-        stop.windows[0].opens_s > fleet.opens_s or stop.windows[-1].closes_s < fleet.closes_s
-        for fleet in fleets
-        for stop in problem.stops
-    ) or any(f.max_duration_s or f.max_distance_m or f.max_drive_s for f in fleets):
+    if problem.timed or any(f.max_duration_s or f.max_distance_m or f.max_drive_s for f in fleets):
         return problem
     total = np.array([np.maximum(s.delivery, s.pickup) for s in problem.stops]).sum(axis=0)
     needed = [ceil((total / np.maximum(fleet.capacity, 1)).max()) for fleet in fleets]
@@ -151,25 +155,39 @@ class _Rounds:
         self.num = round(len(problem.stops) / _PART[engine])
         self.turns = np.random.default_rng(seed).uniform(0, np.pi, _ROUNDS + 1)
 
-    def run(self, quick: Found | None) -> Found:
-        found, spent = quick, 0.0
-        if found is None:
-            found, spent = self._first(), _FIRST
-            if found.cost == inf:
-                return _whole(*self._rest(1 - spent), [None], self.team)
+    def run(self, start: Found | None, quick: Found | None) -> Found:
+        found, spent = self._first(start, quick)
+        if found.cost == inf and found is not start:
+            return _whole(*self._rest(1 - spent), [None], self.team)
         self.problem = _bounded(self.problem, found)
         last = _LAST if len(self.problem.stops) <= _LARGEST else 0.0
-        share = (1 - spent - last) / _ROUNDS
-        for turn in range(_ROUNDS):
+        rounds = self._rounds(1 - spent - last)
+        for turn in range(rounds):
+            share = (1 - spent - last) / (rounds - turn)
             parts = by_tours(self.problem, self.where, found.tours, self.num, self.turns[turn])
-            found = self._solve(parts, share, self._until(spent + share * (turn + 1)), turn)
-        if not last:
-            return found
-        return _whole(*self._rest(last), [found], self.team)
+            found, spent = self._solve(parts, spent, share, turn), spent + share
+        return _whole(*self._rest(last), [found], self.team) if last else found
 
-    def _first(self) -> Found:
-        parts = by_stops(self.problem, self.where, self.num, self.turns[-1])
-        return self._solve(parts, _FIRST, self._until(_FIRST), _ROUNDS)
+    def _first(self, start: Found | None, quick: Found | None) -> tuple[Found, float]:
+        """A plan to begin with, and the share of the budget that it took."""
+        if start is not None:
+            return start, 0.0
+        if quick is not None and (self.engine == "ortools" or not self.problem.timed):
+            return quick, 0.0
+        if self.engine == "ortools" or len(self.problem.stops) > _LARGEST:
+            parts = by_stops(self.problem, self.where, self.num, self.turns[-1])
+            return self._solve(parts, 0.0, _FIRST, _ROUNDS), _FIRST
+        budget = self.budget.part(_FIRST)
+        problem = _bounded(self.problem, quick)
+        found = _whole(problem, self.engine, budget, self.seed, [None, quick], self.team)
+        return found, _FIRST
+
+    def _rounds(self, share: float) -> int:
+        """As many as leave every part its seconds to get anywhere."""
+        if self.budget.seconds is None:
+            return _ROUNDS
+        worked_s = share * self.budget.seconds * self.team.size
+        return int(np.clip(worked_s / (_JOB_S * len(self.problem.stops)), 1, _ROUNDS))
 
     def _until(self, share: float) -> float:
         """Seconds from now to this share of the budget; not used with iterations."""
@@ -183,13 +201,13 @@ class _Rounds:
             budget = Budget(seconds=self._until(1.0))
         return self.problem, self.engine, budget, self.seed
 
-    def _solve(self, parts: Sequence[Part], share: float, until_s: float, turn: int) -> Found:
-        """All parts within until_s seconds, or each its part of the share of the iterations."""
+    def _solve(self, parts: Sequence[Part], spent: float, share: float, turn: int) -> Found:
+        """All parts within a share of the budget, of which `spent` is over."""
         if self.budget.seconds is None:
             budgets = [self.budget.part(share / len(parts))] * len(parts)
         else:
             waves = ceil(len(parts) / self.team.size)
-            budgets = [Budget(seconds=until_s / waves)] * len(parts)
+            budgets = [Budget(seconds=self._until(spent + share) / waves)] * len(parts)
         jobs = [
             Job(self.engine, part.problem, budget, self.seed + 101 * turn + k, part.start)
             for k, (part, budget) in enumerate(zip(parts, budgets, strict=True))

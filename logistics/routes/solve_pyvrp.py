@@ -41,9 +41,12 @@ NEVER_M = 2**40
 _LONGEST_M = 2**39
 # PyVRP's own settings are for searches of minutes. Measured at 6 s of one core, gap in %: X-n200
 # 2.4 → 0.3, X-n303 1.9 → 1.3, X-n401 1.6 → 0.8; at 8 s R1_10_1 8.8 → 5.7; at 5 s X101-FSMFD 2.5 →
-# 0.5.
+# 0.5. Small problems with windows are past that after some seconds, and want the longer history
+# and the greater changes that PyVRP has: R208 4.8 → 0.2, RC208 1.1 → 0.0 at 4 s.
 _UPDATES = 100
-_HISTORY, _PERTURBATIONS = 100, 12
+_HISTORY = (50, 300)  # the least and the most; between them 5 per iteration and stop
+_PERTURBATIONS = 12
+_MUCH = 30  # iterations per stop
 _NEAREST = 25  # neighbours, where there is neither a window nor a choice of vehicles
 _DEAREST = 100_000.0  # PyVRP's own bound of a penalty, raised where costs are large
 NOTHING = Found((), float("inf"))
@@ -57,8 +60,10 @@ def solve(job: Job) -> Found:
         return NOTHING
     model = Model(problem)
     rng = pyvrp.RandomNumberGenerator(seed=job.seed % 2**31)
-    search, penalties = _search(model.data, problem, rng), _penalties(problem)
-    params = IteratedLocalSearchParams(history_length=_HISTORY)
+    one_trip = all(fleet.max_trips == 1 for fleet in problem.fleets)
+    patient = one_trip and problem.timed and _effort(job) > _MUCH
+    search, penalties = _search(model.data, problem, rng, patient), _penalties(problem)
+    params = IteratedLocalSearchParams(history_length=_history(job))
     with warnings.catch_warnings():
         # It says that feasible plans are hard to find; what was found is judged either way.
         warnings.simplefilter("ignore", PenaltyBoundWarning)
@@ -75,12 +80,14 @@ def solve(job: Job) -> Found:
 
 
 def _search(
-    data: pyvrp.ProblemData, problem: StaticProblem, rng: pyvrp.RandomNumberGenerator
+    data: pyvrp.ProblemData, problem: StaticProblem, rng: pyvrp.RandomNumberGenerator, patient: bool
 ) -> LocalSearch:
     near = NeighbourhoodParams()
-    if len(problem.fleets) == 1 and not _timed(problem):
+    if len(problem.fleets) == 1 and not problem.timed:
         near = NeighbourhoodParams(num_neighbours=_NEAREST)
-    change = PerturbationManager(PerturbationParams(max_perturbations=_PERTURBATIONS))
+    change = PerturbationManager(
+        PerturbationParams(max_perturbations=25 if patient else _PERTURBATIONS)
+    )
     search = LocalSearch(data, rng, compute_neighbours(data, near), change)
     for operator in OPERATORS:
         if operator.supports(data):
@@ -88,14 +95,14 @@ def _search(
     return search
 
 
-def _timed(problem: StaticProblem) -> bool:
-    """Whether some window is narrower than the day."""
-    opens_s = min(fleet.opens_s for fleet in problem.fleets)
-    closes_s = max(fleet.closes_s for fleet in problem.fleets)
-    return any(
-        stop.windows[0].opens_s > opens_s or stop.windows[-1].closes_s < closes_s
-        for stop in problem.stops
-    )
+def _history(job: Job) -> int:
+    return int(np.clip(5 * _effort(job), *_HISTORY))
+
+
+def _effort(job: Job) -> float:
+    """Iterations per stop, of which a second has some thousand."""
+    iterations = job.budget.iterations or 1250 * (job.budget.seconds or 0.0)
+    return iterations / len(job.problem.stops)
 
 
 def _stop(budget: Budget, spent_s: float) -> MaxRuntime | MaxIterations:
