@@ -41,12 +41,13 @@ NEVER_M = 2**40
 _LONGEST_M = 2**39
 # PyVRP's own settings are for searches of minutes. Measured at 6 s of one core, gap in %: X-n200
 # 2.4 → 0.3, X-n303 1.9 → 1.3, X-n401 1.6 → 0.8; at 8 s R1_10_1 8.8 → 5.7; at 5 s X101-FSMFD 2.5 →
-# 0.5. Small problems with windows are past that after some seconds, and want the longer history
-# and the greater changes that PyVRP has: R208 4.8 → 0.2, RC208 1.1 → 0.0 at 4 s.
+# 0.5. Small problems with windows are past that after some seconds: they need great changes (R208
+# 4.8 → 0.2) and to go back to the best when stuck; five of Solomon's at 4 s: 0.06.
 _UPDATES = 100
 _HISTORY = (50, 300)  # the least and the most; between them 5 per iteration and stop
-_PERTURBATIONS = 12
+_CHANGES = 12
 _MUCH = 30  # iterations per stop
+_STUCK = 20  # iterations per stop
 _NEAREST = 25  # neighbours, where there is neither a window nor a choice of vehicles
 _DEAREST = 100_000.0  # PyVRP's own bound of a penalty, raised where costs are large
 NOTHING = Found((), float("inf"))
@@ -60,10 +61,14 @@ def solve(job: Job) -> Found:
         return NOTHING
     model = Model(problem)
     rng = pyvrp.RandomNumberGenerator(seed=job.seed % 2**31)
-    one_trip = all(fleet.max_trips == 1 for fleet in problem.fleets)
-    patient = one_trip and problem.timed and _effort(job) > _MUCH
-    search, penalties = _search(model.data, problem, rng, patient), _penalties(problem)
-    params = IteratedLocalSearchParams(history_length=_history(job))
+    near, change, params = _settings(job)
+    search = LocalSearch(
+        model.data, rng, compute_neighbours(model.data, near), PerturbationManager(change)
+    )
+    for operator in OPERATORS:
+        if operator.supports(model.data):
+            search.add_operator(operator(model.data))
+    penalties = _penalties(problem)
     with warnings.catch_warnings():
         # It says that feasible plans are hard to find; what was found is judged either way.
         warnings.simplefilter("ignore", PenaltyBoundWarning)
@@ -79,30 +84,23 @@ def solve(job: Job) -> Found:
     return Found(tuple(sorted(model.tours(result.best))), result.cost())
 
 
-def _search(
-    data: pyvrp.ProblemData, problem: StaticProblem, rng: pyvrp.RandomNumberGenerator, patient: bool
-) -> LocalSearch:
+def _settings(
+    job: Job,
+) -> tuple[NeighbourhoodParams, PerturbationParams, IteratedLocalSearchParams]:
+    """Short-sighted for what is left to improve at once, patient for what is nearly solved."""
+    problem, num = job.problem, len(job.problem.stops)
+    # Iterations per stop, of which a second has some thousand.
+    effort = (job.budget.iterations or 1250 * (job.budget.seconds or 0.0)) / num
     near = NeighbourhoodParams()
     if len(problem.fleets) == 1 and not problem.timed:
         near = NeighbourhoodParams(num_neighbours=_NEAREST)
-    change = PerturbationManager(
-        PerturbationParams(max_perturbations=25 if patient else _PERTURBATIONS)
-    )
-    search = LocalSearch(data, rng, compute_neighbours(data, near), change)
-    for operator in OPERATORS:
-        if operator.supports(data):
-            search.add_operator(operator(data))
-    return search
-
-
-def _history(job: Job) -> int:
-    return int(np.clip(5 * _effort(job), *_HISTORY))
-
-
-def _effort(job: Job) -> float:
-    """Iterations per stop, of which a second has some thousand."""
-    iterations = job.budget.iterations or 1250 * (job.budget.seconds or 0.0)
-    return iterations / len(job.problem.stops)
+    one_trip = all(fleet.max_trips == 1 for fleet in problem.fleets)
+    if problem.timed and one_trip and effort > _MUCH:
+        patient = IteratedLocalSearchParams(_STUCK * num, history_length=100)
+        return near, PerturbationParams(), patient
+    history = int(np.clip(5 * effort, *_HISTORY))
+    hasty = IteratedLocalSearchParams(history_length=history)
+    return near, PerturbationParams(max_perturbations=_CHANGES), hasty
 
 
 def _stop(budget: Budget, spent_s: float) -> MaxRuntime | MaxIterations:
