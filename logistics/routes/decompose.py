@@ -105,7 +105,8 @@ def _whole(
     jobs = [
         Job(engine, problem, budget, seed + 7919 * k, starts[k % len(starts)]) for k in range(num)
     ]
-    return min(team.run(jobs), key=lambda found: found.cost)
+    known = [found for found in starts if found is not None]
+    return min(team.run(jobs) + known, key=lambda found: (found.cost, -len(found.tours)))
 
 
 def _needed(problem: StaticProblem) -> StaticProblem:
