@@ -181,8 +181,8 @@ STOPS = Output(
         "route_id": _TEXT,
         "vehicle_id": _TEXT,
         "stop": _WHOLE,  # from 1
-        "order_id": _TEXT,
-        "kind": _TEXT,
+        "order_id": _TEXT,  # null: none, the vehicle reloads at the depot
+        "kind": _TEXT,  # delivery, pickup or reload
         "lat": _REAL,
         "lon": _REAL,
         "arrival_local": _LOCAL,

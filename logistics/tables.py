@@ -180,6 +180,7 @@ VEHICLES = Contract(
         "range_km": optional(POSITIVE),
         "speed_factor": optional(Column(pl.Float64(), at_least=0.01, at_most=100)),
         "max_trips": optional(Column(pl.Int64(), at_least=1, at_most=1000)),
+        "reload_s": optional(SECONDS),  # at the depot, between two trips
     },
     refs={"depot_id": "depots"},
 )

@@ -1,7 +1,7 @@
 """Who goes out: a depot's vehicles with its drivers. Knows the tables' columns; no solver.
 
-A driver takes one vehicle out for one round (max_trips above 1 counts as 1 for now). A vehicle's
-shift is its driver's within the depot's hours, and the overtime that is allowed.
+A driver takes one vehicle out, for as many trips as it may make. A vehicle's shift is its driver's
+within the depot's hours, and the overtime that is allowed.
 """
 
 from collections.abc import Sequence
@@ -88,6 +88,8 @@ def _crew(vehicle: Row, driver: Row, depot: Row) -> Crew:
         break_after_drive_s=limits["break_after_drive_s"] if break_s else None,
         break_s=break_s,
         skills=skills(vehicle["skills"]) | skills(driver["skills"]),
+        max_trips=whole(vehicle["max_trips"], 1),
+        reload_s=whole(vehicle["reload_s"]),
     )
 
 

@@ -101,7 +101,7 @@ def _manifest(run_date: str, depot: Row, route: Row, calls: Sequence[Row]) -> It
     yield {**same, **place, "stop": 0, "what": "leave", "leaves": _time(route["departs_local"])}
     for call in calls:
         slack_s = call["slack_s"]
-        assert isinstance(slack_s, float)
+        assert slack_s is None or isinstance(slack_s, float)
         yield {
             **same,
             **{
@@ -112,7 +112,7 @@ def _manifest(run_date: str, depot: Row, route: Row, calls: Sequence[Row]) -> It
             "eta": _time(call["arrival_local"]),
             "service_start": _time(call["service_start_local"]),
             "leaves": _time(call["departure_local"]),
-            "slack_min": slack_s / 60,
+            "slack_min": None if slack_s is None else slack_s / 60,
         }
     home = {"stop": len(calls) + 1, "what": "return", "eta": _time(route["returns_local"])}
     yield {**same, **place, **home}
@@ -125,7 +125,10 @@ def _gpx(depot: Row, route: Row, calls: Sequence[Row]) -> bytes:
     ends = [
         (f"{_clock(route[column])} depot", depot) for column in ("departs_local", "returns_local")
     ]
-    named = [(f"{_clock(call['arrival_local'])} {call['order_id']}", call) for call in calls]
+    named = [
+        (f"{_clock(call['arrival_local'])} {call['order_id'] or call['kind']}", call)
+        for call in calls
+    ]
     places: list[tuple[str, Row]] = [ends[0], *named, ends[1]]
     for name, place in places:
         lon, lat = _place(place)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-from logistics.routes.problem import Crew, DepotProblem, Load, Order, Route, route_cost
+from logistics.routes.problem import Crew, DepotProblem, Load, Order, Route, TimeWindow, route_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,17 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """A stay at the depot before the visit at this position."""
+
+    before: int
+    arrival_s: int
+    start_s: int
+    departure_s: int
+    load: Load
+
+
+@dataclass(frozen=True, slots=True)
 class Faults:
     """By how much a route breaks each rule; all zero when it keeps them."""
 
@@ -40,6 +51,7 @@ class Faults:
     overrange_m: int = 0
     overload: Load = (0, 0, 0)
     misfits: int = 0
+    extra_trips: int = 0
 
     @property
     def none(self) -> bool:
@@ -51,7 +63,7 @@ class Faults:
         times = self.late_s + self.overwork_s + self.overtime_s + self.overdrive_s
         mg, mm3, parcels = self.overload
         loads = mg / 1e4 + mm3 / 1e5 + parcels * 60
-        return times + self.overrange_m / 10 + loads + 1e6 * self.misfits
+        return times + self.overrange_m / 10 + loads + 1e6 * (self.misfits + self.extra_trips)
 
 
 _KEPT = Faults()
@@ -70,17 +82,38 @@ class TimedRoute:
     peak: Load
     cost: float
     faults: Faults
+    reloads: tuple[Reload, ...] = ()
 
     @property
     def route(self) -> Route:
-        return Route(self.crew, tuple(visit.order for visit in self.visits))
+        orders = tuple(visit.order for visit in self.visits)
+        return Route(self.crew, orders, tuple(reload.before for reload in self.reloads))
+
+    @property
+    def calls(self) -> list[Visit | Reload]:
+        """Visits and reloads in turn."""
+        calls: list[Visit | Reload] = list(self.visits)
+        for reload in reversed(self.reloads):
+            calls.insert(reload.before, reload)
+        return calls
+
+
+def calls_of(problem: DepotProblem, route: Route) -> tuple[list[Order], list[int]]:
+    """The route's calls in turn and their nodes; to reload is a call at the depot."""
+    crew = problem.crews[route.crew]
+    orders = [problem.orders[order] for order in route.orders]
+    nodes = [order + 1 for order in route.orders]
+    open_ = (TimeWindow(crew.starts_s, max(crew.ends_s, crew.starts_s)),)
+    for position in reversed(route.reloads):
+        orders.insert(position, Order("reload", 0, 0, open_, crew.reload_s, penalty=0.0))
+        nodes.insert(position, 0)
+    return orders, nodes
 
 
 def retime(problem: DepotProblem, route: Route) -> TimedRoute:
     """The route's timetable, leaving the depot at its best time."""
     crew = problem.crews[route.crew]
-    orders = [problem.orders[order] for order in route.orders]
-    nodes = [order + 1 for order in route.orders]
+    orders, nodes = calls_of(problem, route)
     soonest = _run(problem, crew, orders, nodes, crew.starts_s)
     run = soonest
     hopeless = soonest.late_s > 0 or soonest.overwork_s > 0 or soonest.free_s > crew.ends_s
@@ -236,16 +269,21 @@ def _timed(
     nodes: Sequence[int],
     run: _Run,
 ) -> TimedRoute:
-    loads = _loads(orders)
+    loads = [load for trip in route.trips for load in _loads(problem, trip)]
     peak, drive_s, free_s = _most(loads), 0, run.departs_s
-    visits = []
-    for index, order, load, (arrival_s, start_s, rest_s) in zip(
-        route.orders, orders, loads[1:], run.stops, strict=True
+    visits: list[Visit] = []
+    reloads: list[Reload] = []
+    for order, node, load, (arrival_s, start_s, rest_s) in zip(
+        orders, nodes, loads[1:], run.stops, strict=True
     ):
         drive_s += arrival_s - free_s
         free_s = start_s + order.service_s
+        if node == 0:
+            reloads.append(Reload(len(visits), arrival_s, start_s, free_s, load))
+            continue
         closes_s = next((w.closes_s for w in order.windows if start_s <= w.closes_s), start_s)
         slack_s = max(closes_s - rest_s - arrival_s, 0)
+        index = route.orders[len(visits)]
         visits.append(Visit(index, arrival_s, start_s, free_s, slack_s, rest_s, load))
     drive_s += run.free_s - free_s
     path = [0, *nodes, 0]
@@ -258,6 +296,7 @@ def _timed(
         overrange_m=_over(distance_m, crew.range_m),
         overload=_excess(peak, crew.room),
         misfits=sum(not problem.suits(route.crew, order) for order in route.orders),
+        extra_trips=max(len(route.trips) - crew.max_trips, 0),
     )
     cost = route_cost(problem, route, distance_m, run.departs_s, run.free_s)
     return TimedRoute(
@@ -270,11 +309,13 @@ def _timed(
         peak,
         cost,
         faults,
+        tuple(reloads),
     )
 
 
-def _loads(orders: Sequence[Order]) -> list[Load]:
-    """On board on each leg: the deliveries still to come and the pickups so far."""
+def _loads(problem: DepotProblem, trip: Sequence[int]) -> list[Load]:
+    """On board on each leg of a trip: the deliveries still to come and the pickups so far."""
+    orders = [problem.orders[order] for order in trip]
     out = [(0, 0, 0) if order.pickup else order.load for order in orders]
     mg, mm3, parcels = (sum(load) for load in zip((0, 0, 0), *out, strict=True))
     legs = [(mg, mm3, parcels)]

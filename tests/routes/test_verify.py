@@ -1,9 +1,12 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from logistics.routes.problem import DepotProblem, Route, TimeWindow
+from logistics.routes.problem import Budget, DepotProblem, Route, TimeWindow
 from logistics.routes.retime import TimedRoute, retime
+from logistics.routes.solve import Engine, plan_depot
+from logistics.routes.travel import Travel
 from logistics.routes.verify import verify
 from tests.routes.problems import changed, one_order
 
@@ -43,6 +46,34 @@ def test_a_timetable_faster_than_the_road_is_found() -> None:
     visit = replace(timed.visits[0], arrival_s=timed.visits[0].arrival_s - 2)
     assert broken(problem, replace(timed, visits=(visit,))) == {"impossible_times"}
     assert broken(problem, replace(timed, returns_s=timed.returns_s - 2)) == {"impossible_times"}
+
+
+def two_trips(**changes: object) -> DepotProblem:
+    """Two orders that fill the vehicle each."""
+    one = changed(**{"weight_mg": 10**8, "max_trips": 2, "reload_s": 600} | changes)
+    orders = tuple(replace(one.orders[0], id=name) for name in ("S0", "S1"))
+    metres = np.array([[0, 5000, 5000], [5000, 0, 0], [5000, 0, 0]])
+    return replace(one, orders=orders, travel=Travel(metres, metres / 10))
+
+
+def test_a_vehicle_that_reloads_is_empty_in_between_and_stays_at_the_depot() -> None:
+    problem = two_trips()
+    timed = retime(problem, Route(0, (0, 1), (1,)))
+    assert broken(problem, timed) == set()
+    assert (timed.distance_m, timed.returns_s - timed.departs_s) == (20_000, 4 * 500 + 720)
+    assert broken(problem, retime(problem, Route(0, (0, 1)))) == {"overloads"}
+    once = two_trips(max_trips=1)
+    assert broken(once, retime(once, Route(0, (0, 1), (1,)))) == {"extra_trips"}
+    hasty = replace(timed.reloads[0], departure_s=timed.reloads[0].departure_s - 60)
+    assert "impossible_times" in broken(problem, replace(timed, reloads=(hasty,)))
+
+
+@pytest.mark.parametrize("engine", ["auto", "pyvrp", "ortools"])
+def test_every_engine_brings_two_loads_with_one_vehicle(engine: Engine) -> None:
+    problem = two_trips()
+    solved = plan_depot(problem, engine, Budget(iterations=50), 1)
+    assert solved.unserved == ()
+    assert verify(problem, solved.routes, ()) == []
 
 
 def test_a_cost_that_is_not_the_sum_of_its_parts_is_found() -> None:
