@@ -57,7 +57,8 @@ def flatten(problem: DepotProblem, duration_s: NDArray[np.int64]) -> Flat:
     scale, steps = _scale(problem), _steps(problem)
     # Whoever reaches the depot is held up by a reload; the shift's end comes as much later.
     reload_s = max((crew.reload_s for crew in problem.crews if crew.max_trips > 1), default=0)
-    duration_s = duration_s + reload_s * (np.arange(len(duration_s)) == 0)
+    duration_s = duration_s.copy()
+    duration_s[1:, 0] += reload_s
     speeds = sorted({crew.speed_factor for crew in problem.crews})
     kinds: dict[Fleet, list[int]] = {}
     for index, crew in enumerate(problem.crews):

@@ -27,8 +27,8 @@ class Insertion:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a route leaves open at each gap k, between call k - 1 and call k (0 = the depot); one
-    gap more is a new trip after all others.
+    """What a route leaves open at each gap k, between call k - 1 and call k (0 = the depot); gaps
+    beyond are new trips, before the first one of the route and so on.
 
     leaves_s: earliest departure before the gap; due_s: latest arrival after it. before, after: the
     least room on board over all legs up to the gap (for one more delivery), and from it on (a
@@ -181,9 +181,9 @@ class Timetable:
             open_ = self.frame(number)
             every = list(gaps(self.problem, number, open_, index))
             if old is not None and len(old.reloads) + 1 < crew.max_trips:
-                every.append(len(open_.leaves_s))
+                every += (len(open_.leaves_s) + trip for trip in range(len(old.reloads) + 2))
             for gap in every:
-                a, b = (*open_.nodes, 0)[gap : gap + 2]
+                a, b = open_.nodes[gap : gap + 2] if gap < len(open_.leaves_s) else (0, 0)
                 detour_m = (
                     distance_m.item(a, node) + distance_m.item(node, b) - distance_m.item(a, b)
                 )
@@ -196,10 +196,13 @@ class Timetable:
     def _insertion(self, index: int, crew: int, gap: int) -> Insertion:
         old = self.routes[crew]
         route = old.route if old is not None else Route(crew, ())
-        if gap < len(self.frame(crew).leaves_s):
-            timed = retime(self.problem, route.inserted(gap, index))
+        new_trip = gap - len(self.frame(crew).leaves_s)
+        if new_trip < 0:
+            longer = route.inserted(gap, index)
         else:
-            timed = retime(self.problem, route_of(crew, (*route.trips, (index,))))
+            trips = route.trips
+            longer = route_of(crew, (*trips[:new_trip], (index,), *trips[new_trip:]))
+        timed = retime(self.problem, longer)
         return Insertion(timed, timed.cost - (old.cost if old is not None else 0.0))
 
     def _kind(self, crew: Crew) -> Crew:

@@ -103,11 +103,14 @@ def calls_of(problem: DepotProblem, route: Route) -> tuple[list[Order], list[int
     crew = problem.crews[route.crew]
     orders = [problem.orders[order] for order in route.orders]
     nodes = [order + 1 for order in route.orders]
-    open_ = (TimeWindow(crew.starts_s, max(crew.ends_s, crew.starts_s)),)
+    open_ = (TimeWindow(crew.starts_s, _EVER_S),)  # what is late shows at home
     for position in reversed(route.reloads):
         orders.insert(position, Order("reload", 0, 0, open_, crew.reload_s, penalty=0.0))
         nodes.insert(position, 0)
     return orders, nodes
+
+
+_EVER_S = 10**9
 
 
 def retime(problem: DepotProblem, route: Route) -> TimedRoute:
