@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from logistics.routes.depart import cheapest_departure
 from logistics.routes.problem import Crew, DepotProblem, Load, Order, Route, TimeWindow, route_cost
 
 
@@ -114,24 +115,42 @@ _EVER_S = 10**9
 
 
 def retime(problem: DepotProblem, route: Route) -> TimedRoute:
-    """The route's timetable, leaving the depot at its best time."""
+    """The route's timetable, leaving the depot at its best time.
+
+    Without traffic that is as late as one can without coming home later; with it, when the day is
+    shortest, a quarter of a slot or less from the best moment.
+    """
     crew = problem.crews[route.crew]
     orders, nodes = calls_of(problem, route)
-    soonest = _run(problem, crew, orders, nodes, crew.starts_s)
-    run = soonest
-    hopeless = soonest.late_s > 0 or soonest.overwork_s > 0 or soonest.free_s > crew.ends_s
-    departs_s = crew.starts_s
-    if not hopeless:
-        departs_s = _latest_departure(problem, crew, orders, nodes, soonest)
-    if departs_s > crew.starts_s:
-        later = _run(problem, crew, orders, nodes, departs_s)
-        if (later.late_s, later.overwork_s, later.free_s) <= (
-            soonest.late_s,
-            soonest.overwork_s,
-            soonest.free_s,
-        ):
-            run = later
-    return _timed(problem, route, crew, orders, nodes, run)
+    run = _leaving_late(problem, crew, orders, nodes, crew.starts_s)
+    if _hopeless(run, crew) or problem.travel.same_all_day:
+        return _timed(problem, route, crew, orders, nodes, run)
+    timed = _timed(problem, route, crew, orders, nodes, run)
+    departs_s = cheapest_departure(problem, crew, orders, nodes)
+    if departs_s is None:
+        return timed
+    run = _leaving_late(problem, crew, orders, nodes, departs_s)
+    other = _timed(problem, route, crew, orders, nodes, run)
+    return min(timed, other, key=lambda t: (t.faults.severity, t.cost))
+
+
+def _leaving_late(
+    problem: DepotProblem, crew: Crew, orders: Sequence[Order], nodes: Sequence[int], departs_s: int
+) -> "_Run":
+    """The run from departs_s on, leaving as late as one can without coming home later."""
+    soonest = _run(problem, crew, orders, nodes, departs_s)
+    if _hopeless(soonest, crew):
+        return soonest
+    latest_s = _latest_departure(problem, crew, orders, nodes, soonest)
+    if latest_s <= departs_s:
+        return soonest
+    later = _run(problem, crew, orders, nodes, latest_s)
+    same = (soonest.late_s, soonest.overwork_s, soonest.free_s)
+    return later if (later.late_s, later.overwork_s, later.free_s) <= same else soonest
+
+
+def _hopeless(run: "_Run", crew: Crew) -> bool:
+    return run.late_s > 0 or run.overwork_s > 0 or run.free_s > crew.ends_s
 
 
 class _Run(NamedTuple):
