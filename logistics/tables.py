@@ -181,6 +181,7 @@ VEHICLES = Contract(
         "speed_factor": optional(Column(pl.Float64(), at_least=0.01, at_most=100)),
         "max_trips": optional(Column(pl.Int64(), at_least=1, at_most=1000)),
         "reload_s": optional(SECONDS),  # at the depot, between two trips
+        "returns": optional(FLAG),  # false: its day ends with the last order
     },
     refs={"depot_id": "depots"},
 )

@@ -90,6 +90,7 @@ def _crew(vehicle: Row, driver: Row, depot: Row) -> Crew:
         skills=skills(vehicle["skills"]) | skills(driver["skills"]),
         max_trips=whole(vehicle["max_trips"], 1),
         reload_s=whole(vehicle["reload_s"]),
+        returns=vehicle["returns"] is not False,
     )
 
 

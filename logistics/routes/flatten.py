@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logistics.routes.problem import Crew, DepotProblem, Order, Plan, plan_of, route_of
-from logistics.routes.static import Fleet, Found, StaticProblem, Stop, Tour
+from logistics.routes.static import Fleet, Found, Matrix, StaticProblem, Stop, Tour
 
 # Costs are whole numbers in the engines. With the dearer of a metre and a second at 400 the other
 # one is rounded by well under a percent of the whole, and PyVRP's penalties (up to 100,000) bite.
@@ -59,25 +59,37 @@ def flatten(problem: DepotProblem, duration_s: NDArray[np.int64]) -> Flat:
     reload_s = max((crew.reload_s for crew in problem.crews if crew.max_trips > 1), default=0)
     duration_s = duration_s.copy()
     duration_s[1:, 0] += reload_s
-    speeds = sorted({crew.speed_factor for crew in problem.crews})
+    profiles = sorted({(crew.speed_factor, crew.returns) for crew in problem.crews})
     kinds: dict[Fleet, list[int]] = {}
     for index, crew in enumerate(problem.crews):
         barred = (o for o in range(len(problem.orders)) if not problem.suits(index, o))
-        profile = speeds.index(crew.speed_factor)
+        profile = profiles.index((crew.speed_factor, crew.returns))
         fleet = _fleet(crew, profile, frozenset(barred), scale, steps, reload_s)
         kinds.setdefault(fleet, []).append(index)
     flat = StaticProblem(
         1,
         tuple(_stop(order, index + 1, scale, steps) for index, order in enumerate(problem.orders)),
         tuple(replace(fleet, num=len(crews)) for fleet, crews in kinds.items()),
-        (problem.travel.distance_m,) * len(speeds),
-        tuple(np.ceil(duration_s / speed).astype(np.int64) for speed in speeds),
+        tuple(_homeward(problem.travel.distance_m, returns) for _, returns in profiles),
+        tuple(
+            _homeward(np.ceil(duration_s / speed).astype(np.int64), returns)
+            for speed, returns in profiles
+        ),
     )
     known = (
         frozenset(k for k, o in enumerate(problem.orders) if o.usual_vehicle == crew.vehicle_id)
         for crew in problem.crews
     )
     return Flat(flat, tuple(tuple(crews) for crews in kinds.values()), tuple(known))
+
+
+def _homeward(matrix: Matrix, returns: bool) -> Matrix:
+    """The matrix; for vehicles that do not return, the way to the depot is nothing."""
+    if returns:
+        return matrix
+    matrix = matrix.copy()
+    matrix[:, 0] = 0
+    return matrix
 
 
 def _stop(order: Order, node: int, scale: float, steps: Steps) -> Stop:

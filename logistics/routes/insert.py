@@ -55,8 +55,9 @@ def frame(problem: DepotProblem, route: Route) -> Frame:
     for node, after, order in zip(
         reversed(nodes[1:-1]), reversed(nodes[2:]), reversed(stops), strict=True
     ):
-        by_s = travel.depart(node, after, due[-1], crew.speed_factor) - order.service_s
-        latest_s = order.latest_start(by_s)
+        last = len(due) == 1 and not crew.returns
+        by_s = due[-1] if last else travel.depart(node, after, due[-1], crew.speed_factor)
+        latest_s = order.latest_start(by_s - order.service_s)
         due.append(-(10**9) if latest_s is None else latest_s)
     rooms = [_rooms(problem, route, kind) for kind in range(3)]
     return Frame(
@@ -109,7 +110,9 @@ def gaps(problem: DepotProblem, crew_index: int, open_: Frame, index: int) -> It
         if start_s is None:
             continue
         done_s = start_s + order.service_s
-        if travel.arrive(node, open_.nodes[gap + 1], done_s, speed) <= open_.due_s[gap]:
+        if crew.returns or gap + 1 < len(open_.leaves_s):
+            done_s = travel.arrive(node, open_.nodes[gap + 1], done_s, speed)
+        if done_s <= open_.due_s[gap]:
             yield gap
 
 
@@ -184,9 +187,9 @@ class Timetable:
                 every += (len(open_.leaves_s) + trip for trip in range(len(old.reloads) + 2))
             for gap in every:
                 a, b = open_.nodes[gap : gap + 2] if gap < len(open_.leaves_s) else (0, 0)
-                detour_m = (
-                    distance_m.item(a, node) + distance_m.item(node, b) - distance_m.item(a, b)
-                )
+                detour_m = distance_m.item(a, node)
+                if crew.returns or gap + 1 < len(open_.leaves_s):
+                    detour_m += distance_m.item(node, b) - distance_m.item(a, b)
                 fixed = crew.cost_fixed if old is None else 0.0
                 if self.problem.orders[index].usual_vehicle not in (None, crew.vehicle_id):
                     fixed += self.problem.change_cost

@@ -46,6 +46,7 @@ def route_rows(problem: DepotProblem, routes: Sequence[TimedRoute], run_date: da
             timed.peak[0] / 1e6,
             timed.peak[1] / 1e9,
             timed.cost,
+            problem.crews[timed.crew].returns,
         )
         for timed in routes
     ]

@@ -80,7 +80,8 @@ class Crew:
     overtime_from_s and costs overtime_cost_per_h more. A driver who has worked break_after_s, or
     driven break_after_drive_s, since leaving the depot or since the last break, must have begun a
     break of break_s; it is taken on arrival at a stop, and waiting that long for a window is a
-    break. Between two of max_trips the vehicle is reloaded at the depot within reload_s.
+    break. Between two of max_trips the vehicle is reloaded at the depot within reload_s. Unless it
+    returns, the day ends (is home) with the last order.
     """
 
     vehicle_id: str
@@ -104,6 +105,7 @@ class Crew:
     overtime_cost_per_h: float = 0.0
     max_trips: int = 1
     reload_s: int = 0
+    returns: bool = True
 
     @property
     def room(self) -> Load:

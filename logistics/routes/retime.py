@@ -201,7 +201,10 @@ def _drive(
                 grown.append(_stop(run, crew, order, arrival_s, crew.break_s))
         runs = grown if len(grown) == 1 else _promising(grown, crew)
         here = node
-    home = [_come_home(run, crew, arrive(here, 0, run.free_s, speed)) for run in runs]
+    home = [
+        _come_home(run, crew, arrive(here, 0, run.free_s, speed) if crew.returns else run.free_s)
+        for run in runs
+    ]
     return min(home, key=lambda run: (run.late_s, run.overwork_s, run.free_s, run.stops))
 
 
@@ -273,14 +276,15 @@ def _latest_departure(
 ) -> int:
     """The latest departure that comes home when `run` does, its breaks taken at the same stops."""
     depart, speed = problem.travel.depart, crew.speed_factor
-    by_s, after = run.free_s, 0
+    by_s, after = run.free_s, 0 if crew.returns else None
     for order, node, (_, start_s, rest_s) in zip(
         reversed(orders), reversed(nodes), reversed(run.stops), strict=True
     ):
-        latest_s = order.latest_start(depart(node, after, by_s, speed) - order.service_s)
+        leaves_s = by_s if after is None else depart(node, after, by_s, speed)
+        latest_s = order.latest_start(leaves_s - order.service_s)
         by_s = max(start_s, latest_s if latest_s is not None else start_s) - rest_s
         after = node
-    return depart(0, after, by_s, speed)
+    return by_s if after is None else depart(0, after, by_s, speed)
 
 
 def _timed(
@@ -308,7 +312,7 @@ def _timed(
         index = route.orders[len(visits)]
         visits.append(Visit(index, arrival_s, start_s, free_s, slack_s, rest_s, load))
     drive_s += run.free_s - free_s
-    path = [0, *nodes, 0]
+    path = [0, *nodes, 0] if crew.returns else [0, *nodes]
     distance_m = int(problem.travel.distance_m[path[:-1], path[1:]].sum())
     faults = Faults(
         late_s=run.late_s,

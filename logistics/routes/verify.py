@@ -47,7 +47,10 @@ def impossible_times(problem: DepotProblem, route: TimedRoute) -> Found:
         if visit.start_s < visit.arrival_s or visit.departure_s < visit.start_s + order.service_s:
             yield Violation("impossible_times", crew.vehicle_id, order.id, 0)
         here, clock = node, visit.departure_s
-    early_s = _drive(problem.travel, here, 0, clock, crew.speed_factor) - route.returns_s
+    home_s = float(clock)
+    if crew.returns:
+        home_s = _drive(problem.travel, here, 0, clock, crew.speed_factor)
+    early_s = home_s - route.returns_s
     if early_s > _TOLERANCE_S:
         yield Violation("impossible_times", crew.vehicle_id, None, early_s)
 
@@ -202,7 +205,9 @@ def extra_trips(problem: DepotProblem, route: TimedRoute) -> Found:
 def beyond_range(problem: DepotProblem, route: TimedRoute) -> Found:
     crew, distance_m = problem.crews[route.crew], problem.travel.distance_m
     calls = route.calls
-    nodes = [0, *(call.order + 1 if isinstance(call, Visit) else 0 for call in calls), 0]
+    nodes = [0, *(call.order + 1 if isinstance(call, Visit) else 0 for call in calls)]
+    if crew.returns:
+        nodes.append(0)
     metres = sum(int(distance_m[a, b]) for a, b in pairwise(nodes))
     if crew.range_m is not None and metres > crew.range_m:
         yield Violation("beyond_range", crew.vehicle_id, None, metres - crew.range_m)

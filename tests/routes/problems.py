@@ -65,6 +65,7 @@ def crews(draw: st.DrawFn, index: int) -> Crew:
         overtime_cost_per_h=40.0,
         max_trips=draw(st.sampled_from([1, 1, 3])),
         reload_s=draw(st.sampled_from([0, 900])),
+        returns=draw(st.sampled_from([True, True, False])),
     )
 
 

@@ -216,3 +216,14 @@ def test_a_vehicle_that_comes_back_for_more_says_so_in_the_plan() -> None:
     assert rows["routes"]["num_stops"].to_list() == [2]
     files = handouts(str(DAY), {"lat": 52.0, "lon": 4.0}, *rows.values())
     assert b",reload," in files["manifest-W1.csv"]
+
+
+def test_a_vehicle_that_does_not_return_ends_its_day_with_the_last_order() -> None:
+    out = build(vehicles=[{"returns": False}])
+    solved = plan_depot(out, "auto", Budget(iterations=50), 1)
+    (timed,) = solved.routes
+    assert timed.returns_s == timed.visits[-1].departure_s
+    assert timed.distance_m == out.travel.distance_m[0, 1]
+    rows = outputs.plan_rows(out, solved.routes, [], tables(), DAY)
+    files = handouts(str(DAY), {"lat": 52.0, "lon": 4.0}, *rows.values())
+    assert b",return," not in files["manifest-W1.csv"]

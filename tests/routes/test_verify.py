@@ -76,6 +76,15 @@ def test_every_engine_brings_two_loads_with_one_vehicle(engine: Engine) -> None:
     assert verify(problem, solved.routes, ()) == []
 
 
+def test_a_route_without_a_way_home_ends_with_its_last_order() -> None:
+    problem = changed(returns=False)
+    timed = retime(problem, Route(0, (0,)))
+    assert (timed.distance_m, timed.returns_s - timed.departs_s) == (5000, 560)
+    assert broken(problem, timed) == set()
+    assert "impossible_times" in broken(problem, replace(timed, returns_s=timed.returns_s - 2))
+    assert "beyond_range" in broken(problem, replace(timed, distance_m=10_000))
+
+
 def test_a_cost_that_is_not_the_sum_of_its_parts_is_found() -> None:
     problem = changed(cost_per_h=36.0, overtime_from_s=70_000, overtime_cost_per_h=18.0)
     order = replace(problem.orders[0], usual_vehicle="V9", windows=(TimeWindow(76_000, 80_000),))
