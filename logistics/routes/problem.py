@@ -80,7 +80,8 @@ class Crew:
     overtime_from_s and costs overtime_cost_per_h more. A driver who has worked break_after_s, or
     driven break_after_drive_s, since leaving the depot or since the last break, must have begun a
     break of break_s; it is taken on arrival at a stop, and waiting that long for a window is a
-    break. Between two of max_trips the vehicle is reloaded at the depot within reload_s. Unless it
+    break. Whoever is out before lunch opens and after it closes has a break that begins in it.
+    Between two of max_trips the vehicle is reloaded at the depot within reload_s. Unless it
     returns, the day ends (is home) with the last order.
     """
 
@@ -106,6 +107,7 @@ class Crew:
     max_trips: int = 1
     reload_s: int = 0
     returns: bool = True
+    lunch: TimeWindow | None = None
 
     @property
     def room(self) -> Load:
@@ -119,15 +121,17 @@ class Crew:
 
     @property
     def has_breaks(self) -> bool:
-        return self.break_after_s is not None or self.break_after_drive_s is not None
+        limits = (self.break_after_s, self.break_after_drive_s, self.lunch)
+        return any(limit is not None for limit in limits)
 
     @property
     def breaks_needed(self) -> int:
         """How many breaks a route over the whole shift needs at most."""
         limits = [s for s in (self.break_after_s, self.break_after_drive_s) if s is not None]
+        lunches = int(self.lunch is not None)
         if not limits:
-            return 0
-        return max((self.ends_s - self.starts_s - 1) // (min(limits) + self.break_s), 0)
+            return lunches
+        return lunches + max((self.ends_s - self.starts_s - 1) // (min(limits) + self.break_s), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,7 @@ class _Run(NamedTuple):
     fresh_s: int  # when work began after the last break
     departs_s: int
     driven_s: int = 0  # since the last break, where breaks go by driving
+    lunched: bool = False
     rests: int = 0
     stops: tuple[tuple[int, int, int], ...] = ()
 
@@ -199,6 +200,9 @@ def _drive(
             grown.append(_stop(run, crew, order, arrival_s, 0))
             if run.rests < max_rests:
                 grown.append(_stop(run, crew, order, arrival_s, crew.break_s))
+                if crew.lunch is not None and arrival_s < crew.lunch.opens_s:
+                    until_s = crew.lunch.opens_s + crew.break_s
+                    grown.append(_stop(run, crew, order, arrival_s, until_s - arrival_s))
         runs = grown if len(grown) == 1 else _promising(grown, crew)
         here = node
     home = [
@@ -222,9 +226,18 @@ def _stop(run: _Run, crew: Crew, order: Order, arrival_s: int, rest_s: int) -> _
         start_s if rested else run.fresh_s,
         run.departs_s,
         0 if rested else run.driven_s,
+        run.lunched or _lunches(crew, arrival_s, start_s),
         run.rests + (rest_s > 0),
         (*run.stops, (arrival_s, start_s, crew.break_s if rested else 0)),
     )
+
+
+def _lunches(crew: Crew, arrival_s: int, start_s: int) -> bool:
+    """Whether a break between arrival and service can begin within lunch."""
+    if crew.lunch is None:
+        return False
+    begins_s = max(arrival_s, crew.lunch.opens_s)
+    return begins_s <= crew.lunch.closes_s and begins_s + crew.break_s <= start_s
 
 
 def _driven(run: _Run, crew: Crew, arrival_s: int) -> _Run:
@@ -239,6 +252,9 @@ def _driven(run: _Run, crew: Crew, arrival_s: int) -> _Run:
 def _come_home(run: _Run, crew: Crew, returns_s: int) -> _Run:
     run = _driven(run, crew, returns_s)
     overwork_s = run.overwork_s + _overwork(run, crew, returns_s)
+    lunch = crew.lunch
+    if lunch is not None and run.departs_s < lunch.opens_s and returns_s > lunch.closes_s:
+        overwork_s += 0 if run.lunched else crew.break_s
     return run._replace(free_s=returns_s, overwork_s=overwork_s)
 
 
@@ -262,9 +278,14 @@ def _promising(runs: Sequence[_Run], crew: Crew) -> list[_Run]:
     if not sound:
         return [min(runs, key=lambda r: (r.late_s + r.overwork_s, r.free_s, -r.fresh_s, r.rests))]
     kept: list[_Run] = []
-    for run in sorted(sound, key=lambda r: (r.free_s, -r.fresh_s, r.driven_s, r.rests)):
+    for run in sorted(
+        sound, key=lambda r: (r.free_s, -r.fresh_s, r.driven_s, not r.lunched, r.rests)
+    ):
         if not any(
-            k.fresh_s >= run.fresh_s and k.driven_s <= run.driven_s and k.rests <= run.rests
+            k.fresh_s >= run.fresh_s
+            and k.driven_s <= run.driven_s
+            and k.lunched >= run.lunched
+            and k.rests <= run.rests
             for k in kept
         ):
             kept.append(run)

@@ -194,6 +194,20 @@ def _rested(call: Visit | Reload, break_s: int) -> bool:
     return call.start_s - call.arrival_s >= break_s
 
 
+def missed_lunches(problem: DepotProblem, route: TimedRoute) -> Found:
+    """Out from before lunch opens until after it closes: a break begins in between."""
+    crew = problem.crews[route.crew]
+    if crew.lunch is None or crew.lunch.opens_s <= route.departs_s:
+        return
+    if route.returns_s <= crew.lunch.closes_s:
+        return
+    for call in route.calls:
+        earliest_s = max(call.arrival_s, crew.lunch.opens_s)
+        if earliest_s <= crew.lunch.closes_s and call.start_s - earliest_s >= crew.break_s:
+            return
+    yield Violation("missed_lunches", crew.vehicle_id, None, crew.break_s)
+
+
 def extra_trips(problem: DepotProblem, route: TimedRoute) -> Found:
     """No more trips than the vehicle may make, and none without an order."""
     crew = problem.crews[route.crew]
@@ -271,6 +285,7 @@ ROUTE_RULES = (
     overlong_drives,
     missed_breaks,
     missed_driving_breaks,
+    missed_lunches,
     extra_trips,
     wrong_costs,
     beyond_range,

@@ -66,6 +66,7 @@ def crews(draw: st.DrawFn, index: int) -> Crew:
         max_trips=draw(st.sampled_from([1, 1, 3])),
         reload_s=draw(st.sampled_from([0, 900])),
         returns=draw(st.sampled_from([True, True, False])),
+        lunch=draw(st.sampled_from([None, None, TimeWindow(11 * HOUR_S, 12 * HOUR_S)])),
     )
 
 

@@ -21,7 +21,7 @@ LIFTED = {
     "capacity": {"overloads"},
     "range": {"beyond_range"},
     "driving_time": {"overlong_drives"},
-    "break": {"missed_breaks", "missed_driving_breaks"},
+    "break": {"missed_breaks", "missed_driving_breaks", "missed_lunches"},
 }
 
 

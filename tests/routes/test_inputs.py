@@ -178,6 +178,12 @@ def test_eu561_tightens_the_limits_a_driver_has() -> None:
     assert build(drivers=[{"max_drive_s": 20_000}]).crews[0].break_after_drive_s is None
 
 
+def test_a_fixed_break_begins_between_its_two_times() -> None:
+    noon = {"break_from_s": 12 * HOUR_S, "break_until_s": 13 * HOUR_S, "break_s": 1800}
+    assert build(drivers=[noon]).crews[0].lunch == TimeWindow(12 * HOUR_S, 13 * HOUR_S)
+    assert build(drivers=[{"break_s": 1800}]).crews[0].lunch is None
+
+
 def test_parcels_count_against_the_vehicles_room() -> None:
     built = build(orders=[{"parcels": 7}], vehicles=[{"capacity_parcels": 5}])
     assert not built.suits(0, 0)

@@ -34,7 +34,7 @@ def test_faults_are_what_the_independent_rules_find(case: tuple[DepotProblem, Ro
     assert "impossible_times" not in broken
     for fault, rule in RULE_OF.items():
         assert (getattr(timed.faults, fault) > 0) == (rule in broken), rule
-    unbroken = {"missed_breaks", "missed_driving_breaks"} & broken
+    unbroken = {"missed_breaks", "missed_driving_breaks", "missed_lunches"} & broken
     assert (timed.faults.overwork_s > 0) == bool(unbroken)
     assert any(timed.faults.overload) == ("overloads" in broken)
     misfit = bool({"missing_skills", "wrong_vehicle"} & broken)

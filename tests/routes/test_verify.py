@@ -85,6 +85,19 @@ def test_a_route_without_a_way_home_ends_with_its_last_order() -> None:
     assert "beyond_range" in broken(problem, replace(timed, distance_m=10_000))
 
 
+def test_a_day_across_lunch_has_its_break_in_it() -> None:
+    noon = TimeWindow(40_000, 41_000)
+    windows = (TimeWindow(39_900, 39_990), TimeWindow(50_000, 80_000))
+    problem = changed(lunch=noon, break_s=1800, windows=windows[:1], service_s=1000)
+    assert broken(problem, retime(problem, Route(0, (0,)))) == {"missed_lunches"}
+    second = replace(problem.orders[0], windows=windows[1:])
+    problem = replace(problem, orders=(second,), crews=(replace(problem.crews[0], ends_s=80_000),))
+    timed = retime(problem, Route(0, (0,)))
+    assert timed.departs_s > noon.opens_s
+    waits = replace(timed, departs_s=39_000, visits=(replace(timed.visits[0], arrival_s=39_500),))
+    assert "missed_lunches" not in broken(problem, waits)
+
+
 def test_a_cost_that_is_not_the_sum_of_its_parts_is_found() -> None:
     problem = changed(cost_per_h=36.0, overtime_from_s=70_000, overtime_cost_per_h=18.0)
     order = replace(problem.orders[0], usual_vehicle="V9", windows=(TimeWindow(76_000, 80_000),))
