@@ -27,7 +27,8 @@ def cheapest_departure(
     for order, node in zip(orders, nodes, strict=True):
         clock = _starts(order, travel.arrive_all(here, node, clock, speed)) + order.service_s
         here = node
-    clock = travel.arrive_all(here, 0, clock, speed)
+    if crew.returns:
+        clock = travel.arrive_all(here, 0, clock, speed)
     away_s = clock - departs
     price = crew.cost_per_h * away_s + problem.balance_cost * away_s.astype(float) ** 2 / 3600
     price = price + crew.overtime_cost_per_h * np.maximum(clock - crew.regular_ends_s, 0)

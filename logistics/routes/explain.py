@@ -7,6 +7,7 @@ named, with the smallest change seen that is enough.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Literal
 
 from logistics.routes.insert import Timetable
@@ -160,7 +161,7 @@ def _lift_capacity(problem: DepotProblem, routes: Sequence[TimedRoute], order: i
     def way(timed: TimedRoute) -> _Way:
         crew = problem.crews[timed.crew]
         over = [max(most - room, 0) for most, room in zip(timed.peak, crew.room, strict=True)]
-        amounts = (f"{over[0] / 1e6:g} kg", f"{over[1] / 1e9:g} m3", f"{over[2]} parcels")
+        amounts = (f"{_exact(over[0], 6)} kg", f"{_exact(over[1], 9)} m3", f"{over[2]} parcels")
         parts = [amount for amount, more in zip(amounts, over, strict=True) if more]
         share = max(more / max(room, 1) for more, room in zip(over, crew.room, strict=True))
         return _Way(share, f"{' and '.join(parts)} more room on {crew.vehicle_id}")
@@ -202,7 +203,8 @@ def _lift_break(problem: DepotProblem, routes: Sequence[TimedRoute], order: int)
 
     if any(crew.has_breaks for crew in problem.crews):
         unbroken = _with_crews(
-            problem, lambda crew: replace(crew, break_after_s=None, break_after_drive_s=None)
+            problem,
+            lambda crew: replace(crew, break_after_s=None, break_after_drive_s=None, lunch=None),
         )
         yield from _ways(unbroken, routes, order, way)
 
@@ -268,6 +270,11 @@ def _clock(time_s: int, *, up: bool = False) -> str:
     minutes = -(-time_s // 60) if up else time_s // 60
     day = f" (+{minutes // 1440} d)" if minutes >= 1440 else ""
     return f"{minutes // 60 % 24:02d}:{minutes % 60:02d}{day}"
+
+
+def _exact(amount: int, decimals: int) -> str:
+    """A whole amount in its unit of 10 ** decimals, to the last digit: less would not be enough."""
+    return f"{Decimal(amount).scaleb(-decimals).normalize():f}"
 
 
 def _minutes(seconds: int) -> str:
