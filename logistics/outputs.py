@@ -162,7 +162,7 @@ ROUTES = Output(
         "vehicle_id": _TEXT,
         "driver_id": _TEXT,
         "departs_local": _LOCAL,
-        "returns_local": _LOCAL,
+        "returns_local": _LOCAL,  # or is done with the last stop, where it does not return
         "num_stops": _WHOLE,
         "distance_m": _REAL,
         "drive_s": _REAL,
@@ -171,6 +171,7 @@ ROUTES = Output(
         "load_kg": _REAL,  # the most on board at any time
         "load_m3": _REAL,
         "cost": _REAL,
+        "returns": pl.Boolean(),  # to the depot
     },
     key=("route_id",),
 )
@@ -181,8 +182,8 @@ STOPS = Output(
         "route_id": _TEXT,
         "vehicle_id": _TEXT,
         "stop": _WHOLE,  # from 1
-        "order_id": _TEXT,
-        "kind": _TEXT,
+        "order_id": _TEXT,  # null: none, the vehicle reloads at the depot
+        "kind": _TEXT,  # delivery, pickup or reload
         "lat": _REAL,
         "lon": _REAL,
         "arrival_local": _LOCAL,

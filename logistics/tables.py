@@ -180,6 +180,8 @@ VEHICLES = Contract(
         "range_km": optional(POSITIVE),
         "speed_factor": optional(Column(pl.Float64(), at_least=0.01, at_most=100)),
         "max_trips": optional(Column(pl.Int64(), at_least=1, at_most=1000)),
+        "reload_s": optional(SECONDS),  # at the depot, between two trips
+        "returns": optional(FLAG),  # false: its day ends with the last order
     },
     refs={"depot_id": "depots"},
 )
@@ -194,12 +196,17 @@ DRIVERS = Contract(
         "max_drive_s": optional(SECONDS),
         "break_after_s": optional(SECONDS),
         "break_s": optional(SECONDS),
+        "break_from_s": optional(TIME_OF_DAY_S),  # a break begins at a fixed time: from here
+        "break_until_s": optional(TIME_OF_DAY_S),  # to here
         "max_overtime_s": optional(SECONDS),  # after the shift; null: none
         "overtime_cost_per_h": optional(AMOUNT),
         "rules": optional(one_of("eu561")),  # of driving and rest, beside the limits given
         "skills": SKILLS,
     },
-    rules={"shift ends before it starts": pl.col("shift_end_s") > pl.col("shift_start_s")},
+    rules={
+        "shift ends before it starts": pl.col("shift_end_s") > pl.col("shift_start_s"),
+        "break ends before it begins": pl.col("break_until_s") >= pl.col("break_from_s"),
+    },
     refs={"depot_id": "depots"},
 )
 TRAFFIC = Contract(

@@ -1,7 +1,7 @@
 """Who goes out: a depot's vehicles with its drivers. Knows the tables' columns; no solver.
 
-A driver takes one vehicle out for one round (max_trips above 1 counts as 1 for now). A vehicle's
-shift is its driver's within the depot's hours, and the overtime that is allowed.
+A driver takes one vehicle out, for as many trips as it may make. A vehicle's shift is its driver's
+within the depot's hours, and the overtime that is allowed.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from math import floor
 
 import polars as pl
 
-from logistics.routes.problem import Crew, Order
+from logistics.routes.problem import Crew, Order, TimeWindow
 from logistics.routes.rows import Row, real, skills, whole
 
 # Regulation (EC) 561/2006, articles 6 and 7: 45 minutes after 4.5 hours at the wheel, 9 hours in a
@@ -87,8 +87,18 @@ def _crew(vehicle: Row, driver: Row, depot: Row) -> Crew:
         break_after_s=limits["break_after_s"] if break_s else None,
         break_after_drive_s=limits["break_after_drive_s"] if break_s else None,
         break_s=break_s,
+        lunch=_lunch(driver) if break_s else None,
         skills=skills(vehicle["skills"]) | skills(driver["skills"]),
+        max_trips=whole(vehicle["max_trips"], 1),
+        reload_s=whole(vehicle["reload_s"]),
+        returns=vehicle["returns"] is not False,
     )
+
+
+def _lunch(driver: Row) -> TimeWindow | None:
+    """When a break must begin; with one end given it is that moment."""
+    ends = [whole(driver[n]) for n in ("break_from_s", "break_until_s") if driver[n] is not None]
+    return TimeWindow(ends[0], ends[-1]) if ends else None
 
 
 def _work_limits(driver: Row) -> tuple[dict[str, int | None], int]:

@@ -21,8 +21,10 @@ from logistics.routes.static import Found, Job, StaticProblem, Tour
 ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
 # Stops of a part; a problem of less than twice as many is solved whole.
 _PART = {"pyvrp": 250, "ortools": 100}
-_ROUNDS = 6
-_FIRST, _LAST = 0.2, 0.15  # of the budget: a first plan where there is none, and the whole at last
+_ROUNDS = 6  # at most
+_JOB_S = 0.008  # per stop: what a part's search needs to get anywhere
+_FIRST, _LAST = 0.35, 0.15  # of the budget: a first plan where there is none, the whole at last
+_HASTY_S = 0.01  # per stop
 _LARGEST = 4000  # stops that are still worth a last search as a whole
 
 
@@ -62,11 +64,26 @@ def search(
     if not problem.stops or not problem.fleets:
         return solve_pyvrp.NOTHING
     began = time.monotonic()
+    problem = _needed(problem)
     quick = start if start is not None else savings(problem)
-    problem = _bounded(problem, quick)
     if len(problem.stops) < 2 * _PART[engine]:
-        return _whole(problem, engine, _left(budget, began), seed, start, team)
-    return _Rounds(problem, engine, budget, seed, team, began).run(quick)
+        starts = [start] if start is not None else _starts(problem, engine, quick, budget)
+        problem = _bounded(problem, quick)
+        return _whole(problem, engine, _left(budget, began), seed, starts, team)
+    return _Rounds(problem, engine, budget, seed, team, began).run(start, quick)
+
+
+def _starts(
+    problem: StaticProblem, engine: str, quick: Found | None, budget: Budget
+) -> list[Found | None]:
+    """What the seeds begin with, the first of them first.
+
+    OR-Tools gains by a quick plan always; PyVRP at first, and later by beginning with nothing.
+    """
+    if quick is None or engine == "ortools":
+        return [quick]
+    hasty = budget.seconds is not None and budget.seconds < _HASTY_S * len(problem.stops)
+    return [quick, None] if hasty and not problem.timed else [None, quick]
 
 
 def _left(budget: Budget, began: float) -> Budget:
@@ -80,13 +97,26 @@ def _whole(
     engine: str,
     budget: Budget,
     seed: int,
-    start: Found | None,
+    starts: Sequence[Found | None],
     team: Team,
 ) -> Found:
-    """The best of several seeds at the same time; the same work whoever does it with iterations."""
+    """The best of a seed per worker, from the starts in turn; of one seed only with iterations."""
     num = team.size if budget.seconds is not None else 1
-    jobs = [Job(engine, problem, budget, seed + 7919 * k, start) for k in range(num)]
-    return min(team.run(jobs), key=lambda found: found.cost)
+    jobs = [
+        Job(engine, problem, budget, seed + 7919 * k, starts[k % len(starts)]) for k in range(num)
+    ]
+    known = [found for found in starts if found is not None]
+    return min(team.run(jobs) + known, key=lambda found: (found.cost, -len(found.tours)))
+
+
+def _needed(problem: StaticProblem) -> StaticProblem:
+    """No more vehicles of a kind than would carry everything, where only loads matter."""
+    fleets = problem.fleets
+    if problem.timed or any(f.max_duration_s or f.max_distance_m or f.max_drive_s for f in fleets):
+        return problem
+    total = np.array([np.maximum(s.delivery, s.pickup) for s in problem.stops]).sum(axis=0)
+    needed = [ceil((total / np.maximum(fleet.capacity, 1)).max()) for fleet in fleets]
+    return _at_most(problem, needed)
 
 
 def _bounded(problem: StaticProblem, quick: Found | None) -> StaticProblem:
@@ -97,6 +127,10 @@ def _bounded(problem: StaticProblem, quick: Found | None) -> StaticProblem:
     if quick is None:
         return problem
     used = [sum(t.fleet == f for t in quick.tours) for f in range(len(problem.fleets))]
+    return _at_most(problem, used)
+
+
+def _at_most(problem: StaticProblem, used: Sequence[int]) -> StaticProblem:
     fleets = tuple(
         replace(fleet, num=min(fleet.num, ceil(1.1 * num) + 3))
         for fleet, num in zip(problem.fleets, used, strict=True)
@@ -122,24 +156,39 @@ class _Rounds:
         self.num = round(len(problem.stops) / _PART[engine])
         self.turns = np.random.default_rng(seed).uniform(0, np.pi, _ROUNDS + 1)
 
-    def run(self, quick: Found | None) -> Found:
-        found, spent = quick, 0.0
-        if found is None:
-            found, spent = self._first(), _FIRST
-            if found.cost == inf:
-                return _whole(*self._rest(1 - spent), None, self.team)
+    def run(self, start: Found | None, quick: Found | None) -> Found:
+        found, spent = self._first(start, quick)
+        if found.cost == inf and found is not start:
+            return _whole(*self._rest(1 - spent), [None], self.team)
+        self.problem = _bounded(self.problem, found)
         last = _LAST if len(self.problem.stops) <= _LARGEST else 0.0
-        share = (1 - spent - last) / _ROUNDS
-        for turn in range(_ROUNDS):
+        rounds = self._rounds(1 - spent - last)
+        for turn in range(rounds):
+            share = (1 - spent - last) / (rounds - turn)
             parts = by_tours(self.problem, self.where, found.tours, self.num, self.turns[turn])
-            found = self._solve(parts, share, self._until(spent + share * (turn + 1)), turn)
-        if not last:
-            return found
-        return _whole(*self._rest(last), found, self.team)
+            found, spent = self._solve(parts, spent, share, turn), spent + share
+        return _whole(*self._rest(last), [found], self.team) if last else found
 
-    def _first(self) -> Found:
-        parts = by_stops(self.problem, self.where, self.num, self.turns[-1])
-        return self._solve(parts, _FIRST, self._until(_FIRST), _ROUNDS)
+    def _first(self, start: Found | None, quick: Found | None) -> tuple[Found, float]:
+        """A plan to begin with, and the share of the budget that it took."""
+        if start is not None:
+            return start, 0.0
+        if quick is not None and (self.engine == "ortools" or not self.problem.timed):
+            return quick, 0.0
+        if self.engine == "ortools" or len(self.problem.stops) > _LARGEST:
+            parts = by_stops(self.problem, self.where, self.num, self.turns[-1])
+            return self._solve(parts, 0.0, _FIRST, _ROUNDS), _FIRST
+        budget = self.budget.part(_FIRST)
+        problem = _bounded(self.problem, quick)
+        found = _whole(problem, self.engine, budget, self.seed, [None, quick], self.team)
+        return found, _FIRST
+
+    def _rounds(self, share: float) -> int:
+        """As many as leave every part its seconds to get anywhere."""
+        if self.budget.seconds is None:
+            return _ROUNDS
+        worked_s = share * self.budget.seconds * self.team.size
+        return int(np.clip(worked_s / (_JOB_S * len(self.problem.stops)), 1, _ROUNDS))
 
     def _until(self, share: float) -> float:
         """Seconds from now to this share of the budget; not used with iterations."""
@@ -153,13 +202,13 @@ class _Rounds:
             budget = Budget(seconds=self._until(1.0))
         return self.problem, self.engine, budget, self.seed
 
-    def _solve(self, parts: Sequence[Part], share: float, until_s: float, turn: int) -> Found:
-        """All parts within until_s seconds, or each its part of the share of the iterations."""
+    def _solve(self, parts: Sequence[Part], spent: float, share: float, turn: int) -> Found:
+        """All parts within a share of the budget, of which `spent` is over."""
         if self.budget.seconds is None:
             budgets = [self.budget.part(share / len(parts))] * len(parts)
         else:
             waves = ceil(len(parts) / self.team.size)
-            budgets = [Budget(seconds=until_s / waves)] * len(parts)
+            budgets = [Budget(seconds=self._until(spent + share) / waves)] * len(parts)
         jobs = [
             Job(self.engine, part.problem, budget, self.seed + 101 * turn + k, part.start)
             for k, (part, budget) in enumerate(zip(parts, budgets, strict=True))

@@ -67,7 +67,8 @@ Drive = tuple[Row, Sequence[Row]]
 def _map(depot: Row, drives: Sequence[Drive], unserved: pl.DataFrame) -> bytes:
     features = [_feature("Point", _place(depot), {"what": "depot"})]
     for route, calls in drives:
-        line = [_place(depot), *(_place(call) for call in calls), _place(depot)]
+        line = [_place(depot), *(_place(call) for call in calls)]
+        line += [_place(depot)] if _returns(route) else []
         features.append(_feature("LineString", line, {"what": "route", **route}))
         features += [_feature("Point", _place(call), {"what": "stop", **call}) for call in calls]
     for order in unserved.iter_rows(named=True):
@@ -101,7 +102,7 @@ def _manifest(run_date: str, depot: Row, route: Row, calls: Sequence[Row]) -> It
     yield {**same, **place, "stop": 0, "what": "leave", "leaves": _time(route["departs_local"])}
     for call in calls:
         slack_s = call["slack_s"]
-        assert isinstance(slack_s, float)
+        assert slack_s is None or isinstance(slack_s, float)
         yield {
             **same,
             **{
@@ -112,8 +113,10 @@ def _manifest(run_date: str, depot: Row, route: Row, calls: Sequence[Row]) -> It
             "eta": _time(call["arrival_local"]),
             "service_start": _time(call["service_start_local"]),
             "leaves": _time(call["departure_local"]),
-            "slack_min": slack_s / 60,
+            "slack_min": None if slack_s is None else slack_s / 60,
         }
+    if not _returns(route):
+        return
     home = {"stop": len(calls) + 1, "what": "return", "eta": _time(route["returns_local"])}
     yield {**same, **place, **home}
 
@@ -125,13 +128,20 @@ def _gpx(depot: Row, route: Row, calls: Sequence[Row]) -> bytes:
     ends = [
         (f"{_clock(route[column])} depot", depot) for column in ("departs_local", "returns_local")
     ]
-    named = [(f"{_clock(call['arrival_local'])} {call['order_id']}", call) for call in calls]
-    places: list[tuple[str, Row]] = [ends[0], *named, ends[1]]
+    named = [
+        (f"{_clock(call['arrival_local'])} {call['order_id'] or call['kind']}", call)
+        for call in calls
+    ]
+    places: list[tuple[str, Row]] = [ends[0], *named, *(ends[1:] if _returns(route) else ())]
     for name, place in places:
         lon, lat = _place(place)
         drive.points.append(gpxpy.gpx.GPXRoutePoint(lat, lon, name=name))
     gpx.routes.append(drive)
     return str(gpx.to_xml(version="1.1")).encode()
+
+
+def _returns(route: Row) -> bool:
+    return route["returns"] is not False
 
 
 def _time(value: object) -> str:

@@ -203,7 +203,8 @@ def _lift_break(problem: DepotProblem, routes: Sequence[TimedRoute], order: int)
 
     if any(crew.has_breaks for crew in problem.crews):
         unbroken = _with_crews(
-            problem, lambda crew: replace(crew, break_after_s=None, break_after_drive_s=None)
+            problem,
+            lambda crew: replace(crew, break_after_s=None, break_after_drive_s=None, lunch=None),
         )
         yield from _ways(unbroken, routes, order, way)
 

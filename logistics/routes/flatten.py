@@ -10,8 +10,8 @@ from math import ceil, gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from logistics.routes.problem import Crew, DepotProblem, Order, Plan, Route, plan_of
-from logistics.routes.static import Fleet, Found, StaticProblem, Stop, Tour
+from logistics.routes.problem import Crew, DepotProblem, Order, Plan, plan_of, route_of
+from logistics.routes.static import Fleet, Found, Matrix, StaticProblem, Stop, Tour
 
 # Costs are whole numbers in the engines. With the dearer of a metre and a second at 400 the other
 # one is rounded by well under a percent of the whole, and PyVRP's penalties (up to 100,000) bite.
@@ -31,49 +31,65 @@ class Flat:
     def found(self, plan: Plan) -> Found:
         """The plan in the engines' terms."""
         fleet_of = {crew: fleet for fleet, crews in enumerate(self.members) for crew in crews}
-        tours = [Tour(fleet_of[route.crew], (route.orders,)) for route in plan.routes]
+        tours = [Tour(fleet_of[route.crew], route.trips) for route in plan.routes]
         return Found(tuple(sorted(tours)), np.inf)
 
     def plan(self, found: Found) -> Plan:
         """The tours dealt to the crews of their fleets, to those that know most of their orders."""
         routes = []
         for fleet, crews in enumerate(self.members):
-            tours = [tour.stops for tour in found.tours if tour.fleet == fleet]
+            tours = [tour for tour in found.tours if tour.fleet == fleet]
             pairs = [(tour, crew) for tour in range(len(tours)) for crew in crews]
             known = {
-                (tour, crew): len(self.known[crew].intersection(tours[tour]))
+                (tour, crew): len(self.known[crew].intersection(tours[tour].stops))
                 for tour, crew in pairs
             }
             dealt: dict[int, int] = {}
             for tour, crew in sorted(pairs, key=lambda pair: (-known[pair], pair)):
                 if tour not in dealt and crew not in dealt.values():
                     dealt[tour] = crew
-            routes += [Route(crew, tours[tour]) for tour, crew in dealt.items()]
+            routes += [route_of(crew, tours[tour].trips) for tour, crew in dealt.items()]
         return plan_of(routes, len(self.problem.stops))
 
 
 def flatten(problem: DepotProblem, duration_s: NDArray[np.int64]) -> Flat:
     """The problem under static driving times at speed factor 1, (n, n) whole seconds."""
     scale, steps = _scale(problem), _steps(problem)
-    speeds = sorted({crew.speed_factor for crew in problem.crews})
+    # Whoever reaches the depot is held up by a reload; the shift's end comes as much later.
+    reload_s = max((crew.reload_s for crew in problem.crews if crew.max_trips > 1), default=0)
+    duration_s = duration_s.copy()
+    duration_s[1:, 0] += reload_s
+    profiles = sorted({(crew.speed_factor, crew.returns) for crew in problem.crews})
     kinds: dict[Fleet, list[int]] = {}
     for index, crew in enumerate(problem.crews):
         barred = (o for o in range(len(problem.orders)) if not problem.suits(index, o))
-        profile = speeds.index(crew.speed_factor)
-        fleet = _fleet(crew, profile, frozenset(barred), scale, steps)
+        profile = profiles.index((crew.speed_factor, crew.returns))
+        fleet = _fleet(crew, profile, frozenset(barred), scale, steps, reload_s)
         kinds.setdefault(fleet, []).append(index)
     flat = StaticProblem(
         1,
         tuple(_stop(order, index + 1, scale, steps) for index, order in enumerate(problem.orders)),
         tuple(replace(fleet, num=len(crews)) for fleet, crews in kinds.items()),
-        (problem.travel.distance_m,) * len(speeds),
-        tuple(np.ceil(duration_s / speed).astype(np.int64) for speed in speeds),
+        tuple(_homeward(problem.travel.distance_m, returns) for _, returns in profiles),
+        tuple(
+            _homeward(np.ceil(duration_s / speed).astype(np.int64), returns)
+            for speed, returns in profiles
+        ),
     )
     known = (
         frozenset(k for k, o in enumerate(problem.orders) if o.usual_vehicle == crew.vehicle_id)
         for crew in problem.crews
     )
     return Flat(flat, tuple(tuple(crews) for crews in kinds.values()), tuple(known))
+
+
+def _homeward(matrix: Matrix, returns: bool) -> Matrix:
+    """The matrix; for vehicles that do not return, the way to the depot is nothing."""
+    if returns:
+        return matrix
+    matrix = matrix.copy()
+    matrix[:, 0] = 0
+    return matrix
 
 
 def _stop(order: Order, node: int, scale: float, steps: Steps) -> Stop:
@@ -89,12 +105,17 @@ def _stop(order: Order, node: int, scale: float, steps: Steps) -> Stop:
     )
 
 
-def _fleet(crew: Crew, profile: int, barred: frozenset[int], scale: float, steps: Steps) -> Fleet:
+def _fleet(
+    crew: Crew, profile: int, barred: frozenset[int], scale: float, steps: Steps, reload_s: int
+) -> Fleet:
     return Fleet(
         num=1,
         capacity=tuple(crew.room[kind] // step for kind, step in steps.items()),
         opens_s=crew.starts_s,
-        closes_s=max(crew.regular_ends_s - crew.breaks_needed * crew.break_s, crew.starts_s),
+        closes_s=max(crew.regular_ends_s - crew.breaks_needed * crew.break_s, crew.starts_s)
+        + reload_s,
+        reload_at=(0,) if crew.max_trips > 1 else (),
+        max_trips=crew.max_trips,
         cost_fixed=round(crew.cost_fixed * scale),
         cost_per_m=round(crew.cost_per_km / 1000 * scale),
         cost_per_s=round(crew.cost_per_h / 3600 * scale),

@@ -88,7 +88,7 @@ def _same_vehicle_share(stops: pl.DataFrame, last_stops: pl.DataFrame) -> float 
     """Of the stops at addresses that both plans serve, those that the same vehicle serves."""
     place = [pl.col("lat").round(_DECIMALS), pl.col("lon").round(_DECIMALS)]
     then = last_stops.group_by(place).agg(pl.col("vehicle_id").alias("vehicles"))
-    both = stops.with_columns(place).join(then, on=["lat", "lon"])
+    both = stops.drop_nulls("order_id").with_columns(place).join(then, on=["lat", "lon"])
     share = both.select(pl.col("vehicle_id").is_in(pl.col("vehicles")).mean()).item()
     return None if share is None else float(share)
 

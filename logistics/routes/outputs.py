@@ -9,7 +9,9 @@ from logistics.outputs import KEPT_BACK, ROUTES, STOPS, UNSERVED
 from logistics.routes.explain import Reason
 from logistics.routes.kpis import late_stops
 from logistics.routes.problem import DepotProblem
-from logistics.routes.retime import TimedRoute
+from logistics.routes.retime import Reload, TimedRoute, Visit
+
+Places = Mapping[str, tuple[float, float]]  # order's id, or "": depot → lat, lon
 
 
 def plan_rows(
@@ -20,10 +22,11 @@ def plan_rows(
     run_date: date,
 ) -> dict[str, pl.DataFrame]:
     """The depot's rows of `routes`, `stops` and `unserved`; tables: the inputs."""
+    places = places_of(tables, problem.depot_id)
     return {
         "routes": route_rows(problem, routes, run_date),
-        "stops": stop_rows(problem, routes, tables["orders"], run_date),
-        "unserved": unserved_rows(problem, reasons, tables["orders"]),
+        "stops": stop_rows(problem, routes, places, run_date),
+        "unserved": unserved_rows(problem, reasons, places),
     }
 
 
@@ -43,6 +46,7 @@ def route_rows(problem: DepotProblem, routes: Sequence[TimedRoute], run_date: da
             timed.peak[0] / 1e6,
             timed.peak[1] / 1e9,
             timed.cost,
+            problem.crews[timed.crew].returns,
         )
         for timed in routes
     ]
@@ -50,53 +54,58 @@ def route_rows(problem: DepotProblem, routes: Sequence[TimedRoute], run_date: da
 
 
 def stop_rows(
-    problem: DepotProblem, routes: Sequence[TimedRoute], orders: pl.DataFrame, run_date: date
+    problem: DepotProblem, routes: Sequence[TimedRoute], places: Places, run_date: date
 ) -> pl.DataFrame:
-    """orders: the table, for the addresses."""
+    """A row per visit, and per reload at the depot in between."""
     rows = [
         (
             _route_id(problem, timed),
             problem.crews[timed.crew].vehicle_id,
             number,
-            problem.orders[visit.order].id,
-            "pickup" if problem.orders[visit.order].pickup else "delivery",
-            None,
-            None,
-            _local(run_date, visit.arrival_s),
-            float(visit.start_s - visit.arrival_s),
-            _local(run_date, visit.start_s),
-            _local(run_date, visit.departure_s),
-            visit.load[0] / 1e6,
-            visit.load[1] / 1e9,
-            float(visit.slack_s),
+            *_what(problem, call, places),
+            _local(run_date, call.arrival_s),
+            float(call.start_s - call.arrival_s),
+            _local(run_date, call.start_s),
+            _local(run_date, call.departure_s),
+            call.load[0] / 1e6,
+            call.load[1] / 1e9,
+            float(call.slack_s) if isinstance(call, Visit) else None,
         )
         for timed in routes
-        for number, visit in enumerate(timed.visits, start=1)
+        for number, call in enumerate(timed.calls, start=1)
     ]
-    stops = pl.DataFrame(rows, schema=STOPS.columns, orient="row").drop("lat", "lon")
-    placed = stops.join(orders.select("order_id", "lat", "lon"), on="order_id", how="left")
-    return placed.select(*STOPS.columns).sort("route_id", "stop")
+    return pl.DataFrame(rows, schema=STOPS.columns, orient="row").sort("route_id", "stop")
 
 
-def unserved_rows(
-    problem: DepotProblem, reasons: Sequence[Reason], orders: pl.DataFrame
-) -> pl.DataFrame:
-    """orders: the table, for the addresses."""
+def _what(
+    problem: DepotProblem, call: Visit | Reload, places: Places
+) -> tuple[str | None, str, float, float]:
+    """Order, kind, latitude and longitude."""
+    if isinstance(call, Reload):
+        return None, "reload", *places[""]
+    order = problem.orders[call.order]
+    return order.id, "pickup" if order.pickup else "delivery", *places[order.id]
+
+
+def unserved_rows(problem: DepotProblem, reasons: Sequence[Reason], places: Places) -> pl.DataFrame:
     rows = [
         (
             problem.orders[reason.order].id,
             problem.orders[reason.order].priority,
-            None,
-            None,
+            *places[problem.orders[reason.order].id],
             reason.reason,
             reason.constraint,
             reason.relaxation,
         )
         for reason in reasons
     ]
-    left = pl.DataFrame(rows, schema=UNSERVED.columns, orient="row").drop("lat", "lon")
-    placed = left.join(orders.select("order_id", "lat", "lon"), on="order_id", how="left")
-    return placed.select(*UNSERVED.columns).sort("order_id")
+    return pl.DataFrame(rows, schema=UNSERVED.columns, orient="row")
+
+
+def places_of(tables: Mapping[str, pl.DataFrame], depot_id: str) -> Places:
+    depot = tables["depots"].row(by_predicate=pl.col("depot_id") == depot_id, named=True)
+    at = tables["orders"].select("order_id", "lat", "lon")
+    return {"": (depot["lat"], depot["lon"])} | {name: (lat, lon) for name, lat, lon in at.rows()}
 
 
 def kept_back_rows(

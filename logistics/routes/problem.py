@@ -5,8 +5,9 @@ m3 with six decimals and more), times are whole seconds after the run date's mid
 is exact. Node 0 of the travel matrices is the depot, node k + 1 is order k.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 from logistics.routes.slots import SlotTravel
@@ -79,7 +80,9 @@ class Crew:
     overtime_from_s and costs overtime_cost_per_h more. A driver who has worked break_after_s, or
     driven break_after_drive_s, since leaving the depot or since the last break, must have begun a
     break of break_s; it is taken on arrival at a stop, and waiting that long for a window is a
-    break.
+    break. Whoever is out before lunch opens and after it closes has a break that begins in it.
+    Between two of max_trips the vehicle is reloaded at the depot within reload_s. Unless it
+    returns, the day ends (is home) with the last order.
     """
 
     vehicle_id: str
@@ -101,6 +104,10 @@ class Crew:
     break_after_drive_s: int | None = None
     overtime_from_s: int | None = None
     overtime_cost_per_h: float = 0.0
+    max_trips: int = 1
+    reload_s: int = 0
+    returns: bool = True
+    lunch: TimeWindow | None = None
 
     @property
     def room(self) -> Load:
@@ -114,15 +121,17 @@ class Crew:
 
     @property
     def has_breaks(self) -> bool:
-        return self.break_after_s is not None or self.break_after_drive_s is not None
+        limits = (self.break_after_s, self.break_after_drive_s, self.lunch)
+        return any(limit is not None for limit in limits)
 
     @property
     def breaks_needed(self) -> int:
         """How many breaks a route over the whole shift needs at most."""
         limits = [s for s in (self.break_after_s, self.break_after_drive_s) if s is not None]
+        lunches = int(self.lunch is not None)
         if not limits:
-            return 0
-        return max((self.ends_s - self.starts_s - 1) // (min(limits) + self.break_s), 0)
+            return lunches
+        return lunches + max((self.ends_s - self.starts_s - 1) // (min(limits) + self.break_s), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +188,41 @@ def route_cost(
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Indices into the problem's crews and orders, in the order of visit."""
+    """Indices into the problem's crews and orders, in the order of visit.
+
+    reloads: before which of the orders (by position, rising, none of them 0) it reloads at the
+    depot, so that each trip has an order.
+    """
 
     crew: int
     orders: tuple[int, ...]
+    reloads: tuple[int, ...] = ()
+
+    @property
+    def trips(self) -> tuple[tuple[int, ...], ...]:
+        edges = (0, *self.reloads, len(self.orders))
+        return tuple(self.orders[a:b] for a, b in pairwise(edges))
+
+    def inserted(self, call: int, order: int) -> "Route":
+        """With one more order before the call-th call, reloads being calls, too."""
+        calls = [k for at, k in enumerate(self.reloads) if k + at < call]
+        position = call - len(calls)
+        later = (k + 1 for k in self.reloads[len(calls) :])
+        orders = (*self.orders[:position], order, *self.orders[position:])
+        return Route(self.crew, orders, (*calls, *later))
+
+    def removed(self, position: int) -> "Route":
+        """Without the order at a position, and without a trip that has no other."""
+        trips = [list(trip) for trip in self.trips]
+        gone = self.orders[position]
+        return route_of(self.crew, [[o for o in trip if o != gone] for trip in trips])
+
+
+def route_of(crew: int, trips: Iterable[Sequence[int]]) -> Route:
+    """The route of these trips; those without orders are left out."""
+    kept = [trip for trip in trips if trip]
+    reloads = tuple(accumulate(len(trip) for trip in kept))[:-1]
+    return Route(crew, tuple(order for trip in kept for order in trip), reloads)
 
 
 @dataclass(frozen=True, slots=True)

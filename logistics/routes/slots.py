@@ -27,13 +27,18 @@ class SlotTravel:
     # Per slot the earliest arrival of whoever waits for the start of it or of a later one.
     _waited: list[list[list[int]]] = field(init=False, repr=False)
     _driven: list[list[list[int]]] = field(init=False, repr=False)
+    # The same by arc.
+    _arcs: Durations = field(init=False, repr=False)
+    _arcs_waited: Durations = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_driven", self.duration_s.tolist())
-        object.__setattr__(self, "_waited", self.waited_s.tolist())
+        waited_s = self._soonest_by_waiting()
+        object.__setattr__(self, "_waited", waited_s.tolist())
+        object.__setattr__(self, "_arcs", self.duration_s.transpose(1, 2, 0).copy())
+        object.__setattr__(self, "_arcs_waited", waited_s.transpose(1, 2, 0).copy())
 
-    @property
-    def waited_s(self) -> Durations:
+    def _soonest_by_waiting(self) -> Durations:
         """(slots + 1, n, n): the arrival of whoever leaves at the start of a slot or later."""
         starts = self.slot_s * np.arange(len(self.duration_s))[:, None, None]
         soonest = np.minimum.accumulate((starts + self.duration_s)[::-1], axis=0)[::-1]
@@ -57,6 +62,18 @@ class SlotTravel:
             driven_s = ceil(self._driven[later][start][end] / speed_factor)
             soonest_s = min(soonest_s, self.slot_s * later + driven_s)
         return soonest_s
+
+    def arrive_all(
+        self, start: int, end: int, depart_s: Durations, speed_factor: float = 1.0
+    ) -> Durations:
+        """The arrivals for many departures; waiting for a later slot only at speed factor 1."""
+        slot = np.minimum((depart_s - 1) // self.slot_s, len(self.duration_s) - 1)
+        slot = np.maximum(slot, 0)
+        driven_s: Durations = self._arcs[start, end].take(slot)
+        if speed_factor != 1.0:
+            return depart_s + np.ceil(driven_s / speed_factor).astype(np.int64)
+        waited_s: Durations = self._arcs_waited[start, end].take(slot + 1)
+        return np.asarray(np.minimum(depart_s + driven_s, waited_s))
 
     def depart(self, start: int, end: int, arrive_s: int, speed_factor: float = 1.0) -> int:
         """The latest departure that still arrives by arrive_s."""

@@ -6,11 +6,13 @@ cost more than the search itself. A stop that must be served is one that is very
 so that there always is a plan to start from.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
 
 import numpy as np
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2
+from ortools.util import optional_boolean_pb2
 
 from logistics.routes.problem import Budget
 from logistics.routes.static import Fleet, Found, Job, Matrix, StaticProblem, Stop, Tour, left_out
@@ -21,16 +23,18 @@ _MUST = 100  # times the longest arc: the price of leaving out a stop that must 
 
 
 def solve(job: Job) -> Found:
-    """The best tours found; `NOTHING` where a stop that must be served is on none of them.
+    """The best tours found; the start, or else `NOTHING`, where a stop that must be served is on
+    none of them.
 
     A budget of iterations counts failures of its search, about as many a second as PyVRP's
     iterations. OR-Tools takes no seed.
     """
-    problem = job.problem
+    problem, began = job.problem, time.monotonic()
+    nothing = job.start if job.start is not None else NOTHING
     if not problem.stops or not problem.fleets or any(s.release_s for s in problem.stops):
-        return NOTHING
+        return nothing
     model = Model(problem)
-    parameters = _parameters(job.budget)
+    parameters = _parameters(job.budget, time.monotonic() - began)
     if job.budget.iterations is not None:
         # A limit on solutions is never reached once guided local search finds no more of them.
         limit = model.routing.solver().FailuresLimit(job.budget.iterations)
@@ -44,21 +48,25 @@ def solve(job: Job) -> Found:
     if found is None:
         found = model.improve((), parameters)
     if found is None:
-        return NOTHING
+        return nothing
     tours = tuple(sorted(model.tours(found)))
     if any(problem.stops[stop].penalty is None for stop in left_out(problem, tours)):
-        return NOTHING
+        return nothing
     return Found(tours, float(found.ObjectiveValue()))
 
 
-def _parameters(budget: Budget) -> object:
+def _parameters(budget: Budget, spent_s: float) -> object:
     parameters = pywrapcp.DefaultRoutingSearchParameters()
     first = routing_enums_pb2.FirstSolutionStrategy
     parameters.first_solution_strategy = first.PARALLEL_CHEAPEST_INSERTION
     search = routing_enums_pb2.LocalSearchMetaheuristic
     parameters.local_search_metaheuristic = search.GUIDED_LOCAL_SEARCH
+    # Taking out near stops and putting each back where it is cheapest: R112 6.1 → 3.2 % at 4 s.
+    operators = parameters.local_search_operators
+    operators.use_global_cheapest_insertion_close_nodes_lns = optional_boolean_pb2.BOOL_TRUE
+    operators.use_local_cheapest_insertion_close_nodes_lns = optional_boolean_pb2.BOOL_TRUE
     # With a budget of iterations the clock is out of reach; without any, OR-Tools warns.
-    limit_s = budget.seconds if budget.seconds is not None else 86_400
+    limit_s = budget.seconds - spent_s if budget.seconds is not None else 86_400
     parameters.time_limit.FromMilliseconds(max(round(limit_s * 1000), 1))
     return parameters
 

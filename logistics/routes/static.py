@@ -72,6 +72,16 @@ class StaticProblem:
     distance_m: tuple[Matrix, ...]
     duration_s: tuple[Matrix, ...]
 
+    @property
+    def timed(self) -> bool:
+        """Whether some window is narrower than the day."""
+        opens_s = min(fleet.opens_s for fleet in self.fleets)
+        closes_s = max(fleet.closes_s for fleet in self.fleets)
+        return any(
+            stop.windows[0].opens_s > opens_s or stop.windows[-1].closes_s < closes_s
+            for stop in self.stops
+        )
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tour:

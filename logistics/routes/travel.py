@@ -71,6 +71,22 @@ class Travel:
         pace = self.mean_pace(from_s, to_s)
         return np.asarray(np.ceil(self.base_s * pace[:, None]), dtype=np.int64)
 
+    def arrive_all(
+        self, start: int, end: int, depart_s: NDArray[np.int64], speed_factor: float = 1.0
+    ) -> NDArray[np.int64]:
+        """The arrivals for many departures."""
+        work = self.base_s.item(start, end) / speed_factor
+        edges, clock = SLOT_S * np.arange(len(self.factors)), np.asarray(self._clock)
+        slot = np.clip(depart_s // SLOT_S, 0, len(edges) - 1)
+        worked = clock[slot] + (depart_s - edges[slot]) * np.asarray(self.factors)[slot] + work
+        slot = np.maximum(np.searchsorted(clock, worked, side="right") - 1, 0)
+        arrive_s = edges[slot] + (worked - clock[slot]) / np.asarray(self.factors)[slot]
+        return np.asarray(np.ceil(arrive_s - _ROUNDING_S), dtype=np.int64)
+
+    @property
+    def slot_s(self) -> int:
+        return SLOT_S
+
     @property
     def same_all_day(self) -> bool:
         return len(set(self.factors)) == 1

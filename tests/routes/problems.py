@@ -63,6 +63,10 @@ def crews(draw: st.DrawFn, index: int) -> Crew:
         break_after_drive_s=draw(st.sampled_from([None, HOUR_S, 2 * HOUR_S])),
         overtime_from_s=draw(st.sampled_from([None, starts_h * HOUR_S + 2 * HOUR_S])),
         overtime_cost_per_h=40.0,
+        max_trips=draw(st.sampled_from([1, 1, 3])),
+        reload_s=draw(st.sampled_from([0, 900])),
+        returns=draw(st.sampled_from([True, True, False])),
+        lunch=draw(st.sampled_from([None, None, TimeWindow(11 * HOUR_S, 12 * HOUR_S)])),
     )
 
 

@@ -12,7 +12,7 @@ from logistics.routes.problem import Budget, TimeWindow
 from logistics.routes.savings import savings
 from logistics.routes.static import Fleet, Found, StaticProblem, Stop
 
-FEW = Budget(iterations=200)
+FEW = {"pyvrp": Budget(iterations=200), "ortools": Budget(iterations=50)}
 
 
 def scattered(num: int, seed: int, timed: bool, capacity: int = 30) -> StaticProblem:
@@ -99,11 +99,11 @@ def test_a_plan_in_parts_keeps_every_rule_whoever_solves_them(
     engine: str, timed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decompose, "_PART", {"pyvrp": 25, "ortools": 25})
-    problem = scattered(70, seed=5, timed=timed)
-    found = search(problem, engine, FEW, seed=1)
+    problem = scattered(60, seed=5, timed=timed)
+    found = search(problem, engine, FEW[engine], seed=1)
     assert found.cost == cost_if_sound(problem, found)
     quick = savings(problem)
     assert quick is not None
     assert found.cost < quick.cost
     backwards = Team(3, lambda jobs: [run_job(job) for job in reversed(jobs)][::-1])
-    assert search(problem, engine, FEW, seed=1, team=backwards) == found
+    assert search(problem, engine, FEW[engine], seed=1, team=backwards) == found

@@ -1,6 +1,7 @@
 """Reasons are held against brute force: every position in every route, judged by verify's rules."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from logistics.routes.explain import Reason, explain
-from logistics.routes.problem import Budget, Crew, DepotProblem, Route, TimeWindow
+from logistics.routes.problem import Budget, Crew, DepotProblem, Route, TimeWindow, route_of
 from logistics.routes.retime import TimedRoute, retime
 from logistics.routes.solve import plan_depot
 from logistics.routes.verify import ROUTE_RULES
@@ -20,33 +21,39 @@ LIFTED = {
     "capacity": {"overloads"},
     "range": {"beyond_range"},
     "driving_time": {"overlong_drives"},
-    "break": {"missed_breaks", "missed_driving_breaks"},
+    "break": {"missed_breaks", "missed_driving_breaks", "missed_lunches"},
 }
+
+
+def ways(problem: DepotProblem, routes: tuple[TimedRoute, ...], order: int) -> Iterator[TimedRoute]:
+    """Every way of putting the order into the plan, new trips among them."""
+    old = {timed.crew: timed.route for timed in routes}
+    for crew in range(len(problem.crews)):
+        route = old.get(crew, Route(crew, ()))
+        for call in range(len(route.orders) + len(route.reloads) + 1):
+            yield retime(problem, route.inserted(call, order))
+        for trip in range(len(route.trips) + 1 if route.orders else 0):
+            trips = (*route.trips[:trip], (order,), *route.trips[trip:])
+            yield retime(problem, route_of(crew, trips))
+
+
+def broken(problem: DepotProblem, timed: TimedRoute) -> set[str]:
+    return {v.rule for rule in ROUTE_RULES for v in rule(problem, timed)}
 
 
 def everywhere(problem: DepotProblem, routes: tuple[TimedRoute, ...], order: int) -> list[set[str]]:
     """The rules broken by each way of putting the order into the plan."""
-    old = {timed.crew: timed.route.orders for timed in routes}
-    tried = []
-    for crew in range(len(problem.crews)):
-        orders = old.get(crew, ())
-        for gap in range(len(orders) + 1):
-            timed = retime(problem, Route(crew, (*orders[:gap], order, *orders[gap:])))
-            tried.append({v.rule for rule in ROUTE_RULES for v in rule(problem, timed)})
-    return tried
+    return [broken(problem, timed) for timed in ways(problem, routes, order)]
 
 
 def added(problem: DepotProblem, routes: tuple[TimedRoute, ...], order: int) -> list[float]:
     """What each way of putting the order into the plan that breaks no rule adds to the cost."""
-    old = {timed.crew: timed for timed in routes}
-    found = []
-    for crew in range(len(problem.crews)):
-        orders = old[crew].route.orders if crew in old else ()
-        for gap in range(len(orders) + 1):
-            timed = retime(problem, Route(crew, (*orders[:gap], order, *orders[gap:])))
-            if not any(v for rule in ROUTE_RULES for v in rule(problem, timed)):
-                found.append(timed.cost - (old[crew].cost if crew in old else 0.0))
-    return found
+    cost = {timed.crew: timed.cost for timed in routes}
+    return [
+        timed.cost - cost.get(timed.crew, 0.0)
+        for timed in ways(problem, routes, order)
+        if not broken(problem, timed)
+    ]
 
 
 @given(problem=problems(max_orders=5, max_crews=2))
@@ -61,7 +68,7 @@ def test_every_reason_is_true_of_the_plan(problem: DepotProblem) -> None:
             min(added(problem, solved.routes, order), default=inf) >= problem.orders[order].penalty
         )
         if reason.constraint in LIFTED and reason.relaxation != "lift the lock to this vehicle":
-            assert any(broken <= LIFTED[reason.constraint] for broken in tried)
+            assert any(rules <= LIFTED[reason.constraint] for rules in tried)
 
 
 def alone(**changes: object) -> Reason:
