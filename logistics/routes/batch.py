@@ -1,8 +1,13 @@
-"""Routes on Ray: one plain task per depot, the largest first. Knows storage; no solver."""
+"""Routes on Ray: one plain task per depot, the largest first, and one per part of a large one.
 
+Knows storage and the night's deadline; no solver.
+"""
+
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from typing import cast
 
 import polars as pl
@@ -12,24 +17,28 @@ from logistics import kept, lake, plan, tasks
 from logistics.handouts import write
 from logistics.outputs import ROUTE_KPIS, STOPS, WORK_ORDERS, Output
 from logistics.routes import inputs, outputs
+from logistics.routes.decompose import ALONE, Team, run_job
 from logistics.routes.dispatch import handouts
 from logistics.routes.explain import explain
 from logistics.routes.kpis import comparison, kpi_rows
 from logistics.routes.problem import Budget
+from logistics.routes.schedule import Share, seconds, shares
 from logistics.routes.service import ServiceError, roads
 from logistics.routes.solve import plan_depot
+from logistics.routes.static import Found, Job
 from logistics.routes.travel import Roads
 from logistics.routes.verify import verify
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 
 _TABLES = ("orders", "travel_times", "trips")
+_LARGE = 1000  # orders
 _LAST_DAYS = 7  # within these a depot's last plan is looked for
 _DIMS = ("depots", "vehicles", "drivers", "traffic")
 
 
 def units(run: Run, dims: Dims) -> list[Unit]:
-    """The depots that have orders. A depot is solved whole, however large."""
+    """The depots that have orders."""
     return lake.units(run.config.lake, _TABLES, run.config.cluster.max_unit_mb)
 
 
@@ -43,9 +52,18 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     therefore start first (by their share of the fleet, which is known without reading orders)."""
     fleet = ray.get(_fleet_sizes.remote(dims))
     largest = sorted(parcels, key=lambda p: (-fleet.get(p.unit.site_id, 0), p.unit.site_id))
+    sizes = [fleet.get(parcel.unit.site_id, 0) for parcel in largest]
+    night = shares(sizes, run.config.routes.seconds_per_depot, _num_workers())
+    plans = {p.unit.id: share for p, share in zip(largest, night, strict=True)}
     given = _given.remote(run, dims, [parcel.unit.site_id for parcel in largest])
     read = cast("Iterator[ray.ObjectRef[tasks.Given]]", given)
-    yield from tasks.solve_each("routes", _plan_unit, run, dims, largest, read)
+    # In the object store: every task gets the night's schedule, none a copy of its own.
+    solve = cast(tasks.Solve, ray.put(partial(_plan_unit, plans, time.time())))
+    yield from tasks.solve_each("routes", solve, run, dims, largest, read)
+
+
+def _num_workers() -> int:
+    return max(int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
 @ray.remote(num_cpus=0.5)
@@ -108,8 +126,27 @@ def _last_plans(run: Run, output: Output) -> pl.DataFrame:
     return rows.filter(pl.col("run_date") == pl.col("run_date").max().over(output.site))
 
 
-def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
-    return _plan(run, dims, _read(run, dims, parcel))
+def _plan_unit(
+    night: Mapping[str, Share], began: float, run: Run, dims: Tables, parcel: Parcel
+) -> Parcel:
+    read = _read(run, dims, parcel)
+    seconds_ = seconds(night[parcel.unit.id], time.time() - began)
+    return _plan(run, dims, read, _budget(run, seconds_))
+
+
+@ray.remote(num_cpus=1)
+def _search_part(job: Job) -> Found:
+    return run_job(job)
+
+
+def _team(num_orders: int) -> Team:
+    """The parts of a large depot are tasks of their own; Ray tries again those whose worker dies.
+
+    The depot's own task gives its CPU back while it waits for them.
+    """
+    if num_orders < _LARGE:
+        return ALONE
+    return Team(_num_workers(), lambda jobs: ray.get([_search_part.remote(job) for job in jobs]))
 
 
 def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
@@ -119,7 +156,7 @@ def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 
 
-def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+def _plan(run: Run, dims: Tables, parcel: Parcel, budget: Budget) -> Parcel:
     config, depot_id = run.config, parcel.unit.site_id
     read = {name: cast(pl.DataFrame, pl.from_arrow(rows)) for name, rows in parcel.tables.items()}
     if read["orders"].is_empty():  # the door has rejected them all, and said so
@@ -130,7 +167,8 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     known, warning = _roads(run, tables, depot_id)
     problem = inputs.problem(tables, depot_id, away, config.date, config.routes, known)
     seed = run.seed_of(depot_id)
-    solved = plan_depot(problem, config.routes.engine, _budget(run), seed)
+    team = _team(len(problem.orders))
+    solved = plan_depot(problem, config.routes.engine, budget, seed, team)
     violations = verify(problem, solved.routes, solved.unserved)
     if violations:
         raise AssertionError(f"{len(violations)} violations in {depot_id}; first {violations[0]}")
@@ -167,8 +205,7 @@ def _roads(
     return Roads(*found), {}
 
 
-def _budget(run: Run) -> Budget:
-    routes = run.config.routes
+def _budget(run: Run, seconds_: float) -> Budget:
     if run.config.deterministic:
-        return Budget(iterations=routes.iterations_per_depot)
-    return Budget(seconds=routes.seconds_per_depot)
+        return Budget(iterations=run.config.routes.iterations_per_depot)
+    return Budget(seconds=seconds_)

@@ -29,9 +29,8 @@ from pyvrp.search import (
     PerturbationParams,
     compute_neighbours,
 )
-from pyvrp.stop import MaxIterations, MaxRuntime
+from pyvrp.stop import MaxIterations, MaxRuntime, MultipleCriteria, NoImprovement
 
-from logistics.routes.problem import Budget
 from logistics.routes.static import Fleet, Found, Job, Matrix, StaticProblem, Stop, Tour
 
 # As PyVRP's stubs spell it.
@@ -47,7 +46,8 @@ _UPDATES = 100
 _HISTORY = (50, 300)  # the least and the most; between them 5 per iteration and stop
 _CHANGES = 12
 _MUCH = 30  # iterations per stop
-_STUCK = 20  # iterations per stop
+_STUCK = 20  # iterations per stop without a better plan; and before the search gives up
+_HOPELESS = 150
 _NEAREST = 25  # neighbours, where there is neither a window nor a choice of vehicles
 _DEAREST = 100_000.0  # PyVRP's own bound of a penalty, raised where costs are large
 NOTHING = Found((), float("inf"))
@@ -78,7 +78,7 @@ def solve(job: Job) -> Found:
         else:
             first = model.solution(job.start.tours)
         ils = IteratedLocalSearch(model.data, penalties, search, first, params)
-        result = ils.run(_stop(job.budget, time.perf_counter() - began), collect_stats=False)
+        result = ils.run(_stop(job, time.perf_counter() - began), collect_stats=False)
     if not result.best.is_feasible():
         return NOTHING
     return Found(tuple(sorted(model.tours(result.best))), result.cost())
@@ -103,11 +103,13 @@ def _settings(
     return near, PerturbationParams(max_perturbations=_CHANGES), hasty
 
 
-def _stop(budget: Budget, spent_s: float) -> MaxRuntime | MaxIterations:
-    if budget.iterations is not None:
-        return MaxIterations(budget.iterations)
-    assert budget.seconds is not None
-    return MaxRuntime(max(budget.seconds - spent_s, 0.0))
+def _stop(job: Job, spent_s: float) -> MultipleCriteria:
+    """The end of the budget, or of all hope: what is left over may serve another depot."""
+    idle = NoImprovement(_HOPELESS * len(job.problem.stops))
+    if job.budget.iterations is not None:
+        return MultipleCriteria([MaxIterations(job.budget.iterations), idle])
+    assert job.budget.seconds is not None
+    return MultipleCriteria([MaxRuntime(max(job.budget.seconds - spent_s, 0.0)), idle])
 
 
 def _penalties(problem: StaticProblem) -> PenaltyManager:
