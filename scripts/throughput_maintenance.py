@@ -81,7 +81,7 @@ def main(options: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 
 def _config(folder: Path, settings: Sequence[str], assets: int, night: date) -> Config:
-    places = [f"lake={folder / str(assets)}", f"plan={folder / f'{assets}_plan'}", "made=false"]
+    places = [f"lake={folder / str(assets)}", f"plan={folder / f'{assets}_plan'}"]
     fixed = ["task=maintenance", f"date={night}", f"cluster.num_cpus={CORES}"]
     return parse(compose_config([*fixed, *places, *settings]))
 
@@ -89,7 +89,7 @@ def _config(folder: Path, settings: Sequence[str], assets: int, night: date) -> 
 def _train(folder: Path, settings: Sequence[str], config: Config) -> None:
     """For a moment, on the eve: what the model has learned costs no time."""
     brief = ["maintenance.train_steps=50", "maintenance.max_train_windows=5000"]
-    places = [f"lake={config.lake}", f"plan={folder / 'train'}", "made=false", f"date={EVE}"]
+    places = [f"lake={config.lake}", f"plan={folder / 'train'}", f"date={EVE}"]
     told = ["task=train", "workload=maintenance", *places, *brief, *settings]
     subprocess.run([sys.executable, "-m", "logistics.run", *told], check=True)
 

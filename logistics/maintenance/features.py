@@ -176,7 +176,7 @@ class SensorState:
             np.log1p(self.silent),
             np.where(self.above, self.turned, -self.turned),
         )
-        features = np.clip(np.stack(columns, axis=-1), -MOST, MOST).astype(np.float32)
+        features: Small = np.clip(np.stack(columns, axis=-1), -MOST, MOST).astype(np.float32)
         features[self.silent >= window] = np.nan
         return features
 

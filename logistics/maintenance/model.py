@@ -37,6 +37,7 @@ LEADING_SENSORS = 3
 NET_FEATURES = SENSOR_FEATURES.index("turned")  # those before it; it only explains
 # Readings older than this count half as much with every further such period.
 STALE_AFTER_DAYS, STALE_HALF_LIFE_DAYS = 3.0, 7.0
+TAIL, NORMAL_TAIL = 0.05, 1.645  # share beyond, and how many deviations out that is
 MOST_WIDTHS = 6.0  # a feature further from the usual counts as that far
 CHUNK = 4096
 
@@ -143,7 +144,8 @@ def flat(windows: SensorWindows) -> Small:
 
 
 def fit_scaling(windows: SensorWindows, kinds: tuple[str, ...]) -> Scaling:
-    """Medians and interquartile widths by kind, which single mad readings do not move."""
+    """Medians by kind, and widths between far quantiles: single mad readings do not move them, and
+    what the few worn assets show still counts."""
     features, kind_of = flat(windows), kind_indices(kinds, windows)
     everyone = _spread(features)
     rows = []
@@ -163,11 +165,11 @@ def _spread(features: Small) -> tuple[Small, Small]:
     centre = np.full(features.shape[1], np.nan, dtype=np.float32)
     width = centre.copy()
     if present.any():
-        low, mid, high = np.nanquantile(features[:, present], [0.25, 0.5, 0.75], axis=0)
+        low, mid, high = np.nanquantile(features[:, present], [TAIL, 0.5, 1 - TAIL], axis=0)
         deviation = np.nanstd(features[:, present], axis=0)
-        quartile = (high - low) / 1.349
-        # Rare marks (errors, failures) have no interquartile width; constants have none at all.
-        usual = np.where(quartile > 1e-6, quartile, deviation)
+        between = (high - low) / (2 * NORMAL_TAIL)
+        # Rare marks (errors, failures) have no width between; constants have none at all.
+        usual = np.where(between > 1e-6, between, deviation)
         centre[present], width[present] = mid, np.where(usual > 1e-6, usual, 1.0)
     return centre, width
 

@@ -4,6 +4,8 @@ Every net gives a rate of failure per day and component for each stretch of the 
 (piecewise constant, competing hazards). Axes: e nets, n rows, c components.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -80,14 +82,13 @@ class Nets(nn.Module):
         return log_rates.clamp(-16.0, 2.0)
 
 
-def one_of(nets: Nets, which: int) -> Nets:
-    """One of the nets, alone."""
+def some_of(nets: Nets, which: Sequence[int]) -> Nets:
+    """Some of the nets, alone."""
     state = nets.state_dict()
     kinds, odds = nets.usual_odds.shape
     _, inputs, hidden = nets.enter.weight.shape
-    alone = Nets(1, kinds - 1, inputs, hidden, odds)
-    shared = ("bumps", "usual_odds")
-    alone.load_state_dict({k: v if k in shared else v[[which]] for k, v in state.items()})
+    alone, shared = Nets(len(which), kinds - 1, inputs, hidden, odds), ("bumps", "usual_odds")
+    alone.load_state_dict({k: v if k in shared else v[list(which)] for k, v in state.items()})
     return alone.to(nets.bumps.device).eval()
 
 

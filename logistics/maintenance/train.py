@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from logistics.config import MaintenanceConfig
 from logistics.maintenance import impute
 from logistics.maintenance.backtest import FOLDS, PRIOR_DAYS, age_rule, scores
-from logistics.maintenance.features import Reals, Whole
+from logistics.maintenance.features import Flags, Reals, Whole
 from logistics.maintenance.model import (
     CHUNK,
     NET_FEATURES,
@@ -27,7 +27,7 @@ from logistics.maintenance.model import (
     single_thread,
     survival,
 )
-from logistics.maintenance.network import Nets, life, one_of
+from logistics.maintenance.network import Nets, life, some_of
 from logistics.maintenance.survival import (
     EDGES_DAYS,
     LAST_DAY,
@@ -43,14 +43,15 @@ from logistics.maintenance.windows import Outcomes, SensorWindows, select
 
 # Fewer failures than this teach a net nothing that a base rate does not say.
 MIN_FAILURES = 10
+MEMBERS = 2  # nets per fold
 HORIZON_DAYS = 30
-HIDE_SENSORS = 0.3  # up to this share at a step, so that a dead sensor is no surprise
+HIDE_SENSORS = 0.4  # up to this share at a step, so that a dead sensor is no surprise
 NOISE = 0.1  # of a feature's width
 LIFE_WEIGHT = 300.0  # of the squared error of the expected life, as a share of LIFE_CAP_DAYS
-# Windows with so much life left that nothing shows yet are alike, and often most of all: in the
-# error of the expected life they count less, which took 6 % off it on held-out units of C-MAPSS.
-# In the likelihood each counts as one, or the chances to fail would be too high.
-FAR_DAYS, FAR_WEIGHT = 150, 0.15
+# Windows with so much life left that nothing shows yet are alike, and often most of all: nets learn
+# from a share of them, which took 5 % off the error of the expected life on held-out units of
+# C-MAPSS. The chances to fail are calibrated on all, or they would be too high.
+FAR_DAYS, FAR_SHARE = 150, 0.15
 UNUSUAL = 0.02  # share left to components that a kind has not lost yet
 WEIGHT_DECAY = 0.05
 AVERAGE_DECAY = 0.99  # of the weights; what is kept of a net is its running average
@@ -72,12 +73,12 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
     kinds = tuple(sorted(set(windows.kinds.tolist())))
     components = tuple(sorted({c for c in known.component.tolist() if c} | set(windows.components)))
     windows = select(windows, windows.sensors, components)
-    kind_of = kind_indices(kinds, windows)
+    kind_of, learnt = kind_indices(kinds, windows), _learnt(known, seed)
     model = RiskModel(
         kinds=kinds,
         sensors=windows.sensors,
         components=components,
-        scaling=fit_scaling(windows, kinds),
+        scaling=fit_scaling(windows.take(np.flatnonzero(learnt)), kinds),
         fleet=fleet_rates(kind_of, known, len(kinds), components),
         nets=None,
     )
@@ -87,7 +88,7 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
         return Fit(model, {"failures": float(failures)}, remark)
     rows = _Rows(encode(model.scaling, kind_of, windows), known, components)
     fold_of = _folds(windows, known, seed)
-    nets = _fit_folds(rows, fold_of, model, options, seed)
+    nets = _fit_folds(rows, np.where(learnt, fold_of, FOLDS), model, options, seed)
     held_out = -np.log(np.maximum(_held_out(nets, rows.x, fold_of), 1e-37))
     stretch, _ = calibrate(held_out, known)
     calibrated = stretched(held_out, stretch)
@@ -99,8 +100,14 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
         masses=shares_to_cover(held_out, known.days, known.failed, LIFE_CAP_DAYS),
     )
     rule = age_rule(windows, kind_of, known, fold_of)
-    remark = f"{FOLDS} nets on {len(windows)} windows with {failures} failures"
+    remark = f"{FOLDS * MEMBERS} nets on {len(windows)} windows with {failures} failures"
     return Fit(model, scores(calibrated, rule, known), remark)
+
+
+def _learnt(known: Outcomes, seed: int) -> Flags:
+    """Rows (n,) that nets learn from: see FAR_DAYS."""
+    drawn = np.random.default_rng(seed).random(len(known.days)) < FAR_SHARE
+    return np.asarray((known.days < FAR_DAYS) | drawn)
 
 
 def fleet_rates(
@@ -161,22 +168,22 @@ class _Rows:
         self.failed = torch.from_numpy(failed.astype(np.float32))
         self.end = torch.from_numpy(np.minimum(end, len(WIDTHS_DAYS) - 1))
         self.component = torch.tensor([which.get(c, -1) for c in known.component.tolist()])
-        self.weight = torch.from_numpy(
-            np.where(known.days >= FAR_DAYS, FAR_WEIGHT, 1.0).astype(np.float32)
-        )
         self.life = torch.from_numpy(np.minimum(days, LIFE_CAP_DAYS).astype(np.float32))
 
 
 def _fit_folds(
     rows: _Rows, fold_of: Whole, model: RiskModel, options: MaintenanceConfig, seed: int
 ) -> Nets:
-    """One net per fold, which has not seen the fold's assets.
+    """MEMBERS nets per fold, which have not seen the fold's assets; net i is of fold i % FOLDS.
+
+    Rows of fold FOLDS are left out.
 
     All nets stop after the same number of steps, where the held-out loss is least: a small fleet
     is learnt by heart long before a large one is learnt at all.
     """
-    mine = [torch.from_numpy(np.flatnonzero(fold_of == fold)) for fold in range(FOLDS)]
-    others = [torch.from_numpy(np.flatnonzero(fold_of != fold)) for fold in range(FOLDS)]
+    learnt, folds = fold_of < FOLDS, [fold_of == fold for fold in range(FOLDS)]
+    mine = [torch.from_numpy(np.flatnonzero(own)) for own in folds]
+    others = [torch.from_numpy(np.flatnonzero(learnt & ~own)) for own in folds] * MEMBERS
     best, least = None, np.inf
     for nets in _train(rows, others, model, options, seed):
         loss = _held_out_loss(nets, rows, mine)
@@ -221,8 +228,8 @@ def _draw(others: list[Tensor], count: int, generator: torch.Generator) -> Tenso
 
 def _disturbed(x: Tensor, model: RiskModel, generator: torch.Generator) -> Tensor:
     """(e, n, inputs) with noise, and with sensors hidden, as `encode` would show them."""
+    sensors, width = len(model.sensors), len(model.sensors) * NET_FEATURES
     x = x + NOISE * torch.randn(x.shape, generator=generator)
-    sensors = len(model.sensors)
     if not sensors:
         return x
     share = HIDE_SENSORS * torch.rand((), generator=generator)
@@ -230,7 +237,6 @@ def _disturbed(x: Tensor, model: RiskModel, generator: torch.Generator) -> Tenso
     told = torch.from_numpy(
         np.stack([impute.weights(model.scaling.together, pattern) for pattern in heard])
     )
-    width = sensors * NET_FEATURES
     signals = x[..., :width].reshape(*x.shape[:2], sensors, NET_FEATURES)
     signals = torch.einsum("efst,entf->ensf", told, signals).flatten(-2)
     return torch.cat([signals, x[..., width:]], dim=-1)
@@ -274,8 +280,11 @@ def _losses(log_rates: Tensor, rows: _Rows, batch: Tensor) -> Tensor:
     died = torch.log(-torch.expm1(-last_day)) + share.clamp(min=1e-12).log()
     lived, miss = rows.life[batch], life(total) - rows.life[batch]
     miss = torch.where((failed > 0) | (lived >= LIFE_CAP_DAYS), miss, miss.clamp(max=0.0))
-    weight = LIFE_WEIGHT * rows.weight[batch]
-    return survived - failed * died + weight * (miss / LIFE_CAP_DAYS) ** 2
+    return survived - failed * died + LIFE_WEIGHT * (miss / LIFE_CAP_DAYS) ** 2
+
+
+def _of_fold(nets: Nets, fold: int) -> Nets:
+    return some_of(nets, range(fold, FOLDS * MEMBERS, FOLDS))
 
 
 @torch.no_grad()
@@ -283,9 +292,10 @@ def _held_out_loss(nets: Nets, rows: _Rows, mine: list[Tensor]) -> float:
     """Mean loss of every row under the net that has not seen its asset."""
     total, count = 0.0, 0
     for i, chosen in enumerate(mine):
-        net = one_of(nets, i)
+        net = _of_fold(nets, i)
         for part in torch.split(chosen, CHUNK):
-            total += float(_losses(net(rows.x[part][None]), rows, part[None]).sum())
+            batch = part.expand(MEMBERS, -1)
+            total += float(_losses(net(rows.x[batch]), rows, batch).mean(0).sum())
         count += len(chosen)
     return total / count
 
@@ -295,7 +305,7 @@ def _held_out(nets: Nets, x: Tensor, fold_of: Whole) -> Reals:
     alive = np.empty((len(x), len(EDGES_DAYS)))
     for fold in range(FOLDS):
         mine = np.flatnonzero(fold_of == fold)
-        alive[mine] = survival(one_of(nets, fold), x[mine])[0]
+        alive[mine] = survival(_of_fold(nets, fold), x[mine])[0]
     return alive
 
 
