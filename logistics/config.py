@@ -117,7 +117,7 @@ class RoutesConfig:
     circuity: Annotated[float, Field(ge=1)]  # road distance over great-circle distance
     travel_service: Literal["osrm", "valhalla"] | None  # instead of both; null: none
     travel_url: str | None  # of that service
-    seconds_per_depot: Positive
+    seconds_per_depot: Positive  # on average; a depot's share of all goes by its vehicles
     iterations_per_depot: Natural  # instead of seconds when deterministic=true
     drop_penalty: Positive  # of an order of priority 0, in cost units
     drop_penalty_per_priority: Annotated[float, Field(ge=0)]

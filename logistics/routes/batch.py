@@ -33,6 +33,7 @@ from logistics.units import Parcel, Run, Unit
 
 _TABLES = ("orders", "travel_times", "trips")
 _LARGE = 1000  # orders
+_KILLED = 0.8  # of the limit after which a task is killed
 _LAST_DAYS = 7  # within these a depot's last plan is looked for
 _DIMS = ("depots", "vehicles", "drivers", "traffic")
 
@@ -208,4 +209,4 @@ def _roads(
 def _budget(run: Run, seconds_: float) -> Budget:
     if run.config.deterministic:
         return Budget(iterations=run.config.routes.iterations_per_depot)
-    return Budget(seconds=seconds_)
+    return Budget(seconds=min(seconds_, _KILLED * run.config.cluster.kill_after_s))

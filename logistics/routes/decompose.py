@@ -20,7 +20,7 @@ from logistics.routes.static import Found, Job, StaticProblem, Tour
 
 ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
 # Stops of a part; a problem of less than twice as many is solved whole.
-_PART = {"pyvrp": 250, "ortools": 100}
+_PART = {"pyvrp": 200, "ortools": 100}
 _ROUNDS = 6  # at most
 _JOB_S = 0.008  # per stop: what a part's search needs to get anywhere
 _FIRST, _LAST = 0.35, 0.15  # of the budget: a first plan where there is none, the whole at last

@@ -43,11 +43,12 @@ _LONGEST_M = 2**39
 # 0.5. Small problems with windows are past that after some seconds: they need great changes (R208
 # 4.8 → 0.2) and to go back to the best when stuck; five of Solomon's at 4 s: 0.06.
 _UPDATES = 100
-_HISTORY = (50, 300)  # the least and the most; between them 5 per iteration and stop
+_SPEED = 120_000  # iterations per second, times stops
+_HISTORY = (100, 300)  # the least and the most; between them 20 per iteration and stop
 _CHANGES = 12
 _MUCH = 30  # iterations per stop
 _STUCK = 20  # iterations per stop without a better plan; and before the search gives up
-_HOPELESS = 150
+_HOPELESS = 500
 _NEAREST = 25  # neighbours, where there is neither a window nor a choice of vehicles
 _DEAREST = 100_000.0  # PyVRP's own bound of a penalty, raised where costs are large
 NOTHING = Found((), float("inf"))
@@ -89,8 +90,7 @@ def _settings(
 ) -> tuple[NeighbourhoodParams, PerturbationParams, IteratedLocalSearchParams]:
     """Short-sighted for what is left to improve at once, patient for what is nearly solved."""
     problem, num = job.problem, len(job.problem.stops)
-    # Iterations per stop, of which a second has some thousand.
-    effort = (job.budget.iterations or 1250 * (job.budget.seconds or 0.0)) / num
+    effort = (job.budget.iterations or _SPEED / num * (job.budget.seconds or 0.0)) / num
     near = NeighbourhoodParams()
     if len(problem.fleets) == 1 and not problem.timed:
         near = NeighbourhoodParams(num_neighbours=_NEAREST)
@@ -98,8 +98,8 @@ def _settings(
     if problem.timed and one_trip and effort > _MUCH:
         patient = IteratedLocalSearchParams(_STUCK * num, history_length=100)
         return near, PerturbationParams(), patient
-    history = int(np.clip(5 * effort, *_HISTORY))
-    hasty = IteratedLocalSearchParams(history_length=history)
+    history = int(np.clip(20 * effort, *_HISTORY))
+    hasty = IteratedLocalSearchParams(2 * _STUCK * num, history_length=history)
     return near, PerturbationParams(max_perturbations=_CHANGES), hasty
 
 
