@@ -123,7 +123,9 @@ def _valhalla(session: requests.Session, url: str, sources: Places, targets: Pla
     return _matrix(kilometres, shape) * 1000, _matrix(seconds, shape)
 
 
-def _send(session: requests.Session, method: str, url: str, body: Any = None) -> Mapping[str, Any]:
+def _send(
+    session: requests.Session, method: str, url: str, body: dict[str, Any] | None = None
+) -> Mapping[str, Any]:
     try:
         reply = session.request(method, url, json=body, timeout=_TIMEOUT_S)
         answer = reply.json()
