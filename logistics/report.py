@@ -311,6 +311,15 @@ def _remarks(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
     if reasons:
         top = sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))
         yield "unserved  " + ", ".join(f"{name} {count:.0f}" for name, count in top[:5])
+    if "compared:distance_km" in figures:
+        changes = [
+            f"{label} {figures[f'compared:{name}'] / max(figures[f'before:{name}'], 1e-9) - 1:+.1%}"
+            for label, name in (("distance", "distance_km"), ("cost", "cost"))
+        ]
+        yield f"routes    against each depot's last plan: {', '.join(changes)} (route_kpis)"
+    for name in (name for name in figures if name.startswith("no_travel_service:")):
+        fault = _plain(name.partition(":")[2])
+        yield f"[yellow]travel[/]    default driving times at {figures[name]:.0f} depots: {fault}"
     kept = [n.partition(":")[2] for n in sorted(figures) if n.startswith("kept_back:")]
     if kept:
         more = f" and {len(kept) - 8} more" if len(kept) > 8 else ""
