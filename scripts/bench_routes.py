@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from fnmatch import fnmatch
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -46,23 +47,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             solvers[name] = _peer(peer, asked.seconds)
         rows: dict[str, list[Row]] = {by: [] for by in solvers}
         print(f"{'set/name':34} {'by':14} {'seed':>4} {'cost':>12} {'gap %':>7} {'s':>6}")
-        unread = 0
+        failed = 0
         for set_, name, path in _asked_for(asked):
+            bks = best_known.get(f"{set_}/{name}".lower(), {}).get("bks")
+            doing = "read"
             try:
                 case = read(set_, name, path)
-            except ValueError as fault:
-                print(f"{set_}/{name}: cannot be read: {fault}", file=sys.stderr, flush=True)
-                unread += 1
-                continue
-            bks = best_known.get(f"{set_}/{name}".lower(), {}).get("bks")
-            for seed in range(1, asked.seeds + 1):
-                for by, solver in solvers.items():
-                    row = _row(case, solver, seed, bks)
-                    rows[by].append(row)
-                    print(_line(row, by), flush=True)
+                doing = "solved"
+                for seed, by in product(range(1, asked.seeds + 1), solvers):
+                    rows[by].append(_row(case, solvers[by], seed, bks))
+                    print(_line(rows[by][-1], by), flush=True)
+            except (ValueError, RuntimeError) as fault:
+                print(f"{set_}/{name}: cannot be {doing}: {fault}", file=sys.stderr, flush=True)
+                failed += 1
     print(*_set_lines(rows), sep="\n")
     asked.out.write_text(json.dumps(_report(asked, rows), indent=1) + "\n")
-    return 1 if unread or any(not row["feasible"] for row in rows["ours"]) else 0
+    return 1 if failed or any(not row["feasible"] for row in rows["ours"]) else 0
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

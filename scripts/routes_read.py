@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from routes_case import Case, Clock, Floats, Vehicle
 
 _NONE = 10.0**9  # beyond every window and limit
+# What a damaged file makes NumPy, JSON, gzip and vrplib raise beside ValueError.
+_FAULTS = (LookupError, TypeError, AttributeError, RuntimeError, StopIteration, OSError, EOFError)
 _EARTH_RADIUS_M = 6_371_000.0
 _SLOTS = 60  # of the Lyon instances' day
 
@@ -95,7 +97,7 @@ def read(set_: str, name: str, path: Path) -> Case:
     reader = _vrplib if path.suffix == ".vrp" else readers.get(set_, _solomon)
     try:
         case = reader(set_, name, path)
-    except (KeyError, IndexError, TypeError, OSError, EOFError) as fault:
+    except _FAULTS as fault:
         raise ValueError(f"{type(fault).__name__}: {fault}") from None
     if case.num_clients < 1 or not np.isfinite(case.demand).all():
         raise ValueError("no clients, or a demand that is not a number")

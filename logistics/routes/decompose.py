@@ -21,6 +21,7 @@ from logistics.routes.static import Found, Job, StaticProblem, Tour
 ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
 # Stops of a part; a problem of less than twice as many is solved whole.
 _PART = {"pyvrp": 200, "ortools": 100}
+_TOURS = 5  # of a part, at least: between fewer there is little to exchange
 _ROUNDS = 6  # at most
 _JOB_S = 0.008  # per stop: what a part's search needs to get anywhere
 _FIRST, _LAST = 0.35, 0.15  # of the budget: a first plan where there is none, the whole at last
@@ -165,7 +166,8 @@ class _Rounds:
         rounds = self._rounds(1 - spent - last)
         for turn in range(rounds):
             share = (1 - spent - last) / (rounds - turn)
-            parts = by_tours(self.problem, self.where, found.tours, self.num, self.turns[turn])
+            num = self._num_parts(len(found.tours))
+            parts = by_tours(self.problem, self.where, found.tours, num, self.turns[turn])
             found, spent = self._solve(parts, spent, share, turn), spent + share
         return _whole(*self._rest(last), [found], self.team) if last else found
 
@@ -182,6 +184,13 @@ class _Rounds:
         problem = _bounded(self.problem, quick)
         found = _whole(problem, self.engine, budget, self.seed, [None, quick], self.team)
         return found, _FIRST
+
+    def _num_parts(self, num_tours: int) -> int:
+        num = min(self.num, max(num_tours // _TOURS, 1))
+        if self.budget.seconds is None or num < self.team.size:
+            return num
+        # As many for every worker: else some wait for the last part of each round.
+        return round(num / self.team.size) * self.team.size
 
     def _rounds(self, share: float) -> int:
         """As many as leave every part its seconds to get anywhere."""

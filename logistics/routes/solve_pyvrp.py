@@ -40,13 +40,14 @@ NEVER_M = 2**40
 _LONGEST_M = 2**39
 # PyVRP's own settings are for searches of minutes. Measured at 6 s of one core, gap in %: X-n200
 # 2.4 → 0.3, X-n303 1.9 → 1.3, X-n401 1.6 → 0.8; at 8 s R1_10_1 8.8 → 5.7; at 5 s X101-FSMFD 2.5 →
-# 0.5. Small problems with windows are past that after some seconds: they need great changes (R208
-# 4.8 → 0.2) and to go back to the best when stuck; five of Solomon's at 4 s: 0.06.
+# 0.5. Small problems are past that after some seconds: they need great changes (R208 4.8 → 0.2) and
+# to go back to the best when stuck; five of Solomon's at 4 s: 0.06, X-n101 at 4 s 1.0 → 0.0, X-n303
+# at 8 s 2.2 → 1.0, PR11A at 30 s 3.3 → 1.7.
 _UPDATES = 100
 _SPEED = 120_000  # iterations per second, times stops
 _HISTORY = (100, 300)  # the least and the most; between them 20 per iteration and stop
 _CHANGES = 12
-_MUCH = 30  # iterations per stop
+_MUCH = 12  # iterations per stop
 _STUCK = 20  # iterations per stop without a better plan; and before the search gives up
 _HOPELESS = 500
 _NEAREST = 25  # neighbours, where there is neither a window nor a choice of vehicles
@@ -91,15 +92,15 @@ def _settings(
     """Short-sighted for what is left to improve at once, patient for what is nearly solved."""
     problem, num = job.problem, len(job.problem.stops)
     effort = (job.budget.iterations or _SPEED / num * (job.budget.seconds or 0.0)) / num
+    one_trip = all(fleet.max_trips == 1 for fleet in problem.fleets)
+    if one_trip and effort > _MUCH:
+        patient = IteratedLocalSearchParams(_STUCK * num, history_length=100)
+        return NeighbourhoodParams(), PerturbationParams(), patient
     near = NeighbourhoodParams()
     if len(problem.fleets) == 1 and not problem.timed:
         near = NeighbourhoodParams(num_neighbours=_NEAREST)
-    one_trip = all(fleet.max_trips == 1 for fleet in problem.fleets)
-    if problem.timed and one_trip and effort > _MUCH:
-        patient = IteratedLocalSearchParams(_STUCK * num, history_length=100)
-        return near, PerturbationParams(), patient
     history = int(np.clip(20 * effort, *_HISTORY))
-    hasty = IteratedLocalSearchParams(2 * _STUCK * num, history_length=history)
+    hasty = IteratedLocalSearchParams(history_length=history)
     return near, PerturbationParams(max_perturbations=_CHANGES), hasty
 
 
