@@ -233,6 +233,7 @@ ASSETS = Contract(
         "workshop_id": optional(ID),
         "cost_of_failure": optional(AMOUNT),
         "cost_of_service": optional(AMOUNT),
+        "inspection_due": optional(DAY),  # the last day on which the law lets it drive without
     },
     refs={"workshop_id": "workshops"},
 )
@@ -268,6 +269,10 @@ WORKSHOPS = Contract(
         "opens_s": TIME_OF_DAY_S,
         "closes_s": TIME_OF_DAY_S,
         "weekdays": Column(pl.List(pl.Int64()), required=False),  # open days, 0 = Monday; null: all
+        # The kinds of asset that a bay (from 1) is for; those not named here take every kind.
+        "bay_kinds": Column(
+            pl.List(pl.Struct({"bay": pl.Int64(), "kind": pl.String()})), required=False
+        ),
     },
     rules={
         "closes before it opens": pl.col("closes_s") > pl.col("opens_s"),
@@ -295,7 +300,23 @@ PARTS = Contract(
         "component": ID,
         "stock": COUNT,
         "lead_time_days": COUNT,
+        "service_s": optional(SECONDS),  # how long fitting one takes
     },
+    refs={"workshop_id": "workshops"},
+)
+BOOKINGS = Contract(
+    "bookings",  # hours of a workshop that are promised already
+    key=("workshop_id", "asset_id", "date"),
+    columns={
+        "workshop_id": ID,
+        "asset_id": ID,
+        "date": DAY,
+        "start_s": TIME_OF_DAY_S,
+        "end_s": TIME_OF_DAY_S,
+        "bay": Column(pl.Int64(), at_least=1, at_most=200),
+        "technician_id": optional(ID),
+    },
+    rules={"ends before it starts": pl.col("end_s") > pl.col("start_s")},
     refs={"workshop_id": "workshops"},
 )
 SLOTS = Contract(
@@ -343,6 +364,7 @@ CONTRACTS: dict[str, Contract] = {
         TRAVEL_TIMES,
         TECHNICIANS,
         PARTS,
+        BOOKINGS,
         ITEMS,
         PROMOTIONS,
         PRICES,

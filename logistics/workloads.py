@@ -120,7 +120,7 @@ WORKLOADS = (
         "workshop",
         "maintenance",
         needs=("assets", "workshops"),
-        reads=("risks", "technicians", "parts"),
+        reads=("risks", "technicians", "parts", "bookings"),
         writes=("work_orders",),
         units=maintenance.workshop_units,
         run=maintenance.run_workshops,

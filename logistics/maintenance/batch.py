@@ -12,7 +12,7 @@ import pyarrow as pa
 import ray
 
 from logistics import lake, plan, records, registry, tasks
-from logistics.maintenance import inputs, problem, workshop
+from logistics.maintenance import inputs, shop_inputs, work_orders, workshop
 from logistics.maintenance.inputs import Outcomes
 from logistics.maintenance.problem import NO_WORKSHOP, WorkOrder
 from logistics.maintenance.risk import Risk
@@ -253,16 +253,17 @@ def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, shop = run.config, parcel.unit.site_id
     options = config.maintenance
     risks = cast(pl.DataFrame, pl.from_arrow(parcel.tables["risks"]))
-    task = problem.problem(dims, risks, shop, config.date, options)
+    task = shop_inputs.problem(dims, risks, shop, config.date, options, {})
     budget = workshop.Budget(seconds=options.solve_seconds)
     if config.deterministic:
         budget = workshop.Budget(deterministic_time=options.solve_deterministic_time)
     seed = run.seed_of(shop)
-    orders = workshop.schedule(task, budget, seed)
+    schedule = workshop.schedule(task, budget, seed)
+    orders = schedule.orders
     violations = verify(task, orders)
     if violations:
         raise AssertionError(f"{len(violations)} violations in {shop}; first {violations[0]}")
-    files = plan.publish(run, parcel.unit, {"work_orders": problem.to_table(task, orders)})
+    files = plan.publish(run, parcel.unit, {"work_orders": work_orders.to_table(task, orders)})
     return replace(parcel, files=files, figures=_figures(orders)).tally()
 
 
