@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -120,10 +121,14 @@ WORKLOADS = (
         "workshop",
         "maintenance",
         needs=("assets", "workshops"),
-        reads=("risks", "technicians", "parts", "bookings"),
-        writes=("work_orders",),
+        # What its visits cost the depots, too: it weighs them against tomorrow's routes.
+        reads=(
+            *("risks", "technicians", "parts", "bookings"),
+            *("orders", "travel_times", "depots", "vehicles", "drivers", "traffic"),
+        ),
+        writes=("work_orders", "vehicle_prices"),
         units=maintenance.workshop_units,
-        run=maintenance.run_workshops,
+        run=partial(maintenance.run_workshops, routes.cost_without),
         upstream=maintenance.workshop_upstream,
     ),
     Workload(

@@ -1,8 +1,8 @@
 """Risks and workshop schedules on Ray. Knows storage and Ray; how a risk or a schedule comes about
 is in the files beside it."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict, replace
 from datetime import date
 from functools import partial
 from typing import cast
@@ -14,8 +14,9 @@ import ray
 from logistics import lake, plan, records, registry, tasks
 from logistics.maintenance import inputs, shop_inputs, work_orders, workshop
 from logistics.maintenance.inputs import Outcomes
-from logistics.maintenance.problem import NO_WORKSHOP, WorkOrder
+from logistics.maintenance.problem import NO_WORKSHOP, Schedule
 from logistics.maintenance.risk import Risk
+from logistics.maintenance.tradeoff import Routed, Trade, settle
 from logistics.maintenance.verify import verify
 from logistics.outputs import RISKS
 from logistics.registry import Card
@@ -24,6 +25,8 @@ from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
 WORKLOAD = "maintenance"
 _TABLES = ("telemetry", "events")
+ORDER_TABLES = ("orders", "travel_times")
+Weigh = Callable[[Run, Tables, str, Collection[str]], tuple[float, int] | None]
 
 
 # --- risks ---------------------------------------------------------------------------------------
@@ -222,21 +225,38 @@ def workshop_units(run: Run, dims: Dims) -> list[Unit]:
 
 
 def workshop_upstream(run: Run, dims: Dims) -> dict[str, str]:
-    """Workshop → digest of tonight's risks of its assets."""
-    return ray.get(_risk_digests.remote(run))  # type: ignore[no-any-return]
+    """Workshop → digest of tonight's risks of its assets, and of the orders where they are home."""
+    return ray.get(_shop_digests.remote(run, dims))  # type: ignore[no-any-return]
 
 
 @ray.remote(num_cpus=0.5)
-def _risk_digests(run: Run) -> dict[str, str]:
-    found = plan.row_digests(run.config.plan, "risks", run.config.date, "workshop_id")
-    return {NO_WORKSHOP if shop is None else shop: digest for shop, digest in found.items()}
+def _shop_digests(run: Run, dims: Tables) -> dict[str, str]:
+    config = run.config
+    risks = plan.row_digests(config.plan, "risks", config.date, "workshop_id")
+    states = [lake.states(config.lake, table) for table in ORDER_TABLES]
+    homes = dims["assets"].select("workshop_id", "site_id").unique().sort("site_id")
+    found = {}
+    for shop, digest in risks.items():
+        sites = homes.filter(pl.col("workshop_id").eq_missing(shop))["site_id"].to_list()
+        orders = [[own.get(site) for site in sites] for own in states]
+        found[_name(shop)] = records.fingerprint(digest, orders, asdict(config.routes))
+    return found
 
 
-def run_workshops(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
-    """Each workshop's schedule as it is done; they share nothing."""
+def _name(shop: str | None) -> str:
+    return NO_WORKSHOP if shop is None else shop
+
+
+def run_workshops(
+    weigh: Weigh, run: Run, dims: Dims, parcels: Sequence[Parcel]
+) -> Iterator[Parcel]:
+    """Each workshop's schedule as it is done; they share nothing.
+
+    weigh: what a depot's routes cost without some assets, and how many orders they drop.
+    """
     risks = _risks_of_each.remote(run, [parcel.unit.site_id for parcel in parcels])
     given = cast("Iterator[ray.ObjectRef[tasks.Given]]", risks)
-    yield from tasks.solve_each("workshop", _plan, run, dims, parcels, given)
+    yield from tasks.solve_each("workshop", partial(_plan, weigh), run, dims, parcels, given)
 
 
 @ray.remote(num_cpus=0.5)
@@ -249,29 +269,42 @@ def _risks_of_each(run: Run, shops: Sequence[str]) -> Iterator[tasks.Given]:
         yield {"risks": parts[None if shop == NO_WORKSHOP else shop,].to_arrow()}
 
 
-def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+def _plan(weigh: Weigh, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, shop = run.config, parcel.unit.site_id
-    options = config.maintenance
     risks = cast(pl.DataFrame, pl.from_arrow(parcel.tables["risks"]))
-    task = shop_inputs.problem(dims, risks, shop, config.date, options, {})
-    budget = workshop.Budget(seconds=options.solve_seconds)
-    if config.deterministic:
-        budget = workshop.Budget(deterministic_time=options.solve_deterministic_time)
+    task = shop_inputs.problem(dims, risks, shop, config.date, config.maintenance)
     seed = run.seed_of(shop)
-    schedule = workshop.schedule(task, budget, seed)
-    orders = schedule.orders
-    violations = verify(task, orders)
+
+    def route(site_id: str, assets: frozenset[str]) -> Routed | None:
+        found = weigh(run, dims, site_id, assets)
+        return None if found is None else Routed(*found)
+
+    schedule, trades = settle(
+        task, partial(workshop.schedule, budget=_budget(run), seed=seed), route
+    )
+    violations = verify(task, schedule.orders)
     if violations:
         raise AssertionError(f"{len(violations)} violations in {shop}; first {violations[0]}")
-    files = plan.publish(run, parcel.unit, {"work_orders": work_orders.to_table(task, orders)})
-    return replace(parcel, files=files, figures=_figures(orders)).tally()
+    rows = work_orders.to_table(task, schedule.orders)
+    files = plan.publish(
+        run, parcel.unit, {"work_orders": rows, "vehicle_prices": work_orders.price_rows(trades)}
+    )
+    return replace(parcel, files=files, figures=_figures(schedule, trades)).tally()
 
 
-def _figures(orders: Sequence[WorkOrder]) -> dict[str, float]:
-    visits = [order.visit for order in orders if order.visit is not None]
+def _budget(run: Run) -> workshop.Budget:
+    options = run.config.maintenance
+    if run.config.deterministic:
+        return workshop.Budget(deterministic_time=options.solve_deterministic_time)
+    return workshop.Budget(seconds=options.solve_seconds)
+
+
+def _figures(schedule: Schedule, trades: Sequence[Trade]) -> dict[str, float]:
+    visits = [order.visit for order in schedule.orders if order.visit is not None]
     return {
         "booked": float(len(visits)),
-        "deferred": float(len(orders) - len(visits)),
+        "deferred": float(len(schedule.orders) - len(visits)),
         "booked_tomorrow": float(sum(visit.day == 0 for visit in visits)),
-        "saving": float(sum(order.saving for order in orders)),
+        "saving": float(sum(order.saving for order in schedule.orders)),
+        "visits_moved": float(sum(len(trade.moved) for trade in trades)),
     }

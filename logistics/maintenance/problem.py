@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from math import exp, log
+from statistics import median
 
 NO_WORKSHOP = "none"  # the work_orders partition of assets that no workshop looks after
 INSPECTION = "inspection"  # the component of a visit that the law asks for
@@ -115,10 +116,10 @@ class Job:
         return self.cost(HORIZON_DAYS) - self.cost(day)
 
     def _day_price(self, day: int) -> float:
-        """Beyond the days planned: the mean of theirs."""
+        """Beyond the days planned: the median of theirs."""
         if day < len(self.day_prices):
             return self.day_prices[day]
-        return sum(self.day_prices) / max(len(self.day_prices), 1)
+        return median(self.day_prices) if self.day_prices else 0.0
 
 
 @dataclass(frozen=True, slots=True)

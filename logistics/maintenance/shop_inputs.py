@@ -28,13 +28,11 @@ def problem(
     workshop_id: str,
     day: date,
     options: MaintenanceConfig,
-    day_prices: Mapping[str, tuple[float, ...]],
 ) -> WorkshopProblem:
     """The problem of one workshop, from tonight's risks of its assets.
 
-    day_prices: site → what a vehicle of it is worth on each day planned, where that is known. A
-    lake without technicians has one per bay all day; without parts, every part is there. An unknown
-    workshop has no bays.
+    A lake without technicians has one per bay all day; without parts, every part is there. An
+    unknown workshop has no bays.
     """
     found = tables["workshops"].filter(workshop_id=workshop_id).to_dicts()
     closed = {"bays": 0, "opens_s": 0, "closes_s": 0, "weekdays": None, "bay_kinds": None}
@@ -54,7 +52,7 @@ def problem(
         technicians=_technicians(tables["technicians"], workshop_id, shop),
         jobs=tuple(
             job
-            for job in jobs(tables, risks, workshop_id, day, options, day_prices)
+            for job in jobs(tables, risks, workshop_id, day, options)
             if job.asset_id not in promised
         ),
         parts=_parts(tables["parts"], workshop_id),
@@ -73,7 +71,6 @@ def jobs(
     workshop_id: str,
     day: date,
     options: MaintenanceConfig,
-    day_prices: Mapping[str, tuple[float, ...]],
 ) -> tuple[Job, ...]:
     """By asset_id: assets at risk, those that cost more to leave alone for 30 days than to service,
     and those whose inspection is due."""
@@ -83,7 +80,7 @@ def jobs(
     lengths = dict(parts.select("component", "service_s").drop_nulls().iter_rows())
     found = []
     for row in rows.iter_rows(named=True):
-        job = _job(row, lengths, day, options, day_prices.get(row["site_id"]))
+        job = _job(row, lengths, day, options)
         left = job.cost_of_failure * job.p_fail[-1]
         at_risk = row["p_fail_7d"] >= options.at_risk_p7 or left > job.cost_of_service
         if at_risk or job.due_day is not None:
@@ -96,10 +93,8 @@ def _job(
     lengths: Mapping[str, int],
     day: date,
     options: MaintenanceConfig,
-    day_prices: tuple[float, ...] | None,
 ) -> Job:
-    prices = day_prices or (options.vehicle_day_price,) * options.schedule_days
-    usual = sum(prices) / len(prices)
+    usual = options.vehicle_day_price
     service = _or(row["cost_of_service"], options.cost_of_service)
     p7, p30 = row["p_fail_7d"], row["p_fail_30d"]
     due = row["inspection_due"]
@@ -120,7 +115,7 @@ def _job(
         + options.failure_days * usual,
         cost_of_service=service,
         life_day_price=service / options.service_life_days,
-        day_prices=prices,
+        day_prices=(usual,) * options.schedule_days,
         due_day=None if due_day is None else max(due_day, 0),
         overdue_price=0.0 if due_day is None else usual,
     )

@@ -6,13 +6,32 @@ from datetime import datetime, time, timedelta
 import polars as pl
 
 from logistics.maintenance.problem import HORIZON_DAYS, WorkOrder, WorkshopProblem
-from logistics.outputs import WORK_ORDERS
+from logistics.maintenance.tradeoff import Trade
+from logistics.outputs import VEHICLE_PRICES, WORK_ORDERS
 
 
 def to_table(problem: WorkshopProblem, orders: Sequence[WorkOrder]) -> pl.DataFrame:
     """work_orders rows, by asset_id."""
     rows = [_row(problem, order) for order in sorted(orders, key=lambda o: o.job.asset_id)]
     return pl.DataFrame(rows, schema=WORK_ORDERS.columns, orient="row")
+
+
+def price_rows(trades: Sequence[Trade]) -> pl.DataFrame:
+    """vehicle_prices rows."""
+    rows = [
+        (
+            trade.site_id,
+            trade.vehicles_away,
+            trade.orders_dropped,
+            trade.price,
+            trade.cost_of_dropping,
+            trade.cost_of_moving,
+            trade.decision,
+            list(trade.moved),
+        )
+        for trade in trades
+    ]
+    return pl.DataFrame(rows, schema=VEHICLE_PRICES.columns, orient="row")
 
 
 def _row(problem: WorkshopProblem, order: WorkOrder) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Routes on Ray: one plain task per depot, the largest first. Knows storage; no solver."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -18,6 +18,7 @@ from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 
 _TABLES = ("orders", "travel_times")
+_WEIGHING_SHARE = 0.3  # of a depot's budget, where only what a vehicle is worth is asked
 _DIMS = ("depots", "vehicles", "drivers", "traffic")
 
 
@@ -113,3 +114,23 @@ def _budget(run: Run) -> Budget:
     if run.config.deterministic:
         return Budget(iterations=routes.iterations_per_depot)
     return Budget(seconds=routes.seconds_per_depot)
+
+
+def cost_without(
+    run: Run, dims: Tables, depot_id: str, asset_ids: Collection[str]
+) -> tuple[float, int] | None:
+    """Cost of the depot's routes without these assets, and the orders that they drop.
+
+    For weighing, with a share of the night's budget. None: it has no orders that can be read.
+    """
+    read = lake.peek(run, Unit(depot_id), _TABLES, dims)
+    if read is None or read["orders"].is_empty() or dims["depots"].is_empty():
+        return None
+    vehicles = dims["vehicles"].filter(pl.col("asset_id").is_in(sorted(asset_ids)))
+    tables = {**{name: dims[name] for name in _DIMS}, **read}
+    away = vehicles["vehicle_id"].to_list()
+    config = run.config
+    problem = inputs.problem(tables, depot_id, away, config.date, config.routes)
+    budget, seed = _budget(run).part(_WEIGHING_SHARE), run.seed_of(depot_id)
+    solved = plan_depot(problem, config.routes.engine, budget, seed)
+    return solved.cost, len(solved.unserved)
