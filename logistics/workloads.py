@@ -8,6 +8,7 @@ import polars as pl
 
 from logistics.forecast import batch as forecast
 from logistics.maintenance import batch as maintenance
+from logistics.maintenance import shop_batch as workshops
 from logistics.outputs import OUTPUTS
 from logistics.registry import Card
 from logistics.routes import batch as routes
@@ -127,9 +128,9 @@ WORKLOADS = (
             *("orders", "travel_times", "depots", "vehicles", "drivers", "traffic"),
         ),
         writes=("work_orders", "vehicle_prices"),
-        units=maintenance.workshop_units,
-        run=partial(maintenance.run_workshops, routes.cost_without),
-        upstream=maintenance.workshop_upstream,
+        units=workshops.units,
+        run=partial(workshops.run, routes.cost_without),
+        upstream=workshops.upstream,
     ),
     Workload(
         "routes",

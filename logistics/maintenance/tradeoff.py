@@ -1,4 +1,4 @@
-"""Visits against orders: a depot that drops orders for want of a vehicle tells its workshop a price.
+"""Visits against orders: a depot that drops orders for want of a vehicle names its price.
 
 Knows neither solver: both come as functions. One exchange and no more: the schedule, what it costs
 the depots tomorrow, the schedule at their prices, what that costs them, and the cheaper of the two.
@@ -58,21 +58,20 @@ def settle(problem: WorkshopProblem, solve: Solve, route: Route) -> tuple[Schedu
     sites = sorted({*away, *later})
     dropping = first.cost + sum(_routes(site, away, route).cost for site in sites)
     moving = second.cost + sum(_routes(site, later, route).cost for site in sites)
+    keep = second if moving < dropping else first
     trades = [
         Trade(
             site_id=site,
             vehicles_away=len(away[site]),
             orders_dropped=_routes(site, away, route).dropped - _routes(site, {}, route).dropped,
-            price=prices[site],
+            price=price,
             cost_of_dropping=dropping,
             cost_of_moving=moving,
-            moved=tuple(sorted({*away[site]} - {*later.get(site, ())}))
-            if moving < dropping
-            else (),
+            moved=tuple(sorted(away[site] - _away(keep).get(site, frozenset()))),
         )
-        for site in sorted(prices)
+        for site, price in sorted(prices.items())
     ]
-    return second if moving < dropping else first, trades
+    return keep, trades
 
 
 def _price(site_id: str, assets: frozenset[str], route: Route) -> float:

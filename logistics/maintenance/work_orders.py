@@ -5,15 +5,17 @@ from datetime import datetime, time, timedelta
 
 import polars as pl
 
-from logistics.maintenance.problem import HORIZON_DAYS, WorkOrder, WorkshopProblem
+from logistics.maintenance.problem import HORIZON_DAYS, Booking, WorkOrder, WorkshopProblem
 from logistics.maintenance.tradeoff import Trade
 from logistics.outputs import VEHICLE_PRICES, WORK_ORDERS
 
 
 def to_table(problem: WorkshopProblem, orders: Sequence[WorkOrder]) -> pl.DataFrame:
-    """work_orders rows, by asset_id."""
-    rows = [_row(problem, order) for order in sorted(orders, key=lambda o: o.job.asset_id)]
-    return pl.DataFrame(rows, schema=WORK_ORDERS.columns, orient="row")
+    """work_orders rows, by asset_id; a promised visit is one, too: its asset's next."""
+    rows = {booking.asset_id: _promised(problem, booking) for booking in problem.bookings[::-1]}
+    rows |= {order.job.asset_id: _row(problem, order) for order in orders}
+    in_order = [rows[asset_id] for asset_id in sorted(rows)]
+    return pl.DataFrame(in_order, schema=WORK_ORDERS.columns, orient="row")
 
 
 def price_rows(trades: Sequence[Trade]) -> pl.DataFrame:
@@ -39,21 +41,33 @@ def _row(problem: WorkshopProblem, order: WorkOrder) -> dict[str, object]:
     row: dict[str, object] = {
         "asset_id": job.asset_id,
         "component": job.component,
-        "status": "deferred" if visit is None else "booked",
-        "bay": None,
-        "technician_id": None,
-        "start_local": None,
-        "end_local": None,
+        "status": "deferred",
         "p_fail_7d": job.p_fail[7],
         "p_fail_30d": job.p_fail[HORIZON_DAYS],
         "saving": order.saving,
         "reason": order.reason,
     }
     if visit is not None:
-        start = datetime.combine(problem.date_of(visit.day), time()) + timedelta(
-            seconds=visit.start_s
-        )
-        end = start + timedelta(seconds=job.duration_s)
-        row |= {"bay": visit.bay, "technician_id": visit.technician_id}
-        row |= {"start_local": start, "end_local": end}
-    return row
+        end_s = visit.start_s + job.duration_s
+        row |= _when(problem, visit.day, visit.start_s, end_s)
+        row |= {"status": "booked", "bay": visit.bay, "technician_id": visit.technician_id}
+    return dict.fromkeys(WORK_ORDERS.columns) | row
+
+
+def _promised(problem: WorkshopProblem, booking: Booking) -> dict[str, object]:
+    row = {
+        "asset_id": booking.asset_id,
+        "status": "booked",
+        "bay": booking.bay,
+        "technician_id": booking.technician_id,
+        "saving": 0.0,
+        "reason": "promised already",
+    }
+    when = _when(problem, booking.day, booking.start_s, booking.end_s)
+    return dict.fromkeys(WORK_ORDERS.columns) | row | when
+
+
+def _when(problem: WorkshopProblem, day: int, start_s: int, end_s: int) -> dict[str, object]:
+    midnight = datetime.combine(problem.date_of(day), time())
+    ends = {"start_local": start_s, "end_local": end_s}
+    return {name: midnight + timedelta(seconds=seconds) for name, seconds in ends.items()}
