@@ -5,6 +5,7 @@ Knows no solver. Every limit holds for every schedule of the day, whatever its h
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 from logistics.maintenance.problem import Bay, Booking, Job, Technician, WorkshopProblem
@@ -67,7 +68,7 @@ class Room:
             for unit, most in _most(
                 [bays[bay] for bay in sorted(some)],
                 [people[person] for person in sorted(crew)],
-                sorted({1, *(steps[j] for j in mine)}),
+                frozenset(steps[j] for j in mine),
             ):
                 weights = tuple((j, steps[j] // unit) for j in mine if steps[j] >= unit)
                 found[weights] = min(most, found.get(weights, most))
@@ -131,18 +132,24 @@ def _long_enough(gaps: Mapping[str, Gaps], duration_s: int) -> dict[str, Gaps]:
 
 
 def _most(
-    bays: Sequence[Gaps], people: Sequence[Gaps], units: Sequence[int]
+    bays: Sequence[Gaps], people: Sequence[Gaps], lengths: frozenset[int]
 ) -> Iterator[tuple[int, int]]:
     """Unit of so many steps → how many of it these bays and people can hold together."""
     in_bays, at_work = _at_once(bays), _at_once(people)
     both = [
-        [_runs(gaps, others) for gaps in some]
+        [run for gaps in some for run in _runs(gaps, others)]
         for some, others in ((bays, at_work), (people, in_bays))
     ]
     hours = sum(min(n, at_work.get(step, 0)) for step, n in in_bays.items())
-    for unit in units:
-        by_gap = [sum(run // unit for runs in each for run in runs) for each in both]
-        yield unit, min(*by_gap, hours // unit)
+    yield 1, min(hours, *(sum(_filled(run, lengths) for run in runs) for runs in both))
+    for unit in sorted(lengths - {1}):
+        yield unit, min(hours // unit, *(sum(run // unit for run in runs) for runs in both))
+
+
+@cache
+def _filled(run: int, lengths: frozenset[int]) -> int:
+    """The most of a stretch that jobs of these lengths can fill."""
+    return max((n + _filled(run - n, lengths) for n in lengths if n <= run), default=0)
 
 
 def _runs(gaps: Gaps, others: Mapping[int, int]) -> list[int]:

@@ -24,7 +24,8 @@ from logistics.maintenance.room import STEP_S, Gaps, Room, common, part_is_here,
 
 CENTS = 100
 _ROUNDS = 8
-_FIRST_SHARE, _REPAIR_SHARE = 0.6, 0.1  # of the budget
+_FIRST_SHARE, _LEAST_SHARE, _LATE = 0.6, 0.05, 0.25  # of the budget
+_MOST_TO_SIFT = 8  # jobs of a crowded day: each is a small solve
 _NEAR_DAYS = 2  # of a crowded day, whose bookings may change with it
 Var = cp_model.IntVar
 
@@ -42,6 +43,10 @@ class Budget:
             None if seconds is None else seconds * share, None if steps is None else steps * share
         )
 
+    def share_left(self, spent: "Budget") -> float:
+        pairs = ((self.seconds, spent.seconds), (self.deterministic_time, spent.deterministic_time))
+        return min((1 - (used or 0) / all_ for all_, used in pairs if all_ is not None), default=1)
+
 
 _DAY_BUDGET = Budget(deterministic_time=0.3)  # of one day's hours
 
@@ -51,18 +56,25 @@ def schedule(problem: WorkshopProblem, budget: Budget, seed: int) -> Schedule:
     days = {day: room_of(problem, day) for day in range(problem.num_days) if problem.is_open(day)}
     model = _Days(problem, days)
     booked = model.solve(budget.part(_FIRST_SHARE), seed)
-    bound = model.bound
     best: dict[int, Visit] = {}
+    known: dict[tuple[int, ...], _Handed] = {}
     for _ in range(_ROUNDS):
-        visits, crowded = _hand_out_all(problem, days, booked, seed)
+        handed = _hand_out_all(problem, days, booked, seed, known)
+        visits = {j: visit for day in handed.values() for j, visit in day.visits.items()}
         if _saving(problem, visits) > _saving(problem, best):
             best = visits
-        if not crowded:
+        crowded = [day for day, found in handed.items() if len(found.visits) < found.num_jobs]
+        left = budget.share_left(model.spent)
+        if not crowded or left <= 0:
             break
         for day in crowded:
-            model.forbid(day, [j for j, on in booked.items() if on == day])
-        booked = model.solve(budget.part(_REPAIR_SHARE), seed, _settled(days, booked, crowded))
-    return _schedule(problem, days, best, bound)
+            mine = [j for j, on in booked.items() if on == day]
+            core = _too_many(problem, days[day], day, mine, seed)
+            model.forbid(day, core, handed[day].proven)
+        # Near the end only crowded days and their neighbours are planned anew.
+        settled = _settled(days, booked, crowded) if left < _LATE else {}
+        booked = model.solve(budget.part(max(left / 2, _LEAST_SHARE)), seed, settled, booked)
+    return _schedule(problem, days, best, model.bound)
 
 
 def _settled(
@@ -78,19 +90,31 @@ def _settled(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """A day's visits. proven: that the day cannot hold more of its jobs' worth."""
+
+    visits: Mapping[int, Visit]
+    num_jobs: int
+    proven: bool
+
+
 def _hand_out_all(
-    problem: WorkshopProblem, days: Mapping[int, Room], booked: Mapping[int, int], seed: int
-) -> tuple[dict[int, Visit], list[int]]:
-    """The visits of all days, and the days that could not hold all of theirs."""
-    visits: dict[int, Visit] = {}
-    crowded = []
+    problem: WorkshopProblem,
+    days: Mapping[int, Room],
+    booked: Mapping[int, int],
+    seed: int,
+    known: dict[tuple[int, ...], _Handed],
+) -> dict[int, _Handed]:
+    """Every day's visits. known: day and jobs → visits, of the rounds before."""
+    handed = {}
     for day in sorted(set(booked.values())):
         mine = [j for j, on in booked.items() if on == day]
-        placed = _hand_out(problem, days[day], day, mine, seed)
-        visits |= placed
-        if len(placed) < len(mine):
-            crowded.append(day)
-    return visits, crowded
+        found = known.get((day, *mine))
+        if found is None:
+            found = known[day, *mine] = _hand_out(problem, days[day], day, mine, seed)
+        handed[day] = found
+    return handed
 
 
 def _saving(problem: WorkshopProblem, visits: Mapping[int, Visit]) -> float:
@@ -119,6 +143,8 @@ class _Days:
     def __init__(self, problem: WorkshopProblem, days: Mapping[int, Room]) -> None:
         self.model = cp_model.CpModel()
         self.days = days
+        self.spent = Budget()
+        self.exact = True  # whether all that is forbidden is proven to be impossible
         self._class = {
             j: (
                 job.duration_s,
@@ -146,23 +172,38 @@ class _Days:
         self.bound = sum(best.values()) / CENTS  # no schedule saves more
 
     def solve(
-        self, budget: Budget, seed: int, settled: Mapping[int, int] | None = None
+        self,
+        budget: Budget,
+        seed: int,
+        settled: Mapping[int, int] | None = None,
+        like: Mapping[int, int] | None = None,
     ) -> dict[int, int]:
-        """job → day of every booked job; settled: bookings that are to stay."""
+        """job → day of every booked job. settled: bookings that stay; like: those to begin with."""
         model = self.model.clone()
         for j, day in (settled or {}).items():
             model.add(self.comes[j, day] == 1)
+        if like is not None:
+            for (j, day), var in self.comes.items():
+                model.add_hint(var, like.get(j) == day)
         solver = _solver(budget, seed)
         solver.parameters.relative_gap_limit = 1e-4  # of what is saved
+        status = solver.solve(model)
+        self._spend(solver)
         # Booking nothing is always feasible, so anything else is a fault of the budget.
-        if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return dict(settled or {})
-        if settled is None:
-            self.bound = solver.best_objective_bound / CENTS
+        if not settled and self.exact:
+            self.bound = min(self.bound, solver.best_objective_bound / CENTS)
         return {j: day for (j, day), var in self.comes.items() if solver.value(var)}
 
-    def forbid(self, full: int, jobs: Sequence[int]) -> None:
+    def _spend(self, solver: cp_model.CpSolver) -> None:
+        seconds = (self.spent.seconds or 0) + solver.wall_time
+        steps = (self.spent.deterministic_time or 0) + solver.response_proto.deterministic_time
+        self.spent = Budget(seconds, steps)
+
+    def forbid(self, full: int, jobs: Sequence[int], proven: bool) -> None:
         """That day cannot hold these jobs: no day like it holds as many of as long ones each."""
+        self.exact &= proven
         needs = {self._class[j]: (j, len(self._alike(j, jobs))) for j in jobs}
         for day, room in self.days.items():
             if (room.bays, room.people) != (self.days[full].bays, self.days[full].people):
@@ -224,8 +265,8 @@ def _solver(budget: Budget, seed: int) -> cp_model.CpSolver:
 
 def _hand_out(
     problem: WorkshopProblem, room: Room, day: int, jobs: Sequence[int], seed: int
-) -> dict[int, Visit]:
-    """job → its visit on the day: all of them if they fit, else those that save most."""
+) -> _Handed:
+    """The visits of the day: of all the jobs if they fit, else of those that save most."""
     model = cp_model.CpModel()
     busy: dict[str, list[cp_model.IntervalVar]] = {}
     comes = {j: model.new_bool_var("") for j in jobs}
@@ -244,8 +285,9 @@ def _hand_out(
     worth = {j: max(round(CENTS * problem.jobs[j].saving(day)), 1) for j in jobs}
     model.maximize(sum(worth[j] * var for j, var in comes.items()))
     solver = _solver(_DAY_BUDGET, seed)
-    if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return {}
+    status = solver.solve(model)
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return _Handed({}, len(jobs), proven=False)
     visits = {
         j: Visit(
             problem.jobs[j].asset_id,
@@ -257,7 +299,23 @@ def _hand_out(
         for j in jobs
         if solver.value(comes[j])
     }
-    return _as_early_as_possible(problem, room, visits)
+    early = _as_early_as_possible(problem, room, visits)
+    return _Handed(early, len(jobs), proven=status == cp_model.OPTIMAL)
+
+
+def _too_many(
+    problem: WorkshopProblem, room: Room, day: int, jobs: Sequence[int], seed: int
+) -> list[int]:
+    """Of jobs that do not fit into the day together, a few that do not, either."""
+    core = list(jobs)
+    if len(core) > _MOST_TO_SIFT:
+        return core
+    for j in jobs:
+        fewer = [k for k in core if k != j]
+        found = _hand_out(problem, room, day, fewer, seed)
+        if found.proven and len(found.visits) < len(fewer):
+            core = fewer
+    return core
 
 
 def _take(
