@@ -200,7 +200,7 @@ def _life_used(seen: Truth, state: Array) -> Array:
 
 
 class Stock:
-    """Parts at hand; one that is used is there again after its lead time."""
+    """Parts at hand; whatever is used is ordered at once, and there after its lead time."""
 
     def __init__(self, shop: WorkshopProblem) -> None:
         self.parts = shop.parts
@@ -208,7 +208,7 @@ class Stock:
         self.level = {component: part.stock for component, part in shop.parts.items()}
 
     def use(self, component: str, night: int) -> None:
-        if component in self.level and self.level[component] > 0:
+        if component in self.level:
             self.level[component] -= 1
             self.due.append((component, night + self.parts[component].lead_days))
 
@@ -216,7 +216,12 @@ class Stock:
         for component, _ in [d for d in self.due if d[1] <= night]:
             self.level[component] += 1
         self.due = [d for d in self.due if d[1] > night]
-        return {c: replace(part, stock=self.level[c]) for c, part in self.parts.items()}
+        return {c: Part(self.level[c], self._next(c, night)) for c in self.parts}
+
+    def _next(self, component: str, night: int) -> int:
+        """Days until more of it comes."""
+        coming = [on - night for name, on in self.due if name == component]
+        return min(coming, default=self.parts[component].lead_days)
 
 
 def _at_risk(seen: Truth, chance: Array, options: MaintenanceConfig) -> NDArray[np.bool_]:
@@ -267,13 +272,15 @@ def chances(seen: Truth, state: Array, night: int, noise: float) -> Array:
 def empty_shop(
     world: WorldConfig, workshop_id: str, options: MaintenanceConfig, assets_per_bay: int
 ) -> WorkshopProblem:
-    """The made company's workshop without jobs, its bays and people for so many assets each."""
+    """The made company's workshop without jobs: a bay and two people for so many assets each, and
+    at least one of every part, the more the more assets."""
     tables = made.workshops(world)
     row = tables["workshops"].filter(workshop_id=workshop_id).to_dicts()[0]
     homes = [s for s in made.sites(world) if made.workshop_id(s) == workshop_id]
     bays = max(1, round(sum(len(s.asset_ids) for s in homes) / assets_per_bay))
     people = tables["technicians"].filter(workshop_id=workshop_id).head(max(2 * bays, 2))
     parts = tables["parts"].filter(workshop_id=workshop_id)
+    grown = max(1, round(sum(len(s.asset_ids) for s in homes) / made.ASSETS_PER_BAY))
     return WorkshopProblem(
         workshop_id=workshop_id,
         first_day=world.date,
@@ -292,7 +299,10 @@ def empty_shop(
             for t in people.to_dicts()
         ),
         jobs=(),
-        parts={p["component"]: Part(p["stock"], p["lead_time_days"]) for p in parts.to_dicts()},
+        parts={
+            p["component"]: Part(max(p["stock"], 1) * grown, p["lead_time_days"])
+            for p in parts.to_dicts()
+        },
         max_away={
             s.site_id: (max(1, int(options.max_away_share * len(s.asset_ids))),)
             * options.schedule_days
