@@ -30,25 +30,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-import numpy as np
 import polars as pl
 import psutil
 import pyarrow.parquet as pq
 from bench_night import memory
 from rich.console import Console
 from rich.table import Table
+from throughput_lake import COMPANY, CORES, link, make, processes
 
 from logistics import lake, night, outcome, plan, registry
 from logistics.cluster import start_ray
-from logistics.config import Config, WorldConfig, parse
+from logistics.config import Config, parse
 from logistics.forecast import inputs
 from logistics.forecast.batch import PredictDemand
 from logistics.forecast.panel import Panel
@@ -57,10 +55,8 @@ from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.totals import days, totals
 from logistics.run import compose_config
 from logistics.units import Run, Unit
-from logistics.world import catalogue, demand, dirt, weather
+from logistics.world import demand
 
-COMPANY = ("items", "promotions", "prices")
-CORES = len(os.sched_getaffinity(0))
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS"), "1")
 SAMPLE_S = 0.5
 
@@ -114,62 +110,6 @@ def _config(folder: Path, settings: Sequence[str], series: int) -> Config:
     places = [f"lake={folder / str(series)}", f"plan={folder / f'{series}_plan'}"]
     fixed = ["task=forecast", "world=national", "date=2026-03-02", f"cluster.num_cpus={CORES}"]
     return parse(compose_config([*fixed, *places, *settings]))
-
-
-# --- the lake ------------------------------------------------------------------------------------
-
-
-def make(config: Config, series: int) -> None:
-    """The forecast's part of a world in as many DCs as that takes, unless it is there."""
-    root, world = Path(config.lake), config.world
-    whole = root / "_whole"
-    if whole.exists():
-        return
-    print(f"making {series:,} series under {root} …", file=sys.stderr)
-    company = catalogue.catalogue(world, config.seed)
-    rng = np.random.default_rng([config.seed, 50])
-    for name in COMPANY:
-        _write(root / name / "part-0.parquet", name, None, getattr(company, name), world, rng)
-    with _processes() as pool:
-        list(pool.map(partial(_make_dc, config), range(-(-series // world.skus_per_dc))))
-    whole.touch()
-
-
-def _make_dc(config: Config, index: int) -> None:
-    world, site, root = config.world, catalogue.dc_id(index), Path(config.lake)
-    rng = np.random.default_rng([config.seed, 51, index])
-    folder = f"dc_id={site}"
-    signals = weather.signals(world, config.seed, index)
-    _write(root / "signals" / folder / "part-0.parquet", "signals", site, signals, world, rng)
-    company = catalogue.catalogue(world, config.seed)
-    for part, (sales, _) in enumerate(demand.sales(world, config.seed, index, company)):
-        file = root / "sales" / folder / f"part-{part:03d}.parquet"
-        _write(file, "sales", site, sales, world, rng)
-
-
-def _write(
-    file: Path,
-    table: str,
-    site: str | None,
-    rows: pl.DataFrame,
-    world: WorldConfig,
-    rng: np.random.Generator,
-) -> None:
-    soiled, _ = dirt.soil(table, site, rows, world.dirty_share, rng)
-    soiled.write_parquet(file, compression="zstd", mkdir=True)
-
-
-def link(full: Path, part: Path, num_files: int) -> None:
-    """A lake of the first files of sales, and of all else, of the full one."""
-    shutil.rmtree(part, ignore_errors=True)
-    sales = sorted((full / "sales").rglob("*.parquet"))[:num_files]
-    sites = {file.parent.name for file in sales}
-    signals = [file for site in sites for file in (full / "signals" / site).glob("*.parquet")]
-    company = chain.from_iterable((full / name).glob("*.parquet") for name in COMPANY)
-    for file in chain(sales, signals, company):
-        link = part / file.relative_to(full)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.hardlink_to(file)
 
 
 def _train(folder: Path, settings: Sequence[str], small: Config) -> None:
@@ -262,7 +202,7 @@ def _bare_loop(config: Config) -> tuple[float, float]:
     out.mkdir()
     sites = sorted((Path(config.lake) / "sales").iterdir())
     first = sites[0] / "part-000.parquet"
-    with _processes() as pool:
+    with processes() as pool:
         warm = [pool.submit(bare_site, config, [first], out / f"warm-{n}") for n in range(CORES)]
         for started in warm:
             started.result()
@@ -308,10 +248,6 @@ def _forecaster(config: Config) -> Callable[[Sequence[str], Panel], QuantileFore
     card = registry.champion(config.models, "forecast")
     assert card is not None
     return PredictDemand(Run("bare", config), card.version).answer
-
-
-def _processes() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(CORES, mp.get_context("spawn"))
 
 
 # --- where the time goes -------------------------------------------------------------------------
