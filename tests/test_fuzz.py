@@ -29,7 +29,7 @@ from logistics.slotting.travel import expect, lay_out
 from logistics.storage import LakeError
 from logistics.tables import CONTRACTS
 from logistics.units import Count, Run, Unit
-from tests.by_hand import overrides, travel_times
+from tests.by_hand import bookings, overrides, travel_times
 from tests.mutations import Case, arrow, mutations
 from tests.settings import config
 from tests.world.conftest import make
@@ -68,9 +68,11 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
         name: made.located(name, rows.gather_every(-(-rows.height // MOST_ROWS)))
         for name, rows in made.rows.items()
     }
-    sites = made.site | {"travel_times": made.site["orders"], "forecast_overrides": None}
+    sites = made.site | {"travel_times": made.site["orders"]}
+    sites |= {"forecast_overrides": None, "bookings": None}
     raw["travel_times"] = travel_times(raw["orders"])
     raw["forecast_overrides"] = overrides(raw["promotions"])
+    raw["bookings"] = bookings(raw["assets"])
     for name, rows in raw.items():
         _write_flat(run, name, arrow(rows))
     good = dict(lake.enter(run, lake.COMPANY, COMPANY, {}).tables)

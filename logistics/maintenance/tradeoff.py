@@ -52,8 +52,8 @@ def settle(problem: WorkshopProblem, solve: Solve, route: Route) -> tuple[Schedu
     prices = {site: price for site in away if (price := _price(site, away[site], route)) > 0}
     if not prices:
         return first, []
-    second = solve(replace(problem, jobs=tuple(_dearer(job, prices) for job in problem.jobs)))
-    second = _at_old_prices(problem, second)
+    dearer = tuple(_dearer(job, prices, problem.num_days) for job in problem.jobs)
+    second = _at_old_prices(problem, solve(replace(problem, jobs=dearer)))
     later = _away(second)
     sites = sorted({*away, *later})
     dropping = first.cost + sum(_routes(site, away, route).cost for site in sites)
@@ -96,11 +96,11 @@ def _away(schedule: Schedule) -> dict[str, frozenset[str]]:
     return found
 
 
-def _dearer(job: Job, prices: Mapping[str, float]) -> Job:
+def _dearer(job: Job, prices: Mapping[str, float], num_days: int) -> Job:
     """The same job where its absence tomorrow costs what the routes would lose."""
     if job.site_id not in prices:
         return job
-    tomorrow, *later = job.day_prices or (0.0,)
+    tomorrow, *later = job.day_prices or (0.0,) * num_days
     return replace(job, day_prices=(tomorrow + prices[job.site_id], *later))
 
 
