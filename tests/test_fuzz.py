@@ -21,7 +21,7 @@ from logistics import lake
 from logistics.forecast import inputs as forecast
 from logistics.forecast import transfer
 from logistics.maintenance import inputs as maintenance
-from logistics.maintenance import problem as workshop
+from logistics.maintenance import shop_inputs as workshop
 from logistics.routes import inputs as routes
 from logistics.schema import Contract, TableError
 from logistics.slotting import inputs as slotting
@@ -277,6 +277,7 @@ def _workshops(run: Run, tables: Tables, sites: Mapping[str, str | None]) -> Non
     risks = tables["assets"].select(
         "asset_id",
         "site_id",
+        "kind",
         component=pl.lit("engine"),
         p_fail_7d=pl.lit(0.3),
         p_fail_30d=pl.lit(0.6),
@@ -311,7 +312,7 @@ WORKLOADS = {
     _forecast: ("sales", "signals", "promotions", "prices", "items"),
     _routes: ("orders", "travel_times", "depots", "vehicles", "drivers", "traffic"),
     _maintenance: ("telemetry", "events", "assets"),
-    _workshops: ("assets", "workshops", "technicians", "parts"),
+    _workshops: ("assets", "workshops", "technicians", "parts", "bookings"),
     _slotting: ("slots", "order_lines", "items"),
 }
 
