@@ -1,6 +1,6 @@
 """Good rows of the tables that no made company has, for the tests."""
 
-from datetime import date
+from datetime import date, datetime
 
 import polars as pl
 
@@ -30,8 +30,25 @@ def travel_times(orders: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def trips(orders: pl.DataFrame) -> pl.DataFrame:
+    places = orders.head(5)
+    return pl.DataFrame(
+        {
+            "depot_id": places["depot_id"],
+            "trip_id": [f"T{i}" for i in range(places.height)],
+            "started_local": [datetime(2026, 2, 2, 8 + i) for i in range(places.height)],
+            "from_lat": places["lat"],
+            "from_lon": places["lon"],
+            "to_lat": places["lat"] + 0.05,
+            "to_lon": places["lon"],
+            "distance_m": [7000.0 + i for i in range(places.height)],
+            "duration_s": [600.0 + i for i in range(places.height)],
+        }
+    )
+
+
 def bookings(assets: pl.DataFrame) -> pl.DataFrame:
-    """Every asset of the head promised two hours on a day of its own."""
+    """Some assets promised two hours, each on a day of its own."""
     promised = assets.filter(pl.col("workshop_id").is_not_null()).head(4)
     days = [date(2026, 3, 3 + n) for n in range(promised.height)]
     return promised.select("workshop_id", "asset_id").with_columns(

@@ -32,6 +32,8 @@ ALLOWED = {
     "rich": ("report.py",),
     "holidays": ("forecast/holidays.py",),
     "apprise": ("notice.py",),
+    "gpxpy": ("routes/dispatch.py",),
+    "requests": ("routes/service.py",),
     "icalendar": ("maintenance/agenda.py",),
 }
 # Layers from the bottom to the top; a file imports only from its own layer or below.
@@ -41,6 +43,7 @@ LAYERS = (
         "config.py",
         "contracts.py",
         "outputs.py",
+        "outputs_forecast.py",
         "reading.py",
         "schema.py",
         "screen.py",
@@ -48,8 +51,8 @@ LAYERS = (
     ),
     ("units.py",),
     ("storage.py",),
-    ("plan.py", "lock.py", "registry.py"),
-    ("lake.py", "records.py", "outcome.py"),
+    ("plan.py", "lock.py", "registry.py", "handouts.py"),
+    ("lake.py", "records.py", "outcome.py", "kept.py"),
     ("cluster.py", "runs.py", "tasks.py", "cost.py", "gauges.py", "publish.py"),
     ("company.py", "notice.py"),
     ("watch.py",),

@@ -12,6 +12,7 @@ import polars as pl
 import ray
 
 from logistics import lake, plan, records, tasks
+from logistics.handouts import FOLDER
 from logistics.maintenance import shop_inputs, work_orders, workshop
 from logistics.maintenance.agenda import NAME, agenda
 from logistics.maintenance.problem import NO_WORKSHOP, Schedule
@@ -21,7 +22,7 @@ from logistics.storage import at, put
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 
-_ORDER_TABLES = ("orders", "travel_times")
+_ORDER_TABLES = ("orders", "travel_times", "trips")
 # Depot and assets that are away → cost of its routes, and the orders they drop; None: it has none.
 Weigh = Callable[[Run, Tables, str, Collection[str]], tuple[float, int] | None]
 
@@ -101,7 +102,7 @@ def _plan(weigh: Weigh, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
 
 def _hand_out(to: str, night: date, shop: str, calendar: bytes) -> None:
     """The calendar as a file beside the plan's tables, whole or not at all."""
-    fs, root = at(f"{to}/files/run_date={night}/workshop_id={quote(shop, safe='')}")
+    fs, root = at(f"{to}/{FOLDER}/run_date={night}/workshop_id={quote(shop, safe='')}")
     put(fs, f"{root}/{NAME}", calendar)
 
 
