@@ -40,6 +40,7 @@ ALLOWED = {
 LAYERS = (
     (
         "codes.py",
+        "columns.py",
         "config.py",
         "contracts.py",
         "outputs.py",
