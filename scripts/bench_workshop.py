@@ -181,7 +181,9 @@ def _tolls(config: Config, nights: int, noise: float, per_bay: int) -> Mapping[s
         seen = truth(world, workshop_id, nights, config.seed)
         shop = empty_shop(world, workshop_id, own, per_bay)
         for name, policy in policies.items():
-            total[name] += replay(seen, shop, policy, noise, own)
+            toll = replay(seen, shop, policy, noise, own)
+            total[name] += toll
+            print(f"{workshop_id} {name}: {toll.cost:,.0f}, {toll.failures} failures", flush=True)
     best = min(EVERY, key=lambda e: total[f"every {e:g} days"].cost)
     others = {f"every {e:g} days" for e in EVERY if e != best}
     return {name: toll for name, toll in total.items() if name not in others}
