@@ -151,6 +151,9 @@ class MaintenanceConfig:
     max_away_share: Share  # of a site's assets in the workshop on one day
     cost_of_failure: Positive  # where the assets table gives none
     cost_of_service: Positive
+    service_life_days: Positive  # of use that a service buys; an early one wastes what is left
+    failure_days: Annotated[float, Field(ge=0)]  # that an asset stands after it has failed
+    vehicle_day_price: Annotated[float, Field(ge=0)]  # until the routes have told their own
     actors: Natural
     num_gpus: Annotated[float, Field(ge=0)]
 

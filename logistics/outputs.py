@@ -193,6 +193,21 @@ WORK_ORDERS = Output(
     },
     key=("asset_id",),
 )
+VEHICLE_PRICES = Output(
+    "vehicle_prices",  # of depots that would drop orders tomorrow for want of vehicles in service
+    "workshop_id",
+    {
+        "depot_id": _TEXT,
+        "vehicles_away": _WHOLE,  # in the schedule that knew no such price
+        "orders_dropped": _WHOLE,  # for want of them
+        "price_per_vehicle_day": _REAL,
+        "cost_of_dropping": _REAL,  # of all the workshop's visits and its depots' routes together
+        "cost_of_moving": _REAL,
+        "decision": _TEXT,  # visits moved, or orders dropped
+        "moved": pl.List(_TEXT),  # the assets that come on another day, or not at all
+    },
+    key=("depot_id",),
+)
 SLOTS_PLAN = Output(
     "slots_plan",
     "warehouse_id",
@@ -251,6 +266,7 @@ OUTPUTS: dict[str, Output] = {
         ALERTS,
         ALERT_OUTCOMES,
         WORK_ORDERS,
+        VEHICLE_PRICES,
         SLOTS_PLAN,
         MOVES,
         UNPLACED,

@@ -13,10 +13,10 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from logistics.columns import STORAGE_CLASSES
 from logistics.config import SlottingConfig
 from logistics.slotting.problem import NONE, TOLERANCE, Demand, Ints, Reals, Warehouse
 from logistics.slotting.travel import MAX_TOUR_LINES, Tours, lay_out
-from logistics.tables import STORAGE_CLASSES
 
 
 def read(
