@@ -135,13 +135,15 @@ class RoutesConfig:
 class MaintenanceConfig:
     """Risk of failure from telemetry, and the workshop's schedule."""
 
-    window_days: Natural  # telemetry the model sees
+    window_days: Natural  # a sensor silent for so long is not believed
+    memory_days: Natural  # each so many nights all telemetry is read anew, with what came late
     max_train_windows: Natural
     train_steps: Natural
     batch_windows: Natural
     learning_rate: Positive
     hidden: Natural
     at_risk_p7: Share  # from this probability of failing within 7 days an asset is at risk
+    max_alerts: Whole  # a night, of the whole company
     schedule_days: Natural
     job_hours: Natural
     solve_seconds: Positive

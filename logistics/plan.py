@@ -18,7 +18,8 @@ from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from logistics.outputs import OUTPUTS, REJECTS, Output
+from logistics.outputs import OUTPUTS, REJECTS
+from logistics.schema import Output
 from logistics.storage import LakeError, absolute, at, one_line, put
 from logistics.units import Run, StagedFile, Unit
 

@@ -218,7 +218,24 @@ def _maintenance(outcome: Outcome) -> tuple[str, str]:
     assets, at_risk = (outcome.figures.get(name, 0) for name in ("assets", "at_risk"))
     planned = f"{assets:,.0f} assets, [bold]{at_risk:,.0f} at risk[/] of failing this week"
     told = "PR-AUC {:.2f} (30 days) against {:.2f} by age, back-tested"
-    return planned, _against(outcome.card, "PR-AUC 30 d", "by age 30 d", told)
+    return planned, _against(outcome.card, "PR-AUC 30 d", "by age 30 d", told) + _earlier(outcome)
+
+
+def _earlier(outcome: Outcome) -> str:
+    """What became of the last month's alerts, once events have told."""
+    failed, quiet, lead = (
+        outcome.figures.get(f"alerts_{name}", 0) for name in ("failed", "quiet", "lead_days")
+    )
+    if failed + quiet == 0:
+        return ""
+    told = f"; of {failed + quiet:,.0f} earlier alerts {failed:,.0f} came true"
+    return told + (f", {lead / failed:.1f} days ahead" if failed else "")
+
+
+def _alerts(outcome: Outcome) -> tuple[str, str]:
+    figures = outcome.figures
+    planned = f"{figures.get('alerts', 0):,.0f} alerts"
+    return planned, f"expected cost of leaving them a week {figures.get('expected_cost', 0):,.0f}"
 
 
 def _against(card: Card | None, ours: str, rule: str, told: str) -> str:
@@ -271,6 +288,7 @@ _TELL = {
     "forecast": _forecast,
     "levels": _levels,
     "maintenance": _maintenance,
+    "alerts": _alerts,
     "workshop": _workshop,
     "routes": _routes,
     "slotting": _slotting,

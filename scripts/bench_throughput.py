@@ -3,6 +3,7 @@
 
     scripts/bench_throughput.py workload=forecast                       # 50,000 and 200,000 series
     scripts/bench_throughput.py workload=forecast --scale 200,400 world.skus_per_dc=100
+    scripts/bench_throughput.py workload=maintenance        # assets; see throughput_maintenance.py
 
 The lake is the forecast's part of the national world, kept under --dir: sales of 730 days by DC,
 hive-partitioned, dirty rows and all, with promotions, prices, items and signals. A smaller scale is
@@ -39,6 +40,7 @@ from typing import ParamSpec, TypeVar
 import polars as pl
 import psutil
 import pyarrow.parquet as pq
+import throughput_maintenance
 from bench_night import memory
 from rich.console import Console
 from rich.table import Table
@@ -59,6 +61,7 @@ from logistics.world import demand
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS"), "1")
 SAMPLE_S = 0.5
+SCORED = {"forecast": "series", "maintenance": "assets"}  # workload → the figure it is counted by
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,6 +88,8 @@ class Night:
 def main(arguments: Sequence[str]) -> int:
     options, overrides = _options(arguments)
     os.environ |= THREADS
+    if options.workload == "workload=maintenance":
+        return throughput_maintenance.main(options, overrides)
     folder, scales = Path(options.dir).resolve(), sorted(int(n) for n in options.scale.split(","))
     settings = [f"models={folder / 'models'}", "cluster.dashboard=false", *overrides]
     config = partial(_config, folder, settings)
@@ -96,7 +101,7 @@ def main(arguments: Sequence[str]) -> int:
         link(Path(full.lake), Path(config(scale).lake), scale // of_file)
     if registry.champion(small.models, "forecast") is None:
         _train(folder, settings, small)
-    nights = [_measured(config(scale), small) for scale in scales]
+    nights = [measured(config(scale), small) for scale in scales]
     bare = _bare_loop(full)
     steps = where_time_goes(full)
     report = _report(nights, bare, steps, options.peers)
@@ -122,7 +127,7 @@ def _train(folder: Path, settings: Sequence[str], small: Config) -> None:
 # --- the night -----------------------------------------------------------------------------------
 
 
-def _measured(config: Config, small: Config) -> Night:
+def measured(config: Config, small: Config) -> Night:
     """A night in a process of its own, its memory watched from here."""
     print(f"night of {Path(config.lake).name} series …", file=sys.stderr)
     ours, theirs = mp.get_context("spawn").Pipe()
@@ -149,7 +154,7 @@ def _watch(process: mp.process.BaseProcess, peaks: list[int]) -> None:
 
 
 def _night(told: Connection, config: Config, small: Config) -> None:
-    for place in (config.plan, small.plan):
+    for place in {config.plan, small.plan}:
         shutil.rmtree(place, ignore_errors=True)
     started = time.perf_counter()
     start_ray(config)
@@ -160,8 +165,8 @@ def _night(told: Connection, config: Config, small: Config) -> None:
     started, before = time.perf_counter(), _cpu_s()
     done = run_night(config)
     seconds, cpu_s = time.perf_counter() - started, _cpu_s() - before
-    made = done.outcomes["forecast"]
-    series, steps = int(made.figures["series"]), dict(made.step_seconds)
+    made = done.outcomes[config.task]
+    series, steps = int(made.figures[SCORED[config.task]]), dict(made.step_seconds)
     told.send(Night(series, made.units, startup_s, seconds, cpu_s, committed[0], steps))
 
 
@@ -327,8 +332,8 @@ def _report(
 
 def _options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("workload", choices=["workload=forecast"])
-    scales = "series, one night each: thousands, or whole DCs"
+    parser.add_argument("workload", choices=["workload=forecast", "workload=maintenance"])
+    scales = "series or assets, one night each: thousands, or whole DCs"
     parser.add_argument("--scale", default="50000,200000", help=scales)
     parser.add_argument("--dir", default=".night/throughput")
     parser.add_argument("--peers", type=Path, help="JSON file of bench_forecast.py")

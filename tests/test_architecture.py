@@ -41,6 +41,7 @@ LAYERS = (
         "config.py",
         "contracts.py",
         "outputs.py",
+        "outputs_forecast.py",
         "reading.py",
         "schema.py",
         "screen.py",

@@ -22,6 +22,7 @@ from logistics.forecast import inputs as forecast
 from logistics.forecast import transfer
 from logistics.maintenance import inputs as maintenance
 from logistics.maintenance import problem as workshop
+from logistics.maintenance import windows
 from logistics.routes import inputs as routes
 from logistics.schema import Contract, TableError
 from logistics.slotting import inputs as slotting
@@ -266,13 +267,13 @@ def _maintenance(run: Run, tables: Tables, sites: Mapping[str, str | None]) -> N
     some, known = maintenance.examples(
         telemetry, events, assets, day, options.window_days, at_most=50, seed=1
     )
-    for windows in (found, some):
-        same = maintenance.from_table(maintenance.to_table(windows))
-        assert same.asset_ids.tolist() == windows.asset_ids.tolist()
-        assert not np.isinf(windows.signals).any()
-        assert np.isfinite(windows.history).all()
-        assert np.isfinite(windows.context[:, 1:]).all()
-        assert not np.isinf(windows.context[:, 0]).any()
+    for rows in (found, some):
+        same = windows.from_table(windows.to_table(rows))
+        assert same.asset_ids.tolist() == rows.asset_ids.tolist()
+        assert not np.isinf(rows.signals).any()
+        assert np.isfinite(rows.history).all()
+        assert np.isfinite(rows.context[:, 1:]).all()
+        assert not np.isinf(rows.context[:, 0]).any()
     assert (known.days >= 0).all()
 
 

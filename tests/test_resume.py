@@ -122,7 +122,8 @@ def test_repair_computes_what_failed_alone(own: Config) -> None:
     repaired = planned(night.as_it_was(asked))
     assert repaired.complete
     assert computed(repaired) == {
-        "forecast": 1, "levels": 1, "slotting": 1, "maintenance": 0, "workshop": 0, "routes": 0,
+        "forecast": 1, "levels": 1, "slotting": 1, "maintenance": 0, "alerts": 0,
+        "workshop": 0, "routes": 0,
     }  # fmt: skip
     with pytest.raises(LakeError, match="no such run"):
         night.as_it_was(replace(asked, run="nobody"))

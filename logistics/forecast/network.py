@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from logistics.forecast.features import EXPECTED, WEEKLY
 from logistics.forecast.panel import NUM_CODES
-from logistics.outputs import QUANTILE_LEVELS
+from logistics.outputs_forecast import QUANTILE_LEVELS
 
 CODE_WIDTH = 4
 NUM_LEVELS = len(QUANTILE_LEVELS)

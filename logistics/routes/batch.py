@@ -15,7 +15,7 @@ import ray
 
 from logistics import kept, lake, plan, tasks
 from logistics.handouts import write
-from logistics.outputs import ROUTE_KPIS, STOPS, WORK_ORDERS, Output
+from logistics.outputs import ROUTE_KPIS, STOPS, WORK_ORDERS
 from logistics.routes import inputs, outputs
 from logistics.routes.decompose import ALONE, Team, run_job
 from logistics.routes.dispatch import handouts
@@ -28,6 +28,7 @@ from logistics.routes.solve import plan_depot
 from logistics.routes.static import Found, Job
 from logistics.routes.travel import Roads
 from logistics.routes.verify import verify
+from logistics.schema import Output
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 

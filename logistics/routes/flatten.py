@@ -52,8 +52,13 @@ class Flat:
         return plan_of(routes, len(self.problem.stops))
 
 
-def flatten(problem: DepotProblem, duration_s: NDArray[np.int64]) -> Flat:
-    """The problem under static driving times at speed factor 1, (n, n) whole seconds."""
+def flatten(
+    problem: DepotProblem, duration_s: NDArray[np.int64], most_s: int | None = None
+) -> Flat:
+    """The problem under static driving times at speed factor 1, (n, n) whole seconds.
+
+    most_s: the longest that a route may take, whatever the shift.
+    """
     scale, steps = _scale(problem), _steps(problem)
     # Whoever reaches the depot is held up by a reload; the shift's end comes as much later.
     reload_s = max((crew.reload_s for crew in problem.crews if crew.max_trips > 1), default=0)
@@ -69,7 +74,9 @@ def flatten(problem: DepotProblem, duration_s: NDArray[np.int64]) -> Flat:
     flat = StaticProblem(
         1,
         tuple(_stop(order, index + 1, scale, steps) for index, order in enumerate(problem.orders)),
-        tuple(replace(fleet, num=len(crews)) for fleet, crews in kinds.items()),
+        tuple(
+            replace(fleet, num=len(crews), max_duration_s=most_s) for fleet, crews in kinds.items()
+        ),
         tuple(_homeward(problem.travel.distance_m, returns) for _, returns in profiles),
         tuple(
             _homeward(np.ceil(duration_s / speed).astype(np.int64), returns)

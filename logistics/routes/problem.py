@@ -121,8 +121,8 @@ class Crew:
 
     @property
     def has_breaks(self) -> bool:
-        limits = (self.break_after_s, self.break_after_drive_s, self.lunch)
-        return any(limit is not None for limit in limits)
+        by_work = self.break_after_s is not None or self.break_after_drive_s is not None
+        return by_work or self.lunch is not None
 
     @property
     def breaks_needed(self) -> int:
@@ -200,6 +200,8 @@ class Route:
 
     @property
     def trips(self) -> tuple[tuple[int, ...], ...]:
+        if not self.reloads:
+            return (self.orders,)
         edges = (0, *self.reloads, len(self.orders))
         return tuple(self.orders[a:b] for a, b in pairwise(edges))
 

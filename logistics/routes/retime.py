@@ -104,8 +104,8 @@ def calls_of(problem: DepotProblem, route: Route) -> tuple[list[Order], list[int
     crew = problem.crews[route.crew]
     orders = [problem.orders[order] for order in route.orders]
     nodes = [order + 1 for order in route.orders]
-    open_ = (TimeWindow(crew.starts_s, _EVER_S),)  # what is late shows at home
     for position in reversed(route.reloads):
+        open_ = (TimeWindow(crew.starts_s, _EVER_S),)  # what is late shows at home
         orders.insert(position, Order("reload", 0, 0, open_, crew.reload_s, penalty=0.0))
         nodes.insert(position, 0)
     return orders, nodes
@@ -196,7 +196,8 @@ def _drive(
         grown = []
         for run in runs:
             arrival_s = arrive(here, node, run.free_s, speed)
-            run = _driven(run, crew, arrival_s)
+            if crew.break_after_drive_s is not None:
+                run = _driven(run, crew.break_after_drive_s, arrival_s)
             grown.append(_stop(run, crew, order, arrival_s, 0))
             if run.rests < max_rests:
                 grown.append(_stop(run, crew, order, arrival_s, crew.break_s))
@@ -218,7 +219,7 @@ def _stop(run: _Run, crew: Crew, order: Order, arrival_s: int, rest_s: int) -> _
     late_s = 0
     if start_s is None:
         start_s, late_s = ready_s, ready_s - order.windows[-1].closes_s
-    rested = crew.has_breaks and start_s - arrival_s >= crew.break_s
+    rested = start_s - arrival_s >= crew.break_s and crew.has_breaks
     return _Run(
         run.late_s + late_s,
         run.overwork_s + (_overwork(run, crew, arrival_s) if rested else 0),
@@ -226,7 +227,7 @@ def _stop(run: _Run, crew: Crew, order: Order, arrival_s: int, rest_s: int) -> _
         start_s if rested else run.fresh_s,
         run.departs_s,
         0 if rested else run.driven_s,
-        run.lunched or _lunches(crew, arrival_s, start_s),
+        run.lunched or (crew.lunch is not None and _lunches(crew, arrival_s, start_s)),
         run.rests + (rest_s > 0),
         (*run.stops, (arrival_s, start_s, crew.break_s if rested else 0)),
     )
@@ -240,17 +241,16 @@ def _lunches(crew: Crew, arrival_s: int, start_s: int) -> bool:
     return begins_s <= crew.lunch.closes_s and begins_s + crew.break_s <= start_s
 
 
-def _driven(run: _Run, crew: Crew, arrival_s: int) -> _Run:
+def _driven(run: _Run, limit_s: int, arrival_s: int) -> _Run:
     """The run at the end of a leg; driving on beyond the limit is overwork."""
-    if crew.break_after_drive_s is None:
-        return run
-    leg_s = arrival_s - run.free_s
-    over_s = run.driven_s + leg_s - max(crew.break_after_drive_s, run.driven_s)
-    return run._replace(driven_s=run.driven_s + leg_s, overwork_s=run.overwork_s + max(over_s, 0))
+    driven_s = run.driven_s + arrival_s - run.free_s
+    over_s = max(driven_s - max(limit_s, run.driven_s), 0)
+    return run._replace(driven_s=driven_s, overwork_s=run.overwork_s + over_s)
 
 
 def _come_home(run: _Run, crew: Crew, returns_s: int) -> _Run:
-    run = _driven(run, crew, returns_s)
+    if crew.break_after_drive_s is not None:
+        run = _driven(run, crew.break_after_drive_s, returns_s)
     overwork_s = run.overwork_s + _overwork(run, crew, returns_s)
     lunch = crew.lunch
     if lunch is not None and run.departs_s < lunch.opens_s and returns_s > lunch.closes_s:
@@ -363,22 +363,24 @@ def _timed(
 def _loads(problem: DepotProblem, trip: Sequence[int]) -> list[Load]:
     """On board on each leg of a trip: the deliveries still to come and the pickups so far."""
     orders = [problem.orders[order] for order in trip]
-    out = [(0, 0, 0) if order.pickup else order.load for order in orders]
-    mg, mm3, parcels = (sum(load) for load in zip((0, 0, 0), *out, strict=True))
+    mg = mm3 = parcels = 0
+    for order in orders:
+        if not order.pickup:
+            mg += order.weight_mg
+            mm3 += order.volume_mm3
+            parcels += order.parcels
     legs = [(mg, mm3, parcels)]
     for order in orders:
         sign = 1 if order.pickup else -1
-        mg, mm3, parcels = (
-            mg + sign * order.weight_mg,
-            mm3 + sign * order.volume_mm3,
-            parcels + sign * order.parcels,
-        )
+        mg += sign * order.weight_mg
+        mm3 += sign * order.volume_mm3
+        parcels += sign * order.parcels
         legs.append((mg, mm3, parcels))
     return legs
 
 
 def _most(loads: Sequence[Load]) -> Load:
-    mg, mm3, parcels = (max(load) for load in zip(*loads, strict=True))
+    mg, mm3, parcels = map(max, zip(*loads, strict=True))
     return mg, mm3, parcels
 
 

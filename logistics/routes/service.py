@@ -124,7 +124,7 @@ def _valhalla(session: requests.Session, url: str, sources: Places, targets: Pla
 
 
 def _send(
-    session: requests.Session, method: str, url: str, body: object = None
+    session: requests.Session, method: str, url: str, body: dict[str, Any] | None = None
 ) -> Mapping[str, Any]:
     try:
         reply = session.request(method, url, json=body, timeout=_TIMEOUT_S)

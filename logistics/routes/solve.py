@@ -6,8 +6,8 @@ plan at hand), retimes the answer, repairs what is late by the clock, and the be
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from logistics.routes.decompose import ALONE, Team, search
 from logistics.routes.flatten import flatten
 from logistics.routes.insert import Timetable, improve, repair
-from logistics.routes.problem import Budget, DepotProblem, Plan, plan_of
+from logistics.routes.problem import Budget, DepotProblem, Order, Plan, plan_of
 from logistics.routes.retime import TimedRoute
 
 Engine = Literal["auto", "pyvrp", "ortools"]
@@ -25,6 +25,7 @@ _SPREAD_S = 1800
 _ROUNDS = (0.4, 0.2, 0.2, 0.2)  # of the budget
 _SEARCHED = 0.75  # of the seconds under traffic; the rest is for exact moves
 _CLOSE = 0.9
+_EVEN = 1.1  # of the mean day: the longest where days are to be even
 _ORTOOLS_SHARE = 0.3  # only polishes PyVRP's plan
 
 
@@ -47,7 +48,9 @@ def plan_depot(
     """
     first, clock = "pyvrp" if engine == "auto" else engine, _Clock(budget)
     window_s = _window_departures(problem)
-    shares = (1.0,) if problem.travel.same_all_day else _ROUNDS
+    num_views = 1 + (problem.change_cost > 0) + (problem.balance_cost > 0)
+    rounds = (1.0,) if problem.travel.same_all_day else _ROUNDS
+    shares = [share / num_views for share in rounds]
     plan = _search(problem, window_s, first, clock.part(shares[0]), seed, None, team)
     best = repair(problem, plan)
     for number, share in enumerate(shares[1:], start=1):
@@ -56,6 +59,12 @@ def plan_depot(
         leaves = window_s | _plan_departures(best)
         part, start = clock.part(share), best.plan()
         plan = _search(problem, leaves, first, part, seed + number, start, team)
+        best = min(best, repair(problem, plan), key=Timetable.cost)
+    for view, most_s in _views(problem, best):
+        if clock.over():
+            break
+        leaves = window_s | _plan_departures(best)
+        plan = _search(view, leaves, first, clock.part(1 / num_views), seed, None, team, most_s)
         best = min(best, repair(problem, plan), key=Timetable.cost)
     if engine == "auto" and best.plan().unserved and _driving_binds(best) and not clock.over():
         leaves = window_s | _plan_departures(best)
@@ -93,13 +102,35 @@ def _search(
     seed: int,
     start: Plan | None,
     team: Team,
+    most_s: int | None = None,
 ) -> Plan:
-    """The best plan found for the mean driving times of these departures."""
+    """The best plan found for the mean driving times of these departures; most_s: of a route."""
     if not problem.crews or not problem.orders:
         return plan_of((), len(problem.orders))
-    flat = flatten(problem, _duration_s(problem, leaves))
+    flat = flatten(problem, _duration_s(problem, leaves), most_s)
     given = None if start is None else flat.found(start)
     return flat.plan(search(flat.problem, engine, budget, seed, given, team))
+
+
+def _views(problem: DepotProblem, table: Timetable) -> Iterator[tuple[DepotProblem, int | None]]:
+    """What engines cannot price, told as a rule: no change of vehicle, no day far above the mean.
+
+    Their answers stand beside the free one, and exact moves lead from one towards the other.
+    """
+    if problem.change_cost > 0:
+        yield replace(problem, orders=tuple(_kept(problem))), None
+    away_s = [timed.returns_s - timed.departs_s for timed in table.timed()]
+    if problem.balance_cost > 0 and away_s:
+        yield problem, round(_EVEN * sum(away_s) / len(away_s))
+
+
+def _kept(problem: DepotProblem) -> Iterator[Order]:
+    """The orders, locked to the vehicle that the customer knows where that may serve them."""
+    crews = {crew.vehicle_id: number for number, crew in enumerate(problem.crews)}
+    for index, order in enumerate(problem.orders):
+        usual = order.usual_vehicle
+        fits = usual in crews and problem.suits(crews[usual], index)
+        yield replace(order, locked_vehicle=usual) if fits else order
 
 
 def _driving_binds(table: Timetable) -> bool:

@@ -7,7 +7,7 @@ from typing import cast
 import polars as pl
 
 from logistics import lake, plan, tasks
-from logistics.outputs import FORECAST_TOTALS
+from logistics.outputs_forecast import FORECAST_TOTALS
 from logistics.slotting import inputs, outputs
 from logistics.slotting.plan import plan_warehouse
 from logistics.tasks import Dims, Tables

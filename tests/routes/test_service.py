@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from logistics import kept
+from logistics import kept, report
 from logistics.config import ConfigError
 from logistics.routes import batch, service
 from logistics.routes.inputs import places_of, problem
 from logistics.routes.service import Service, ServiceError, roads
 from logistics.units import Run
+from tests.nights import ROUTES
 from tests.routes.stub import serving, true_m, true_s
 from tests.routes.test_inputs import CONFIG, DAY, tables
 from tests.settings import config
@@ -84,3 +85,19 @@ def test_a_night_asks_once_and_goes_on_without_a_service_that_is_away(
 def test_a_service_has_an_address() -> None:
     with pytest.raises(ConfigError, match="travel_service and travel_url go together"):
         config(None, "routes.travel_service=osrm")
+
+
+def test_the_summary_names_the_service_that_was_away_and_the_change_from_the_last_plan() -> None:
+    figures = {
+        "no_travel_service:osrm: cannot be reached (ConnectionError)": 2.0,
+        "compared:distance_km": 90.0,
+        "before:distance_km": 100.0,
+        "compared:cost": 101.0,
+        "before:cost": 100.0,
+    }
+    told = list(report._remarks({"routes": replace(ROUTES, figures=figures)}))
+    assert told == [
+        "routes    against each depot's last plan: distance -10.0%, cost +1.0% (route_kpis)",
+        "[yellow]travel[/]    default driving times at 2 depots: "
+        "osrm: cannot be reached (ConnectionError)",
+    ]
