@@ -5,7 +5,7 @@ late. So it is for every policy but the oracle, which knows who will come. Knows
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 
 import numpy as np
 import polars as pl
@@ -40,6 +40,14 @@ class Case:
         """Tours of the orders of first_day, …, last_day - 1."""
         lines = self.lines.filter(pl.col("day").is_between(first_day, last_day - 1))
         return inputs.tours(lines, self.seed)
+
+    def picked(self, first_day: int, last_day: int) -> Ints:
+        """The SKU of every line (l,) of first_day, …, last_day - 1, in time order."""
+        lines = self.lines.filter(pl.col("day").is_between(first_day, last_day - 1))
+        return lines["sku"].to_numpy()
+
+    def day(self, number: int) -> date:
+        return self.first + timedelta(days=number)
 
     @property
     def days(self) -> int:
@@ -106,13 +114,9 @@ def counts(case: Case, day: int, since: int = 0) -> Reals:
     return picks
 
 
-def demand(case: Case, skus: Ints, picks_per_day: Reals, places: Reals) -> Demand:
-    """The SKUs and then the places, all without size and without a slot.
-
-    places: expected picks per day of the SKU that comes to each.
-    """
-    rate = np.concatenate((picks_per_day, places))
-    names = [case.sku_ids[sku] for sku in skus] + [f"~{i}" for i in range(places.size)]
+def demand(case: Case, skus: Ints, rate: Reals) -> Demand:
+    """The SKUs, and as many places as rate (picks per day) is longer, without size and slot."""
+    names = [case.sku_ids[sku] for sku in skus] + [f"~{i}" for i in range(rate.size - skus.size)]
     nothing = np.zeros(rate.size)
     return Demand(
         sku_ids=tuple(names),

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import slotting_case as cases
 import slotting_policies as policies
 from slotting_case import Case
@@ -19,9 +18,6 @@ from logistics.slotting.travel import walk
 
 MOVES = 30
 MIN_SAVING_M_PER_DAY = 1.0
-HORIZON_DAYS = 30
-AFFINITY_NIGHTS = 7  # between two looks at what is picked together
-
 
 Night = Callable[[Layout, int], Layout]
 
@@ -33,7 +29,7 @@ def walk_forward(case: Case, start: Layout, night: Night) -> float:
         if day > case.start:
             layout = night(layout, day)
         tours = case.tours(day, day + 1)
-        picked = case.lines.filter(pl.col("day") == day)["sku"].to_numpy()
+        picked = case.picked(day, day + 1)
         if not picked.size:
             continue
         settled = cases.settle(layout.slot_of, layout.empty, picked)
@@ -57,9 +53,9 @@ def few_moves(case: Case, ideals: dict[int, Layout], max_moves: int) -> Night:
 def moved(case: Case, layout: Layout, day: int, ideal: Layout, max_moves: int) -> Layout:
     """The layout after the night's moves towards the ideal one."""
     skus = cases.known(case, day)
-    rate = policies.expected(case, day, HORIZON_DAYS)[skus]
+    rate = policies.expected(case, day)[skus]
     face = layout.slot_of[skus]
-    demand = replace(cases.demand(case, skus, rate, np.zeros(0)), face=face)
+    demand = replace(cases.demand(case, skus, rate), face=face)
     holds = np.full(len(case.warehouse.slot_ids), NONE)
     holds[face[face != NONE]] = np.flatnonzero(face != NONE)
     night = plan_moves(
@@ -72,6 +68,15 @@ def moved(case: Case, layout: Layout, day: int, ideal: Layout, max_moves: int) -
     )
     slot_of = np.full(len(case.sku_ids), NONE)
     slot_of[skus] = night.slot_of
+    return Layout(slot_of, _like_places(case, slot_of, ideal.empty))
+
+
+def brought_in(case: Case, old: Layout, then: int, day: int, ideal: Layout) -> Layout:
+    """An old layout on a later day: newcomers have taken its empty slots, dead stock is out."""
+    later = _stayed(old, cases.settle(old.slot_of, old.empty, case.picked(then, day)))
+    slot_of = np.full(len(case.sku_ids), NONE)
+    skus = cases.known(case, day)
+    slot_of[skus] = later.slot_of[skus]
     return Layout(slot_of, _like_places(case, slot_of, ideal.empty))
 
 

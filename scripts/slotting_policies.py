@@ -69,30 +69,28 @@ def oracle(case: Case, day: int) -> Layout:
     return Layout(slot_of, slots[-1:])
 
 
-def forecast(case: Case, day: int, horizon_days: int) -> Layout:
+def forecast(case: Case, day: int) -> Layout:
     """The night's assignment by what is expected of the next days."""
-    return ours(case, day, expected(case, day, horizon_days))
-
-
-def with_affinity(case: Case, day: int, horizon_days: int) -> Layout:
-    """The forecast's layout, gathered; the same where the gate says no."""
-    layout = forecast(case, day, horizon_days)
-    if not affinity_helps(case, day, horizon_days):
-        return layout
-    return gathered(case, day, layout, expected(case, day, horizon_days))
-
-
-def expected(case: Case, day: int, horizon_days: int) -> Reals:
-    """Picks per day (n,)."""
-    return velocity.expect(cases.counts(case, day), horizon_days)
-
-
-def ours(case: Case, day: int, picks_per_day: Reals) -> Layout:
-    skus = cases.known(case, day)
-    places = np.full(cases.PLACES, picks_per_day[skus].mean())
-    demand = cases.demand(case, skus, picks_per_day[skus], places)
-    slots = assign(case.warehouse, demand, walking(case, day, float(demand.picks_per_day.sum())))
+    skus, rate = _expected(case, day)
+    demand = cases.demand(case, skus, rate)
+    slots = assign(case.warehouse, demand, walking(case, day, float(rate.sum())))
     return _dealt(case, skus, slots)
+
+
+def promised(case: Case, day: int) -> float:
+    """The saving over ABC that the forecast's layout is expected to bring."""
+    skus, rate = _expected(case, day)
+    ahead = walking(case, day, float(rate.sum()))
+    metres = []
+    for layout in (abc(case, day), forecast(case, day)):
+        slots = np.concatenate((layout.slot_of[skus], layout.empty[: cases.PLACES]))
+        metres.append(float(ahead.metres(*ahead.picks_by_aisle(rate, slots))))
+    return 1 - metres[1] / metres[0]
+
+
+def expected(case: Case, day: int) -> Reals:
+    """Picks per day (n,)."""
+    return velocity.expect(cases.counts(case, day))
 
 
 def walking(case: Case, day: int, picks_per_day: float) -> Walking:
@@ -100,26 +98,31 @@ def walking(case: Case, day: int, picks_per_day: float) -> Walking:
     return expect(case.layout, case.tours(max(day - RECENT_DAYS, 0), day), picks_per_day)
 
 
-def gathered(case: Case, day: int, layout: Layout, picks_per_day: Reals) -> Layout:
+def with_affinity(case: Case, day: int) -> Layout:
+    """The forecast's layout, gathered; the same where the gate says no."""
+    layout = forecast(case, day)
+    return gathered(case, day, layout) if affinity_helps(case, day) else layout
+
+
+def gathered(case: Case, day: int, layout: Layout) -> Layout:
     slot_of = affinity.gather(
         case.warehouse,
         case.layout,
         case.tours(0, day),
-        picks_per_day,
+        expected(case, day),
         layout.slot_of,
         seed=case.seed,
     )
     return Layout(slot_of, layout.empty)
 
 
-def affinity_helps(case: Case, day: int, horizon_days: int) -> bool:
+def affinity_helps(case: Case, day: int) -> bool:
     """Whether it would have, had it been done GATE_DAYS ago; never on a history too short to say."""
     then = day - GATE_DAYS
     if then < GATE_DAYS:
         return False
-    rate = expected(case, then, horizon_days)
-    before = ours(case, then, rate)
-    after = gathered(case, then, before, rate)
+    before = forecast(case, then)
+    after = gathered(case, then, before)
     later = case.tours(then, day)
     return affinity.helps(case.layout, later, before.slot_of, after.slot_of)
 
@@ -129,8 +132,16 @@ POLICIES: dict[str, Callable[[Case, int], Layout]] = {
     "abc": abc,
     "turnover": turnover,
     "recent28": recent28,
+    "forecast": forecast,
+    "affinity": with_affinity,
     "oracle": oracle,
 }
+
+
+def _expected(case: Case, day: int) -> tuple[Ints, Reals]:
+    """The SKUs with a slot, and picks per day of them and of the places."""
+    skus = cases.known(case, day)
+    return skus, _with_places(expected(case, day)[skus])
 
 
 def _with_places(rate: Reals) -> Reals:

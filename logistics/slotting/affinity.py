@@ -12,9 +12,9 @@ from logistics.slotting.problem import NONE, Ints, Reals, Warehouse
 from logistics.slotting.solve import match
 from logistics.slotting.travel import Layout, Tours, walk
 
-_ROUNDS = 12
-_MOVING = 0.5  # share of SKUs that may move in a round: all at once would chase each other
-_USUAL_TOURS = 20.0  # tours of all SKUs that count beside a SKU's own
+_ROUNDS = 20
+_MOVING = 0.35  # share of SKUs that may move in a round: all at once would chase each other
+_USUAL_TOURS = 10.0  # tours of all SKUs that count beside a SKU's own
 _COST = 10**8
 
 
