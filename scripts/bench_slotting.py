@@ -16,13 +16,11 @@ assignment and routing (SLAPRP), solved within S seconds each. Exit code 2: it c
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import slotting_assignment
 import slotting_case as cases
 import slotting_nights as nights
@@ -76,7 +74,9 @@ def bench(case: Case) -> Report:
 
 def _policies(case: Case) -> Report:
     """Metres of every policy; shares of what ABC walks and of what the oracle saves of it."""
-    found = {name: _walked(case, policy(case, case.start)) for name, policy in policies.POLICIES.items()}
+    found = {
+        name: _walked(case, policy(case, case.start)) for name, policy in policies.POLICIES.items()
+    }
     for figures in found.values():
         for kind in ("s_shape", "optimal"):
             abc_m, oracle_m = (found[name][f"{kind}_m"] for name in ("abc", "oracle"))
@@ -163,7 +163,9 @@ def _show(report: Report) -> None:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--order-lines", metavar="FILE.parquet")
     parser.add_argument("--from", dest="start", type=date.fromisoformat, metavar="DATE")
     parser.add_argument("--slaprp", metavar="DIR")

@@ -117,7 +117,7 @@ def gathered(case: Case, day: int, layout: Layout) -> Layout:
 
 
 def affinity_helps(case: Case, day: int) -> bool:
-    """Whether it would have, had it been done GATE_DAYS ago; never on a history too short to say."""
+    """Whether it would have, had it been done GATE_DAYS ago; no, where the history is too short."""
     then = day - GATE_DAYS
     if then < GATE_DAYS:
         return False

@@ -31,6 +31,7 @@ ALLOWED = {
     "rich": ("report.py",),
     "holidays": ("forecast/holidays.py",),
     "apprise": ("notice.py",),
+    "matplotlib": ("slotting/heat_map.py",),
 }
 # Layers from the bottom to the top; a file imports only from its own layer or below.
 LAYERS = (

@@ -1,4 +1,4 @@
-"""What is picked together comes to lie together, and a gate that asks later orders whether it helps.
+"""What is picked together comes to lie together, and a gate that asks later orders about it.
 
 A pick costs walking only if its tour would not enter the aisle anyway. `gather` counts, in past
 tours, how often each SKU's fellow picks leave an aisle unentered, shrinks that towards what holds
@@ -80,7 +80,7 @@ def _aisle_costs(layout: Layout, tours: Tours, slot_of: Ints) -> Reals:
 
 
 def _exchange(layout: Layout, costs_m: Reals, picks_per_day: Reals, slots: Ints) -> Ints:
-    """The same slots, dealt to the SKUs (n,) by costs_m (n, a); the fastest of an aisle in front."""
+    """The same slots, dealt to the SKUs (n,) by costs_m (n, a); in an aisle the fastest first."""
     room = np.bincount(layout.aisle[slots], minlength=costs_m.shape[1])
     costs = np.rint(costs_m * (_COST / max(costs_m.max(), 1e-9))).astype(np.int64)
     everywhere = np.ones(costs.shape, dtype=bool)

@@ -122,7 +122,8 @@ class _Solution:
             prices[sources] = np.minimum(prices[sources], through)
         if full.all():  # only differences count
             prices = prices - prices.min()
-        return np.maximum(prices, 0.0)
+        floored: Reals = np.maximum(prices, 0.0)
+        return floored
 
     def bound_by(self, reduced: Reals, prices: Reals) -> float:
         least = np.minimum(reduced.min(axis=1, initial=np.inf), self.left_out)

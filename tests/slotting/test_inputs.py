@@ -15,7 +15,16 @@ from logistics.tables import CONTRACTS
 
 NIGHT = date(2026, 3, 2)
 CONFIG = SlottingConfig(
-    max_moves=5, demand_days=30, history_days=10, min_saving_m_per_day=1.0, replenish_days=3
+    max_moves=5,
+    demand_days=30,
+    history_days=10,
+    min_saving_m_per_day=1.0,
+    replenish_days=3,
+    max_move_minutes=None,
+    minutes_per_move=4.0,
+    labour_cost_per_h=25.0,
+    walking_m_per_s=1.0,
+    heat_map=False,
 )
 
 
