@@ -1,6 +1,7 @@
 """One warehouse's plan: expected walking → ideal layout → tonight's moves → every rule checked."""
 
 from logistics.config import SlottingConfig
+from logistics.slotting.affinity import gather_if_it_helps
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import Demand, Ints, Warehouse
 from logistics.slotting.solve import assign
@@ -16,6 +17,9 @@ def plan_warehouse(
     walking = expect(lay_out(warehouse), tours, float(demand.picks_per_day.sum()))
     ideal = assign(warehouse, demand, walking)
     night = plan_moves(warehouse, demand, walking, ideal, max_moves, config.min_saving_m_per_day)
+    # Moves are worth what walking is expected of each SKU alone; what is bought together shows only
+    # in the layout that everything would be moved into.
+    ideal = gather_if_it_helps(warehouse, walking.layout, tours, demand.picks_per_day, ideal)
     plan = Plan(
         warehouse,
         demand,
