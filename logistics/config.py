@@ -115,23 +115,35 @@ class RoutesConfig:
     engine: Literal["auto", "pyvrp", "ortools"]
     speed_kmh: Positive  # free flow, before the traffic table's factor
     circuity: Annotated[float, Field(ge=1)]  # road distance over great-circle distance
-    seconds_per_depot: Positive
+    travel_service: Literal["osrm", "valhalla"] | None  # instead of both; null: none
+    travel_url: str | None  # of that service
+    seconds_per_depot: Positive  # on average; a depot's share of all goes by its vehicles
     iterations_per_depot: Natural  # instead of seconds when deterministic=true
     drop_penalty: Positive  # of an order of priority 0, in cost units
     drop_penalty_per_priority: Annotated[float, Field(ge=0)]
+    change_cost: Annotated[
+        float, Field(ge=0)
+    ]  # of an order that another than its usual vehicle has
+    balance_cost: Annotated[float, Field(ge=0)]  # of a route, per squared hour away
+
+    def __post_init__(self) -> None:
+        if (self.travel_service is None) != (self.travel_url is None):
+            raise ValueError("travel_service and travel_url go together")
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class MaintenanceConfig:
     """Risk of failure from telemetry, and the workshop's schedule."""
 
-    window_days: Natural  # telemetry the model sees
+    window_days: Natural  # a sensor silent for so long is not believed
+    memory_days: Natural  # each so many nights all telemetry is read anew, with what came late
     max_train_windows: Natural
     train_steps: Natural
     batch_windows: Natural
     learning_rate: Positive
     hidden: Natural
     at_risk_p7: Share  # from this probability of failing within 7 days an asset is at risk
+    max_alerts: Whole  # a night, of the whole company
     schedule_days: Natural
     job_hours: Natural
     solve_seconds: Positive

@@ -4,6 +4,7 @@ Knows the output tables and where they are; knows nothing of how they were compu
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import polars as pl
 
@@ -138,9 +139,7 @@ def _asset(config: Config, asset_id: str) -> Iterator[str]:
             f"likeliest component: {risk['component']}."
         )
         if risk["leading_sensors"]:
-            sensors = risk["leading_sensors"]
-            assert isinstance(sensors, list)
-            yield f"  What says so: {', '.join(sensors)}; last heard {risk['last_seen']}."
+            yield f"  What says so: {', '.join(_leads(risk))}; last heard {risk['last_seen']}."
     for order in _find(config, "work_orders", "asset_id", asset_id):
         if order["status"] == "booked":
             yield (
@@ -152,6 +151,14 @@ def _asset(config: Config, asset_id: str) -> Iterator[str]:
             yield f"  Not booked at {order['workshop_id']}: {order['reason']}"
     for vehicle in _find(config, "kept_back", "asset_id", asset_id):
         yield f"  So vehicle {vehicle['vehicle_id']} is off the routes of {vehicle['depot_id']}."
+
+
+def _leads(risk: Row) -> Iterator[str]:
+    sensors, directions, since = (
+        cast("list[Any]", risk[f"leading_{what}"]) for what in ("sensors", "directions", "since")
+    )
+    for sensor, direction, day in zip(sensors, directions, since, strict=True):
+        yield f"{sensor} {direction} since {day:%-d %b}"
 
 
 _STORIES: dict[str, Callable[[Config, str], Iterator[str]]] = {

@@ -8,6 +8,7 @@ import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from math import ceil
 from urllib.parse import unquote
 
@@ -101,13 +102,20 @@ def in_bucket(entity: str, unit: Unit) -> bool:
     return zlib.crc32(entity.encode()) % unit.buckets == unit.bucket
 
 
-def enter(run: Run, unit: Unit, names: Sequence[str], dims: Mapping[str, pl.DataFrame]) -> Entry:
+def enter(
+    run: Run,
+    unit: Unit,
+    names: Sequence[str],
+    dims: Mapping[str, pl.DataFrame],
+    since: Mapping[str, date] | None = None,
+) -> Entry:
     """Read and check a unit's tables; an absent table is empty. Rejects are staged for `rejects`.
 
     dims are the company's checked tables, for foreign keys; an empty one refers to nothing.
+    since: table → a day; parts of its files that only hold earlier times (`at`) are not read.
     """
     counts, rejects = [], []
-    checked = _check_tables(run, unit, names, dims)
+    checked = _check_tables(run, unit, names, dims, since or {})
     for name, (rows_in, found) in checked.items():
         if unit.bucket > 0 and CONTRACTS[name].bucket_by is None:
             continue  # bucket 0 has counted this table, which every bucket of the site reads
@@ -125,21 +133,25 @@ def peek(
     None when the unit cannot be read: the night will report it, training goes on without it.
     """
     try:
-        checked = _check_tables(run, unit, names, dims)
+        checked = _check_tables(run, unit, names, dims, {})
     except (LakeError, TableError):
         return None
     return {name: found.good for name, (_, found) in checked.items()}
 
 
 def _check_tables(
-    run: Run, unit: Unit, names: Sequence[str], dims: Mapping[str, pl.DataFrame]
+    run: Run,
+    unit: Unit,
+    names: Sequence[str],
+    dims: Mapping[str, pl.DataFrame],
+    since: Mapping[str, date],
 ) -> dict[str, tuple[int, Checked]]:
     """Table → rows found and what the contract makes of them, referred-to tables first."""
     refs = {table for name in names for table in CONTRACTS[name].refs.values()}
     known = _keys({table: dims[table] for table in refs & dims.keys()})
     checked = {}
     for name in sorted(names, key=list(CONTRACTS).index):
-        raw = _read(run.config.lake, CONTRACTS[name], unit)
+        raw = _read(run.config.lake, CONTRACTS[name], unit, since.get(name))
         site_id = None if unit == COMPANY else unit.site_id
         found = check(raw, CONTRACTS[name], known, site_id)
         checked[name] = (raw.height, found)
@@ -190,7 +202,7 @@ def _distinct(rows: pl.LazyFrame, column: str) -> list[str]:
     return found[column].to_list()
 
 
-def _read(lake: str, contract: Contract, unit: Unit) -> pl.DataFrame:
+def _read(lake: str, contract: Contract, unit: Unit, since: date | None = None) -> pl.DataFrame:
     """A unit's rows in the contract's types, with hive partition values as columns."""
     fs, root = at(f"{lake}/{contract.name}")
     site = contract.site
@@ -198,6 +210,8 @@ def _read(lake: str, contract: Contract, unit: Unit) -> pl.DataFrame:
         lazy = pl.scan_delta(absolute(f"{lake}/{contract.name}"))
         if site is not None:
             lazy = lazy.filter(pl.col(site).cast(pl.String).fill_null(UNKNOWN) == unit.site_id)
+        if since is not None:
+            lazy = lazy.filter(pl.col("at") >= since)
         try:
             found = _project(lazy, contract).collect()
         except pl.exceptions.PolarsError as fault:
@@ -210,7 +224,7 @@ def _read(lake: str, contract: Contract, unit: Unit) -> pl.DataFrame:
         if site is not None and values.get(site, unit.site_id) != unit.site_id:
             continue
         with fs.open(path) as file:
-            part = _read_file(file, path, contract, values)
+            part = _read_file(file, path, contract, values, since)
         if site is not None and site not in values:
             if site not in part.columns:
                 raise LakeError(f"{contract.name}: {path} has no column {site} that tells its site")
@@ -233,7 +247,11 @@ def _concat(parts: Sequence[pl.DataFrame], contract: Contract, unit: Unit) -> pl
 
 
 def _read_file(
-    file: object, path: str, contract: Contract, values: Mapping[str, str]
+    file: object,
+    path: str,
+    contract: Contract,
+    values: Mapping[str, str],
+    since: date | None = None,
 ) -> pl.DataFrame:
     """values: of the hive partition, which stand for columns of the file."""
     try:
@@ -241,16 +259,35 @@ def _read_file(
         wanted = [name for name in parquet.schema_arrow.names if name not in values]
         if contract.extra is None:
             wanted = [name for name in wanted if name in {*contract.columns, contract.site}]
-        found = parquet.read(columns=wanted)
+        found = parquet.read_row_groups(_row_groups(parquet, since), columns=wanted)
     except (pa.ArrowException, OSError) as fault:
         raise LakeError(f"{contract.name}: {path} cannot be read as Parquet: {fault}") from None
     for column, value in values.items():
         if column == contract.site and value != UNKNOWN:
             continue  # the unit's, in every row
         code = pa.scalar(None if value == UNKNOWN else 0, pa.int32())
-        codes = pa.repeat(code, parquet.metadata.num_rows)
+        codes = pa.repeat(code, found.num_rows)
         found = found.append_column(column, pa.DictionaryArray.from_arrays(codes, [value]))
     return read_table(found, contract)
+
+
+def _row_groups(parquet: pq.ParquetFile, since: date | None) -> list[int]:
+    """Those that may hold a time (`at`) of that day or later; all of them where nothing tells."""
+    every = range(parquet.metadata.num_row_groups)
+    paths = [parquet.schema.column(i).path for i in range(len(parquet.schema))]
+    if since is None or "at" not in paths:
+        return [*every]
+    column = paths.index("at")
+    told = (parquet.metadata.row_group(i).column(column).statistics for i in every)
+    return [i for i, s in zip(every, told, strict=True) if not (s and _ended(s, since))]
+
+
+def _ended(statistics: pq.Statistics, since: date) -> bool:
+    """Whether a row group has times, and all of them lie before a day."""
+    if not statistics.has_min_max or statistics.null_count:
+        return False
+    newest = statistics.max
+    return isinstance(newest, datetime) and newest.replace(tzinfo=None).date() < since
 
 
 def _open(file: object, contract: Contract) -> pq.ParquetFile:

@@ -4,156 +4,26 @@ Every row carries run_date (the day that was planned) and its site first. Times 
 wall-clock times at the site.
 """
 
-from dataclasses import dataclass
-
 import polars as pl
 
-QUANTILE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-QUANTILE_COLUMNS = tuple(f"q{round(level * 100)}" for level in QUANTILE_LEVELS)
-TOTAL_HORIZONS_DAYS = (30, 60, 90)
+from logistics.outputs_forecast import (
+    FORECAST_BACKTESTS,
+    FORECAST_LEVELS,
+    FORECAST_OVERRIDDEN,
+    FORECAST_PARTS,
+    FORECAST_SUMS,
+    FORECAST_TOTALS,
+    FORECAST_VALUE_ADDED,
+    FORECASTS,
+    REORDER_POINTS,
+)
+from logistics.schema import Output
 
 _TEXT, _REAL, _WHOLE = pl.String(), pl.Float64(), pl.Int64()
 _SMALL = pl.Float32()
 _LOCAL = pl.Datetime("us")
-_QUANTILES = dict.fromkeys(QUANTILE_COLUMNS, _SMALL)
 
 
-@dataclass(frozen=True)
-class Output:
-    """columns in order, without the partition columns run_date and (where named) the site."""
-
-    name: str
-    site: str
-    columns: dict[str, pl.DataType]
-    key: tuple[str, ...]
-
-
-FORECASTS = Output(
-    "forecasts",
-    "dc_id",
-    {"sku_id": _TEXT, "date": pl.Date(), "mean": _SMALL, **_QUANTILES},
-    key=("sku_id", "date"),
-)
-FORECAST_TOTALS = Output(
-    "forecast_totals",
-    "dc_id",
-    {
-        "sku_id": _TEXT,
-        "horizon_days": _WHOLE,
-        "mean": _SMALL,
-        **_QUANTILES,
-        "safety_stock": _SMALL,  # units above the mean at the configured service level
-    },
-    key=("sku_id", "horizon_days"),
-)
-# What the model had said wherever a planner's override has changed it; `forecasts` has the final
-# forecast, and everywhere else it is the model's own.
-FORECAST_OVERRIDDEN = Output(
-    "forecast_overridden",
-    "dc_id",
-    {
-        "sku_id": _TEXT,
-        "date": pl.Date(),
-        "statistical_mean": _SMALL,
-        **{f"statistical_{name}": _SMALL for name in QUANTILE_COLUMNS},
-        "final_mean": _SMALL,
-        "planner": _TEXT,
-    },
-    key=("sku_id", "date"),
-)
-FORECAST_VALUE_ADDED = Output(
-    "forecast_value_added",  # by overrides of earlier nights, on the days sold since
-    "dc_id",
-    {
-        "sku_id": _TEXT,
-        "night": pl.Date(),  # whose forecast it was
-        "planner": _TEXT,
-        "periods": _WHOLE,  # in stock, and known by now
-        "actual": _REAL,
-        "statistical_abs_error": _REAL,
-        "final_abs_error": _REAL,
-        "value_added": _REAL,  # units of error that the override has saved; below 0: has cost
-    },
-    key=("sku_id", "night"),
-)
-REORDER_POINTS = Output(
-    "reorder_points",
-    "dc_id",
-    {
-        "sku_id": _TEXT,
-        "lead_time_days": _SMALL,  # from an order to its arrival
-        "service_level": _REAL,  # probability of lasting until then
-        "lead_time_demand": _SMALL,
-        "safety_stock": _SMALL,  # units above it
-        "reorder_point": _SMALL,  # order when stock falls to it
-    },
-    key=("sku_id",),
-)
-FORECAST_PARTS = Output(
-    "forecast_parts",  # why the 30-day total is what it is; they add up to it
-    "dc_id",
-    {
-        "sku_id": _TEXT,
-        "days": _WHOLE,
-        "base": _REAL,  # the level of the last eight weeks
-        "season": _REAL,  # season and trend
-        "promotion": _REAL,
-        "price": _REAL,
-        "signal": _REAL,
-        "planner": _REAL,  # by overrides
-        "mean": _REAL,
-    },
-    key=("sku_id",),
-)
-FORECAST_SUMS = Output(
-    "forecast_sums",  # what a unit's series add up to; `forecast_levels` is made of it
-    "dc_id",
-    {
-        "bucket": _WHOLE,  # of a site too big for one task
-        "category": _TEXT,  # "" for SKUs without one
-        "date": pl.Date(),  # the first day of the span
-        "days": _WHOLE,  # its length
-        "series": _WHOLE,
-        "mean": _REAL,
-        "spread": _REAL,  # sum of the series' standard deviations
-        "variance": _REAL,  # and of their squares
-    },
-    key=("bucket", "category", "days", "date"),
-)
-FORECAST_LEVELS = Output(
-    "forecast_levels",
-    "dc_id",  # a DC, or `company` for all of them
-    {
-        "level": _TEXT,  # category, dc, company category or company
-        "category": _TEXT,  # null: all
-        "date": pl.Date(),
-        "days": _WHOLE,
-        "series": _WHOLE,
-        "mean": _REAL,
-        **dict.fromkeys(QUANTILE_COLUMNS, _REAL),
-    },
-    key=("level", "category", "days", "date"),
-)
-# Sums over the values of a group, so that any groups add up; scores are ratios of them.
-FORECAST_BACKTESTS = Output(
-    "forecast_backtests",
-    "dc_id",
-    {
-        "origin": pl.Date(),  # the first day that the model had to forecast
-        "category": _TEXT,  # "" for SKUs without one
-        "step_from": _WHOLE,  # periods ahead, from 1
-        "step_to": _WHOLE,
-        "values": _REAL,  # periods in stock of all series
-        "actual": _REAL,
-        "forecast": _REAL,
-        "abs_error": _REAL,
-        "pinball": _REAL,  # mean over the levels; twice it over `actual` is the WQL
-        "inside": _REAL,  # values within the 80 % interval
-        "naive_abs_error": _REAL,  # of the last week again
-        "naive_pinball": _REAL,
-    },
-    key=("origin", "category", "step_from"),
-)
 ROUTES = Output(
     "routes",
     "depot_id",
@@ -162,7 +32,7 @@ ROUTES = Output(
         "vehicle_id": _TEXT,
         "driver_id": _TEXT,
         "departs_local": _LOCAL,
-        "returns_local": _LOCAL,
+        "returns_local": _LOCAL,  # or is done with the last stop, where it does not return
         "num_stops": _WHOLE,
         "distance_m": _REAL,
         "drive_s": _REAL,
@@ -171,6 +41,7 @@ ROUTES = Output(
         "load_kg": _REAL,  # the most on board at any time
         "load_m3": _REAL,
         "cost": _REAL,
+        "returns": pl.Boolean(),  # to the depot
     },
     key=("route_id",),
 )
@@ -181,8 +52,8 @@ STOPS = Output(
         "route_id": _TEXT,
         "vehicle_id": _TEXT,
         "stop": _WHOLE,  # from 1
-        "order_id": _TEXT,
-        "kind": _TEXT,
+        "order_id": _TEXT,  # null: none, the vehicle reloads at the depot
+        "kind": _TEXT,  # delivery, pickup or reload
         "lat": _REAL,
         "lon": _REAL,
         "arrival_local": _LOCAL,
@@ -201,11 +72,43 @@ UNSERVED = Output(
     {
         "order_id": _TEXT,
         "priority": _WHOLE,
+        "lat": _REAL,
+        "lon": _REAL,
         "reason": _TEXT,  # a sentence for the dispatcher
         "constraint": _TEXT,  # capacity, time_window, shift, skills, vehicles, cost, …
         "relaxation": _TEXT,  # the smallest change seen that would serve it; may be null
     },
     key=("order_id",),
+)
+ROUTE_KPIS = Output(
+    "route_kpis",  # one row a depot
+    "depot_id",
+    {
+        "lat": _REAL,  # of the depot
+        "lon": _REAL,
+        "orders": _WHOLE,
+        "served": _WHOLE,
+        "unserved": _WHOLE,
+        "routes": _WHOLE,
+        "distance_km": _REAL,
+        "duration_h": _REAL,  # from leaving to coming home
+        "drive_h": _REAL,
+        "wait_h": _REAL,
+        "service_h": _REAL,
+        "load_factor": _REAL,  # mean over the routes: the fuller of weight and volume, at most
+        "on_time_share": _REAL,  # of the stops; null: none
+        "cost": _REAL,  # of the routes
+        "penalties": _REAL,  # of the orders left out
+        "compared_with": pl.Date(),  # the depot's last plan of the week before; null: none
+        "routes_change": _WHOLE,
+        "distance_km_change": _REAL,
+        "duration_h_change": _REAL,
+        "load_factor_change": _REAL,
+        "on_time_share_change": _REAL,
+        "cost_change": _REAL,
+        "same_vehicle_share": _REAL,  # of the stops at addresses that plan has, too
+    },
+    key=(),
 )
 KEPT_BACK = Output(
     "kept_back",  # vehicles not on a route because the workshop has them
@@ -226,10 +129,51 @@ RISKS = Output(
         "rul_days_q50": _REAL,
         "rul_days_q90": _REAL,
         "component": _TEXT,  # the likeliest to fail first
-        "leading_sensors": pl.List(_TEXT),
+        "leading_sensors": pl.List(_TEXT),  # those that raise the risk, and for each of them:
+        "leading_directions": pl.List(_TEXT),  # up or down
+        "leading_since": pl.List(pl.Date()),  # when it set out that way
         "last_seen": _LOCAL,  # the newest telemetry used, UTC; null: none
     },
     key=("asset_id",),
+)
+SENSOR_STATES = Output(  # what the next night goes on from, so that it reads only new days
+    "sensor_states",
+    "site_id",
+    {
+        "asset_id": _TEXT,
+        "recipe": _TEXT,  # of the numbers: another one cannot go on from them
+        "sensors": pl.List(_TEXT),
+        "numbers": pl.List(_SMALL),
+        "last_seen": _LOCAL,  # the newest telemetry used, UTC; null: none
+    },
+    key=("asset_id",),
+)
+ALERTS = Output(  # the company's, at most maintenance.max_alerts a night
+    "alerts",
+    "site_id",
+    {
+        "rank": _WHOLE,  # 1: costs most to leave alone
+        "asset_id": _TEXT,
+        "workshop_id": _TEXT,
+        "component": _TEXT,
+        "p_fail_7d": _REAL,
+        "expected_cost": _REAL,  # of failing within 7 days
+    },
+    key=("rank",),
+)
+ALERT_OUTCOMES = Output(  # of the alerts of the last month's nights
+    "alert_outcomes",
+    "site_id",
+    {
+        "asset_id": _TEXT,
+        "night": pl.Date(),  # of the alert
+        "component": _TEXT,
+        "p_fail_7d": _REAL,
+        "outcome": _TEXT,  # failed, serviced, open, quiet
+        "ended_component": _TEXT,
+        "lead_days": _REAL,  # from the alert to the failure or service
+    },
+    key=("asset_id", "night"),
 )
 WORK_ORDERS = Output(
     "work_orders",
@@ -331,8 +275,12 @@ OUTPUTS: dict[str, Output] = {
         ROUTES,
         STOPS,
         UNSERVED,
+        ROUTE_KPIS,
         KEPT_BACK,
         RISKS,
+        SENSOR_STATES,
+        ALERTS,
+        ALERT_OUTCOMES,
         WORK_ORDERS,
         SLOTS_PLAN,
         MOVES,

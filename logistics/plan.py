@@ -14,11 +14,12 @@ from io import BytesIO
 from urllib.parse import quote, unquote
 
 import polars as pl
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from logistics.outputs import OUTPUTS, REJECTS, Output
+from logistics.outputs import OUTPUTS, REJECTS
+from logistics.schema import Output
 from logistics.storage import LakeError, absolute, at, one_line, put
 from logistics.units import Run, StagedFile, Unit
 
@@ -40,7 +41,7 @@ def prepare(key: str, location: str) -> None:
 def publish(run: Run, unit: Unit, outputs: Mapping[str, pl.DataFrame]) -> tuple[StagedFile, ...]:
     """Stage one unit's rows of each output table; empty tables leave no file."""
     return tuple(
-        _stage(run, OUTPUTS[name], unit.site_id, unit.id, frame)
+        _stage(run, OUTPUTS[name], unit.site_id, unit.id, frame, name)
         for name, frame in outputs.items()
         if not frame.is_empty()
     )
@@ -52,9 +53,10 @@ def publish_rejects(
     """Stage one unit's rejected rows, a file per input table."""
     columns = list(REJECTS.columns)
     return tuple(
-        _stage(run, REJECTS, rows["table"][0], f"{unit.id}-{rows['table'][0]}", rows[columns])
+        _stage(run, REJECTS, table, f"{unit.id}-{table}", rows[columns], table)
         for rows in rejects
         if not rows.is_empty()
+        for table in (rows["table"][0],)
     )
 
 
@@ -145,20 +147,25 @@ def read_plan(
         night = night.filter(pl.col(output.site) == site_id)
     if where is not None:
         night = night.filter(where)
-    rows = night.select(*_partition_columns(output), *output.columns).collect()
+    known = night.collect_schema()
+    newer = {c: pl.lit(None, dtype) for c, dtype in output.columns.items() if c not in known}
+    wanted = (*_partition_columns(output), *output.columns)
+    rows = night.with_columns(**newer).select(wanted).collect()
     return None if rows.is_empty() else rows.sort(output.site, *output.key)
 
 
 def read_nights(
-    plan: str, table: str, since: date, before: date, site_id: str
+    plan: str, table: str, since: date, before: date, site_id: str | None = None
 ) -> pl.DataFrame | None:
-    """A site's committed rows of the nights in [since, before), with run_date; None: no rows."""
+    """Committed rows of the nights in [since, before), of a site or all; None: there are none."""
     url, output = f"{absolute(plan)}/{table}", OUTPUTS[table]
     if not DeltaTable.is_deltatable(url):
         return None
-    night = pl.col("run_date").is_between(since, before, closed="left")
-    rows = pl.scan_delta(url).filter(night, pl.col(output.site) == site_id).collect()
-    return None if rows.is_empty() else rows.sort("run_date", *output.key)
+    nights = pl.scan_delta(url).filter(pl.col("run_date").is_between(since, before, closed="left"))
+    if site_id is not None:
+        nights = nights.filter(pl.col(output.site) == site_id)
+    rows = nights.collect()
+    return None if rows.is_empty() else rows.sort("run_date", output.site, *output.key)
 
 
 def values(plan: str, table: str, run_date: date, column: str) -> list[str | None]:
@@ -238,7 +245,10 @@ def _partition_columns(output: Output) -> tuple[str, str]:
     return ("run_date", output.site)
 
 
-def _stage(run: Run, output: Output, site: str, stem: str, frame: pl.DataFrame) -> StagedFile:
+def _stage(
+    run: Run, output: Output, site: str, stem: str, frame: pl.DataFrame, table: str
+) -> StagedFile:
+    """table: that is named when the site cannot be a file's name."""
     expected = pl.Schema(output.columns)
     if frame.schema != expected:
         raise TypeError(f"{output.name}: columns are {frame.schema}, not {expected}")
@@ -247,8 +257,8 @@ def _stage(run: Run, output: Output, site: str, stem: str, frame: pl.DataFrame) 
     frame.write_parquet(buffer, compression="snappy")
     content = buffer.getvalue()
     partition = {"run_date": str(run.config.date), output.site: site}
-    folder = f"run_date={run.config.date}/{output.site}={_path_safe(site)}"
-    path = f"{folder}/{_path_safe(stem)}-{_digest(content)}.parquet"
+    folder = f"run_date={run.config.date}/{output.site}={_path_safe(site, table)}"
+    path = f"{folder}/{_path_safe(stem, table)}-{_digest(content)}.parquet"
     fs, root = at(f"{run.config.plan}/{output.name}")
     put(fs, f"{root}/{path}", content)
     return StagedFile(output.name, path, partition, len(content), frame.height)
@@ -258,11 +268,13 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _path_safe(name: str) -> str:
+def _path_safe(name: str, table: str) -> str:
     """A file or folder name for any id; readers of hive paths decode it to the id again."""
     quoted = quote(name, safe="") if name not in (".", "..") else name.replace(".", "%2E")
     if len(quoted) > _LONGEST:
-        raise LakeError(f"{name[:40]}…: a site's name of {len(name)} characters fits no file name")
+        raise LakeError(
+            f"{table}: {name[:40]}…, a site's name of {len(name)} characters, fits no file name"
+        )
     return quoted
 
 
@@ -331,12 +343,19 @@ def _transact(
 
 
 def _open_or_create(plan: str, output: Output) -> DeltaTable:
-    schema = pl.Schema({"run_date": pl.Date(), output.site: pl.String(), **output.columns})
+    """The table, with the columns that it lacks because an older program has made it."""
+    columns = pl.Schema({"run_date": pl.Date(), output.site: pl.String(), **output.columns})
     fs, root = at(f"{plan}/{output.name}")
     fs.makedirs(root, exist_ok=True)
-    return DeltaTable.create(
+    schema = pl.DataFrame(schema=columns).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    delta = DeltaTable.create(
         f"{absolute(plan)}/{output.name}",
-        schema=pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema,
+        schema=schema,
         partition_by=list(_partition_columns(output)),
         mode="ignore",
     )
+    known = {field.name for field in delta.schema().fields}
+    newer = [field for field in Schema.from_arrow(schema).fields if field.name not in known]
+    if newer:
+        delta.alter.add_columns(newer)
+    return delta

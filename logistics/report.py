@@ -218,7 +218,24 @@ def _maintenance(outcome: Outcome) -> tuple[str, str]:
     assets, at_risk = (outcome.figures.get(name, 0) for name in ("assets", "at_risk"))
     planned = f"{assets:,.0f} assets, [bold]{at_risk:,.0f} at risk[/] of failing this week"
     told = "PR-AUC {:.2f} (30 days) against {:.2f} by age, back-tested"
-    return planned, _against(outcome.card, "PR-AUC 30 d", "by age 30 d", told)
+    return planned, _against(outcome.card, "PR-AUC 30 d", "by age 30 d", told) + _earlier(outcome)
+
+
+def _earlier(outcome: Outcome) -> str:
+    """What became of the last month's alerts, once events have told."""
+    failed, quiet, lead = (
+        outcome.figures.get(f"alerts_{name}", 0) for name in ("failed", "quiet", "lead_days")
+    )
+    if failed + quiet == 0:
+        return ""
+    told = f"; of {failed + quiet:,.0f} earlier alerts {failed:,.0f} came true"
+    return told + (f", {lead / failed:.1f} days ahead" if failed else "")
+
+
+def _alerts(outcome: Outcome) -> tuple[str, str]:
+    figures = outcome.figures
+    planned = f"{figures.get('alerts', 0):,.0f} alerts"
+    return planned, f"expected cost of leaving them a week {figures.get('expected_cost', 0):,.0f}"
 
 
 def _against(card: Card | None, ours: str, rule: str, told: str) -> str:
@@ -271,6 +288,7 @@ _TELL = {
     "forecast": _forecast,
     "levels": _levels,
     "maintenance": _maintenance,
+    "alerts": _alerts,
     "workshop": _workshop,
     "routes": _routes,
     "slotting": _slotting,
@@ -293,6 +311,15 @@ def _remarks(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
     if reasons:
         top = sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))
         yield "unserved  " + ", ".join(f"{name} {count:.0f}" for name, count in top[:5])
+    if "compared:distance_km" in figures:
+        changes = [
+            f"{label} {figures[f'compared:{name}'] / max(figures[f'before:{name}'], 1e-9) - 1:+.1%}"
+            for label, name in (("distance", "distance_km"), ("cost", "cost"))
+        ]
+        yield f"routes    against each depot's last plan: {', '.join(changes)} (route_kpis)"
+    for name in (name for name in figures if name.startswith("no_travel_service:")):
+        fault = _plain(name.partition(":")[2])
+        yield f"[yellow]travel[/]    default driving times at {figures[name]:.0f} depots: {fault}"
     kept = [n.partition(":")[2] for n in sorted(figures) if n.startswith("kept_back:")]
     if kept:
         more = f" and {len(kept) - 8} more" if len(kept) > 8 else ""

@@ -52,3 +52,13 @@ class Contract:
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+@dataclass(frozen=True)
+class Output:
+    """columns in order, without the partition columns run_date and (where named) the site."""
+
+    name: str
+    site: str
+    columns: dict[str, pl.DataType]
+    key: tuple[str, ...]

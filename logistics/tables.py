@@ -148,6 +148,8 @@ ORDERS = Contract(
         "priority": optional(Column(pl.Int64(), at_least=0, at_most=9)),  # 9 = never drop lightly
         "skills": SKILLS,
         "locked_vehicle": optional(ID),
+        "usual_vehicle": optional(ID),  # that the customer knows; null: as in the last plan
+        "parcels": optional(COUNT),
     },
     rules={
         "window closes before it opens": pl.col("windows")
@@ -170,6 +172,7 @@ VEHICLES = Contract(
         "asset_id": optional(ID),
         "capacity_kg": ROOM_KG,
         "capacity_m3": ROOM_M3,
+        "capacity_parcels": optional(COUNT),
         "skills": SKILLS,
         "cost_fixed": AMOUNT,
         "cost_per_km": AMOUNT,
@@ -177,6 +180,8 @@ VEHICLES = Contract(
         "range_km": optional(POSITIVE),
         "speed_factor": optional(Column(pl.Float64(), at_least=0.01, at_most=100)),
         "max_trips": optional(Column(pl.Int64(), at_least=1, at_most=1000)),
+        "reload_s": optional(SECONDS),  # at the depot, between two trips
+        "returns": optional(FLAG),  # false: its day ends with the last order
     },
     refs={"depot_id": "depots"},
 )
@@ -191,10 +196,17 @@ DRIVERS = Contract(
         "max_drive_s": optional(SECONDS),
         "break_after_s": optional(SECONDS),
         "break_s": optional(SECONDS),
+        "break_from_s": optional(TIME_OF_DAY_S),  # a break begins at a fixed time: from here
+        "break_until_s": optional(TIME_OF_DAY_S),  # to here
+        "max_overtime_s": optional(SECONDS),  # after the shift; null: none
         "overtime_cost_per_h": optional(AMOUNT),
+        "rules": optional(one_of("eu561")),  # of driving and rest, beside the limits given
         "skills": SKILLS,
     },
-    rules={"shift ends before it starts": pl.col("shift_end_s") > pl.col("shift_start_s")},
+    rules={
+        "shift ends before it starts": pl.col("shift_end_s") > pl.col("shift_start_s"),
+        "break ends before it begins": pl.col("break_until_s") >= pl.col("break_from_s"),
+    },
     refs={"depot_id": "depots"},
 )
 TRAFFIC = Contract(
@@ -218,6 +230,23 @@ TRAVEL_TIMES = Contract(
         "to_id": Column(pl.String()),
         "distance_m": replace(AMOUNT, at_most=1e8),
         "duration_s": replace(AMOUNT, at_most=1e7),
+    },
+    refs={"depot_id": "depots"},
+)
+TRIPS = Contract(
+    "trips",  # past drives, to which a depot's circuity and speeds are fitted
+    key=("trip_id",),
+    site="depot_id",
+    columns={
+        "depot_id": ID,
+        "trip_id": ID,
+        "started_local": AT,
+        "from_lat": LAT,
+        "from_lon": LON,
+        "to_lat": LAT,
+        "to_lon": LON,
+        "distance_m": replace(POSITIVE, at_most=1e7),
+        "duration_s": replace(POSITIVE, at_most=1e6),
     },
     refs={"depot_id": "depots"},
 )
@@ -341,6 +370,7 @@ CONTRACTS: dict[str, Contract] = {
         DRIVERS,
         TRAFFIC,
         TRAVEL_TIMES,
+        TRIPS,
         TECHNICIANS,
         PARTS,
         ITEMS,

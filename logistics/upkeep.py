@@ -10,10 +10,11 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from logistics import plan, runs
+from logistics import handouts, plan, runs
 from logistics.config import Config
 from logistics.lock import hold
-from logistics.outputs import OUTPUTS
+from logistics.outputs import OUTPUTS, ROUTE_KPIS, ROUTES, STOPS, UNSERVED
+from logistics.routes import dispatch
 from logistics.storage import LakeError, absolute, at, modified
 
 
@@ -59,8 +60,30 @@ def roll_back(config: Config) -> tuple[str, list[str]]:
             lock.check()
             if plan.restore(config.plan, pin["table"], pin["version"], config.date):
                 changed.append(pin["table"])
+        lock.check()
+        _hand_out(config)
         runs.append_rollback(config, run_id, target, started)
     return target, changed
+
+
+def _hand_out(config: Config) -> None:
+    """Make the depots' files again from the plan's tables."""
+    read = {
+        output.name: plan.read_plan(config.plan, output.name, config.date)
+        for output in (ROUTES, STOPS, UNSERVED, ROUTE_KPIS)
+    }
+    rows = {
+        name: pl.DataFrame(schema={"depot_id": pl.String(), **OUTPUTS[name].columns})
+        if frame is None
+        else frame.drop("run_date")
+        for name, frame in read.items()
+    }
+    for depot in rows.pop("route_kpis").iter_rows(named=True):
+        depot_id = depot["depot_id"]
+        own = [frame.filter(depot_id=depot_id).drop("depot_id") for frame in rows.values()]
+        handouts.write(
+            config.plan, config.date, depot_id, dispatch.handouts(str(config.date), depot, *own)
+        )
 
 
 def tidy(config: Config) -> Iterator[Tidied]:
@@ -79,6 +102,8 @@ def tidy(config: Config) -> Iterator[Tidied]:
                     yield _tidy_table(config, table, url)
                 except (DeltaError, OSError) as fault:
                     raise LakeError(f"{table} cannot be tidied: {fault}") from None
+        if keep.nights_days is not None:
+            handouts.drop(config.plan, config.date - timedelta(days=keep.nights_days))
         _drop_records(config.plan, keep.versions_days)
 
 

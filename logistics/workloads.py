@@ -73,6 +73,12 @@ def _backtest_forecast(run: Run, dims: Dims) -> tuple[list[StagedFile], pl.DataF
     return training.backtest(run, dims)
 
 
+def _train_maintenance(run: Run, dims: Dims) -> Card:
+    from logistics.maintenance import training
+
+    return training.train(run, dims)
+
+
 WORKLOADS = (
     Workload(
         "forecast",
@@ -110,11 +116,22 @@ WORKLOADS = (
         "maintenance",
         needs=("telemetry", "assets"),
         reads=("events", "workshops"),
-        writes=("risks",),
+        writes=("risks", "sensor_states", "alert_outcomes"),
         units=maintenance.units,
         run=maintenance.run,
+        upstream=maintenance.upstream,
         lasting="telemetry",
-        train=maintenance.train,
+        train=_train_maintenance,
+    ),
+    Workload(
+        "alerts",
+        "maintenance",
+        needs=("assets",),
+        reads=("risks",),
+        writes=("alerts",),
+        units=maintenance.alert_units,
+        run=maintenance.run_alerts,
+        upstream=maintenance.alerts_upstream,
     ),
     Workload(
         "workshop",
@@ -130,8 +147,8 @@ WORKLOADS = (
         "routes",
         "routes",
         needs=("orders", "depots", "vehicles", "drivers"),
-        reads=("work_orders", "traffic", "travel_times"),
-        writes=("routes", "stops", "unserved", "kept_back"),
+        reads=("work_orders", "traffic", "travel_times", "trips"),
+        writes=("routes", "stops", "unserved", "route_kpis", "kept_back"),
         units=routes.units,
         run=routes.run,
         upstream=routes.upstream,

@@ -29,7 +29,8 @@ from rich.table import Table
 from logistics import plan
 from logistics.cluster import RAY_SETTINGS
 from logistics.forecast.levels import COMPANY
-from logistics.outputs import FORECAST_LEVELS, OUTPUTS
+from logistics.outputs import OUTPUTS
+from logistics.outputs_forecast import FORECAST_LEVELS
 
 
 def main(arguments: Sequence[str]) -> int:

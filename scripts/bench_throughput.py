@@ -3,6 +3,7 @@
 
     scripts/bench_throughput.py workload=forecast                       # 50,000 and 200,000 series
     scripts/bench_throughput.py workload=forecast --scale 200,400 world.skus_per_dc=100
+    scripts/bench_throughput.py workload=maintenance        # assets; see throughput_maintenance.py
 
 The lake is the forecast's part of the national world, kept under --dir: sales of 730 days by DC,
 hive-partitioned, dirty rows and all, with promotions, prices, items and signals. A smaller scale is
@@ -30,25 +31,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-import numpy as np
 import polars as pl
 import psutil
 import pyarrow.parquet as pq
+import throughput_maintenance
 from bench_night import memory
 from rich.console import Console
 from rich.table import Table
+from throughput_lake import COMPANY, CORES, link, make, processes
 
 from logistics import lake, night, outcome, plan, registry
 from logistics.cluster import start_ray
-from logistics.config import Config, WorldConfig, parse
+from logistics.config import Config, parse
 from logistics.forecast import inputs
 from logistics.forecast.batch import PredictDemand
 from logistics.forecast.panel import Panel
@@ -57,12 +57,11 @@ from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.totals import days, totals
 from logistics.run import compose_config
 from logistics.units import Run, Unit
-from logistics.world import catalogue, demand, dirt, weather
+from logistics.world import demand
 
-COMPANY = ("items", "promotions", "prices")
-CORES = len(os.sched_getaffinity(0))
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS"), "1")
 SAMPLE_S = 0.5
+SCORED = {"forecast": "series", "maintenance": "assets"}  # workload → the figure it is counted by
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,6 +88,8 @@ class Night:
 def main(arguments: Sequence[str]) -> int:
     options, overrides = _options(arguments)
     os.environ |= THREADS
+    if options.workload == "workload=maintenance":
+        return throughput_maintenance.main(options, overrides)
     folder, scales = Path(options.dir).resolve(), sorted(int(n) for n in options.scale.split(","))
     settings = [f"models={folder / 'models'}", "cluster.dashboard=false", *overrides]
     config = partial(_config, folder, settings)
@@ -100,7 +101,7 @@ def main(arguments: Sequence[str]) -> int:
         link(Path(full.lake), Path(config(scale).lake), scale // of_file)
     if registry.champion(small.models, "forecast") is None:
         _train(folder, settings, small)
-    nights = [_measured(config(scale), small) for scale in scales]
+    nights = [measured(config(scale), small) for scale in scales]
     bare = _bare_loop(full)
     steps = where_time_goes(full)
     report = _report(nights, bare, steps, options.peers)
@@ -116,62 +117,6 @@ def _config(folder: Path, settings: Sequence[str], series: int) -> Config:
     return parse(compose_config([*fixed, *places, *settings]))
 
 
-# --- the lake ------------------------------------------------------------------------------------
-
-
-def make(config: Config, series: int) -> None:
-    """The forecast's part of a world in as many DCs as that takes, unless it is there."""
-    root, world = Path(config.lake), config.world
-    whole = root / "_whole"
-    if whole.exists():
-        return
-    print(f"making {series:,} series under {root} …", file=sys.stderr)
-    company = catalogue.catalogue(world, config.seed)
-    rng = np.random.default_rng([config.seed, 50])
-    for name in COMPANY:
-        _write(root / name / "part-0.parquet", name, None, getattr(company, name), world, rng)
-    with _processes() as pool:
-        list(pool.map(partial(_make_dc, config), range(-(-series // world.skus_per_dc))))
-    whole.touch()
-
-
-def _make_dc(config: Config, index: int) -> None:
-    world, site, root = config.world, catalogue.dc_id(index), Path(config.lake)
-    rng = np.random.default_rng([config.seed, 51, index])
-    folder = f"dc_id={site}"
-    signals = weather.signals(world, config.seed, index)
-    _write(root / "signals" / folder / "part-0.parquet", "signals", site, signals, world, rng)
-    company = catalogue.catalogue(world, config.seed)
-    for part, (sales, _) in enumerate(demand.sales(world, config.seed, index, company)):
-        file = root / "sales" / folder / f"part-{part:03d}.parquet"
-        _write(file, "sales", site, sales, world, rng)
-
-
-def _write(
-    file: Path,
-    table: str,
-    site: str | None,
-    rows: pl.DataFrame,
-    world: WorldConfig,
-    rng: np.random.Generator,
-) -> None:
-    soiled, _ = dirt.soil(table, site, rows, world.dirty_share, rng)
-    soiled.write_parquet(file, compression="zstd", mkdir=True)
-
-
-def link(full: Path, part: Path, num_files: int) -> None:
-    """A lake of the first files of sales, and of all else, of the full one."""
-    shutil.rmtree(part, ignore_errors=True)
-    sales = sorted((full / "sales").rglob("*.parquet"))[:num_files]
-    sites = {file.parent.name for file in sales}
-    signals = [file for site in sites for file in (full / "signals" / site).glob("*.parquet")]
-    company = chain.from_iterable((full / name).glob("*.parquet") for name in COMPANY)
-    for file in chain(sales, signals, company):
-        link = part / file.relative_to(full)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.hardlink_to(file)
-
-
 def _train(folder: Path, settings: Sequence[str], small: Config) -> None:
     brief = ["forecast.train_steps=20", "forecast.max_train_series=200", f"lake={small.lake}"]
     told = ["task=train", "workload=forecast", f"date={small.date}", f"plan={folder / 'train'}"]
@@ -182,7 +127,7 @@ def _train(folder: Path, settings: Sequence[str], small: Config) -> None:
 # --- the night -----------------------------------------------------------------------------------
 
 
-def _measured(config: Config, small: Config) -> Night:
+def measured(config: Config, small: Config) -> Night:
     """A night in a process of its own, its memory watched from here."""
     print(f"night of {Path(config.lake).name} series …", file=sys.stderr)
     ours, theirs = mp.get_context("spawn").Pipe()
@@ -209,7 +154,7 @@ def _watch(process: mp.process.BaseProcess, peaks: list[int]) -> None:
 
 
 def _night(told: Connection, config: Config, small: Config) -> None:
-    for place in (config.plan, small.plan):
+    for place in {config.plan, small.plan}:
         shutil.rmtree(place, ignore_errors=True)
     started = time.perf_counter()
     start_ray(config)
@@ -220,8 +165,8 @@ def _night(told: Connection, config: Config, small: Config) -> None:
     started, before = time.perf_counter(), _cpu_s()
     done = run_night(config)
     seconds, cpu_s = time.perf_counter() - started, _cpu_s() - before
-    made = done.outcomes["forecast"]
-    series, steps = int(made.figures["series"]), dict(made.step_seconds)
+    made = done.outcomes[config.task]
+    series, steps = int(made.figures[SCORED[config.task]]), dict(made.step_seconds)
     told.send(Night(series, made.units, startup_s, seconds, cpu_s, committed[0], steps))
 
 
@@ -262,7 +207,7 @@ def _bare_loop(config: Config) -> tuple[float, float]:
     out.mkdir()
     sites = sorted((Path(config.lake) / "sales").iterdir())
     first = sites[0] / "part-000.parquet"
-    with _processes() as pool:
+    with processes() as pool:
         warm = [pool.submit(bare_site, config, [first], out / f"warm-{n}") for n in range(CORES)]
         for started in warm:
             started.result()
@@ -308,10 +253,6 @@ def _forecaster(config: Config) -> Callable[[Sequence[str], Panel], QuantileFore
     card = registry.champion(config.models, "forecast")
     assert card is not None
     return PredictDemand(Run("bare", config), card.version).answer
-
-
-def _processes() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(CORES, mp.get_context("spawn"))
 
 
 # --- where the time goes -------------------------------------------------------------------------
@@ -391,8 +332,8 @@ def _report(
 
 def _options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("workload", choices=["workload=forecast"])
-    scales = "series, one night each: thousands, or whole DCs"
+    parser.add_argument("workload", choices=["workload=forecast", "workload=maintenance"])
+    scales = "series or assets, one night each: thousands, or whole DCs"
     parser.add_argument("--scale", default="50000,200000", help=scales)
     parser.add_argument("--dir", default=".night/throughput")
     parser.add_argument("--peers", type=Path, help="JSON file of bench_forecast.py")

@@ -133,6 +133,20 @@ def driver_killed_three_times(site: Site, cluster: Cluster) -> Result:
     return finish(site, "", *killed, site.start())
 
 
+@fault(-9, 0)
+def driver_killed_then_node_removed(site: Site, cluster: Cluster) -> Result:
+    killed = site.start()
+    site.wait_for_units(killed, 6)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    night = site.start()
+    site.wait_for_units(night, 8)
+    _remove_node(cluster)
+    result = finish(site, "", killed, night)
+    _add_node(cluster)
+    return result
+
+
 @fault(0)
 def worker_killed(site: Site, cluster: Cluster) -> Result:
     night = site.start()
@@ -162,10 +176,9 @@ def _busy_worker() -> tuple[str, psutil.Process]:
 def node_removed(site: Site, cluster: Cluster) -> Result:
     night = site.start()
     site.wait_for_units(night, 2)
-    gone = cluster.list_all_nodes()[-1]
-    cluster.remove_node(gone, allow_graceful=False)
+    _remove_node(cluster)
     result = finish(site, "", night)
-    cluster.add_node(num_cpus=1, object_store_memory=150 * 2**20)
+    _add_node(cluster)
     return result
 
 
@@ -173,9 +186,17 @@ def node_removed(site: Site, cluster: Cluster) -> Result:
 def node_removed_and_another_added(site: Site, cluster: Cluster) -> Result:
     night = site.start()
     site.wait_for_units(night, 2)
-    cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
-    cluster.add_node(num_cpus=1, object_store_memory=150 * 2**20)
+    _remove_node(cluster)
+    _add_node(cluster)
     return finish(site, "", night)
+
+
+def _remove_node(cluster: Cluster) -> None:
+    cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+
+
+def _add_node(cluster: Cluster) -> None:
+    cluster.add_node(num_cpus=1, object_store_memory=150 * 2**20)
 
 
 @fault(0)

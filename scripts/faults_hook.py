@@ -38,13 +38,14 @@ def break_worker() -> None:
 def _break_solver(kind: str, depot_id: str) -> None:
     from logistics import tasks
     from logistics.routes import batch
+    from logistics.routes.problem import Budget
     from logistics.units import Parcel, Run
 
     solve = batch._plan
 
-    def broken(run: Run, dims: tasks.Tables, parcel: Parcel) -> Parcel:
+    def broken(run: Run, dims: tasks.Tables, parcel: Parcel, budget: Budget) -> Parcel:
         if parcel.unit.site_id != depot_id:
-            return solve(run, dims, parcel)
+            return solve(run, dims, parcel, budget)
         if kind == "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
         ctypes.PyDLL(None).sleep(3600)  # PyDLL keeps the interpreter's lock, as a stuck solver may

@@ -1,5 +1,7 @@
 """Good rows of the tables that no made company has, for the tests."""
 
+from datetime import datetime
+
 import polars as pl
 
 
@@ -24,5 +26,22 @@ def travel_times(orders: pl.DataFrame) -> pl.DataFrame:
             "to_id": [end for _, end in pairs],
             "distance_m": [1000.0 + i for i in range(len(pairs))],
             "duration_s": [60.0 + i for i in range(len(pairs))],
+        }
+    )
+
+
+def trips(orders: pl.DataFrame) -> pl.DataFrame:
+    places = orders.head(5)
+    return pl.DataFrame(
+        {
+            "depot_id": places["depot_id"],
+            "trip_id": [f"T{i}" for i in range(places.height)],
+            "started_local": [datetime(2026, 2, 2, 8 + i) for i in range(places.height)],
+            "from_lat": places["lat"],
+            "from_lon": places["lon"],
+            "to_lat": places["lat"] + 0.05,
+            "to_lon": places["lon"],
+            "distance_m": [7000.0 + i for i in range(places.height)],
+            "duration_s": [600.0 + i for i in range(places.height)],
         }
     )

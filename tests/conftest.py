@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -14,9 +14,11 @@ from logistics.outcome import Night
 from tests.settings import SMALL, config, planned, quiet
 
 # CI judges a change, so it tries the same examples every time; a person's run tries new ones.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# A busy machine draws examples slowly, which says nothing about them.
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("ci", derandomize=True, suppress_health_check=SLOW)
+settings.register_profile("here", suppress_health_check=SLOW)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -32,6 +32,8 @@ ALLOWED = {
     "holidays": ("forecast/holidays.py",),
     "apprise": ("notice.py",),
     "matplotlib": ("slotting/heat_map.py",),
+    "gpxpy": ("routes/dispatch.py",),
+    "requests": ("routes/service.py",),
 }
 # Layers from the bottom to the top; a file imports only from its own layer or below.
 LAYERS = (
@@ -40,6 +42,7 @@ LAYERS = (
         "config.py",
         "contracts.py",
         "outputs.py",
+        "outputs_forecast.py",
         "reading.py",
         "schema.py",
         "screen.py",
@@ -47,8 +50,8 @@ LAYERS = (
     ),
     ("units.py",),
     ("storage.py",),
-    ("plan.py", "lock.py", "registry.py"),
-    ("lake.py", "records.py", "outcome.py"),
+    ("plan.py", "lock.py", "registry.py", "handouts.py"),
+    ("lake.py", "records.py", "outcome.py", "kept.py"),
     ("cluster.py", "runs.py", "tasks.py", "cost.py", "gauges.py", "publish.py"),
     ("company.py", "notice.py"),
     ("watch.py",),

@@ -1,4 +1,4 @@
-"""Some of the faults of scripts/bench_faults.py, which tries them all: real kills, many nodes."""
+"""One of the faults of scripts/bench_faults.py, which tries them all: real kills, many nodes."""
 
 import json
 import subprocess
@@ -6,21 +6,19 @@ import sys
 from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "bench_faults.py"
-TRIED = ("driver killed three times", "node removed")
+TRIED = "driver killed then node removed"
 
 
 def test_a_night_survives_what_nights_bring(tmp_path: Path) -> None:
     out = tmp_path / "faults.json"
     bench = subprocess.run(
-        [sys.executable, "-W", "ignore", SCRIPT, "--faults", ",".join(TRIED), "--out", out],
+        [sys.executable, "-W", "ignore", SCRIPT, "--faults", TRIED, "--out", out],
         capture_output=True,
         text=True,
         timeout=800,
     )
     assert bench.returncode == 0, bench.stdout + bench.stderr
-    results = {result["fault"]: result for result in json.loads(out.read_text())}
-    assert set(results) == {*TRIED}
-    for name, result in results.items():
-        assert result["passed"], result
-        assert result["different"] == [], name
-    assert results["driver killed three times"]["reused"] > 0
+    (result,) = json.loads(out.read_text())
+    assert result["passed"], result
+    assert result["different"] == []
+    assert result["reused"] > 0

@@ -22,6 +22,7 @@ from logistics.forecast import inputs as forecast
 from logistics.forecast import transfer
 from logistics.maintenance import inputs as maintenance
 from logistics.maintenance import problem as workshop
+from logistics.maintenance import windows
 from logistics.routes import inputs as routes
 from logistics.schema import Contract, TableError
 from logistics.slotting import inputs as slotting
@@ -29,7 +30,7 @@ from logistics.slotting.travel import expect, lay_out
 from logistics.storage import LakeError
 from logistics.tables import CONTRACTS
 from logistics.units import Count, Run, Unit
-from tests.by_hand import overrides, travel_times
+from tests.by_hand import overrides, travel_times, trips
 from tests.mutations import Case, arrow, mutations
 from tests.settings import config
 from tests.world.conftest import make
@@ -68,8 +69,13 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
         name: made.located(name, rows.gather_every(-(-rows.height // MOST_ROWS)))
         for name, rows in made.rows.items()
     }
-    sites = made.site | {"travel_times": made.site["orders"], "forecast_overrides": None}
+    sites = made.site | {
+        "travel_times": made.site["orders"],
+        "trips": made.site["orders"],
+        "forecast_overrides": None,
+    }
     raw["travel_times"] = travel_times(raw["orders"])
+    raw["trips"] = trips(raw["orders"])
     raw["forecast_overrides"] = overrides(raw["promotions"])
     for name, rows in raw.items():
         _write_flat(run, name, arrow(rows))
@@ -143,7 +149,7 @@ def write(run: Run, company: Company, case: Case) -> tuple[int, int | None]:
     if layout == 1 and site is not None and case.column != CONTRACTS[case.table].site:
         good = rows.with_columns(pl.lit(OTHER_SITE).alias(CONTRACTS[case.table].site))
         written = _write_by_site(run, case.table, mutated.table, site, good.head(3))
-        must_be_depot = case.table in ("orders", "travel_times")
+        must_be_depot = case.table in ("orders", "travel_times", "trips")
         return written, None if must_be_depot else mutated.touched
     return _write_flat(run, case.table, mutated.table), mutated.touched
 
@@ -261,13 +267,13 @@ def _maintenance(run: Run, tables: Tables, sites: Mapping[str, str | None]) -> N
     some, known = maintenance.examples(
         telemetry, events, assets, day, options.window_days, at_most=50, seed=1
     )
-    for windows in (found, some):
-        same = maintenance.from_table(maintenance.to_table(windows))
-        assert same.asset_ids.tolist() == windows.asset_ids.tolist()
-        assert not np.isinf(windows.signals).any()
-        assert np.isfinite(windows.history).all()
-        assert np.isfinite(windows.context[:, 1:]).all()
-        assert not np.isinf(windows.context[:, 0]).any()
+    for rows in (found, some):
+        same = windows.from_table(windows.to_table(rows))
+        assert same.asset_ids.tolist() == rows.asset_ids.tolist()
+        assert not np.isinf(rows.signals).any()
+        assert np.isfinite(rows.history).all()
+        assert np.isfinite(rows.context[:, 1:]).all()
+        assert not np.isinf(rows.context[:, 0]).any()
     assert (known.days >= 0).all()
 
 
@@ -307,7 +313,7 @@ def _slotting(run: Run, tables: Tables, sites: Mapping[str, str | None]) -> None
 
 WORKLOADS = {
     _forecast: ("sales", "signals", "promotions", "prices", "items"),
-    _routes: ("orders", "travel_times", "depots", "vehicles", "drivers", "traffic"),
+    _routes: ("orders", "travel_times", "trips", "depots", "vehicles", "drivers", "traffic"),
     _maintenance: ("telemetry", "events", "assets"),
     _workshops: ("assets", "workshops", "technicians", "parts"),
     _slotting: ("slots", "order_lines", "items"),

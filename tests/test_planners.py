@@ -9,6 +9,7 @@ import polars as pl
 
 from logistics import plan
 from logistics.config import Config
+from logistics.outcome import Night
 from logistics.tables import FORECAST_OVERRIDES
 from tests import laws, laws_forecast
 from tests.settings import planned
@@ -17,13 +18,10 @@ OVERRIDES = {name: column.dtype for name, column in FORECAST_OVERRIDES.columns.i
 
 
 def test_an_override_is_published_beside_the_forecast_and_its_worth_is_told_later(
-    company: Config, tmp_path: Path
+    company: Config, first: Night, tmp_path: Path
 ) -> None:
-    usual = replace(
-        company, task="forecast", plan=str(tmp_path / "usual"), models=str(tmp_path / "models")
-    )
-    assert planned(usual).complete
-    config = replace(usual, lake=str(tmp_path / "lake"), plan=str(tmp_path / "plan"))
+    lake, own = str(tmp_path / "lake"), str(tmp_path / "plan")
+    config = replace(company, task="forecast", lake=lake, plan=own)
     shutil.copytree(company.lake, config.lake)
     popular = pl.read_parquet(f"{config.lake}/sales/dc_id=DC01/*.parquet").group_by("sku_id")
     sku = popular.agg(pl.col("units").sum()).sort("units")["sku_id"][-1]
@@ -49,7 +47,7 @@ def test_an_override_is_published_beside_the_forecast_and_its_worth_is_told_late
     assert worth["night"].to_list() == [earlier.date]
     assert 0 < worth["periods"][0] <= 10
     assert worth["value_added"][0] < 0  # three times the forecast was no good idea
-    before, changed = (plan.read_plan(c.plan, "forecasts", c.date) for c in (usual, config))
+    before, changed = (plan.read_plan(c.plan, "forecasts", c.date) for c in (company, config))
     assert before is not None
     assert changed is not None
     others = (pl.col("sku_id") != sku) | (pl.col("dc_id") != "DC01")

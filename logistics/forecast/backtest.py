@@ -122,12 +122,13 @@ def _scores(judged: Judged, totals: Array, held_out: int) -> dict[str, float]:
 
 
 def _margins(judged: Judged, held_out: int, reach: int, group: NDArray[np.int64]) -> Array:
-    """Margins of periods (blocks, classes); blocks beyond the held-out take the last one's."""
+    """Margins of periods (blocks, classes). Those of blocks beyond the held-out periods go on as
+    they have risen until then: the further ahead, the less is known."""
     block = calibrate.block_of(np.arange(held_out), reach)
-    out = []
-    for i in range(calibrate.BLOCKS):
-        at = np.flatnonzero(block == min(i, block[-1]))
-        out.append(
+    found = []
+    for i in range(block[-1] + 1):
+        at = np.flatnonzero(block == i)
+        found.append(
             calibrate.margins(
                 judged.actual[:, at].ravel(),
                 judged.mean[:, at].ravel(),
@@ -135,7 +136,9 @@ def _margins(judged: Judged, held_out: int, reach: int, group: NDArray[np.int64]
                 np.repeat(group, len(at)),
             )
         )
-    return np.stack(out)
+    rise = np.maximum(found[-1] / found[0], 1) ** (1 / max(len(found) - 1, 1))
+    beyond = range(1, calibrate.BLOCKS - len(found) + 1)
+    return np.stack([*found, *(found[-1] * rise**further for further in beyond)])
 
 
 def _total_margins(judged: Judged, totals: Array, group: NDArray[np.int64]) -> Array:

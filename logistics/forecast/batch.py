@@ -27,7 +27,7 @@ from logistics.forecast.totals import to_table as forecast_to_table
 from logistics.forecast.transfer import from_table as panel_from_table
 from logistics.forecast.transfer import to_table as panel_to_table
 from logistics.forecast.weeks import horizon_days, weekly
-from logistics.outputs import (
+from logistics.outputs_forecast import (
     FORECAST_LEVELS,
     FORECAST_OVERRIDDEN,
     FORECAST_SUMS,

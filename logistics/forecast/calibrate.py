@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logistics.forecast.panel import Array
-from logistics.outputs import QUANTILE_LEVELS
+from logistics.outputs_forecast import QUANTILE_LEVELS
 
 MIDDLE = len(QUANTILE_LEVELS) // 2
 HELD = QUANTILE_LEVELS[-1] - QUANTILE_LEVELS[0]  # of actuals, within the outermost quantiles

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from logistics.forecast.panel import Array, Panel
 from logistics.forecast.quantiles import QuantileForecast
-from logistics.outputs import (
+from logistics.outputs_forecast import (
     FORECAST_LEVELS,
     FORECAST_SUMS,
     QUANTILE_COLUMNS,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from logistics.forecast.features import EXPECTED, WEEKLY
 from logistics.forecast.panel import NUM_CODES
-from logistics.outputs import QUANTILE_LEVELS
+from logistics.outputs_forecast import QUANTILE_LEVELS
 
 CODE_WIDTH = 4
 NUM_LEVELS = len(QUANTILE_LEVELS)
@@ -86,8 +86,8 @@ class Network(nn.Module):
         code = self.encode(inputs.past, inputs.codes)
         site = self.of_site(inputs.shared)[inputs.site]
         first = self.of_step(inputs.step).add_(site).add_(self.of_series(code)[:, None])
-        hidden = nn.functional.relu(first)
-        hidden = hidden + nn.functional.relu(self.inner(self.dropout(hidden)))
+        hidden = first.relu_()
+        hidden = hidden + self.inner(self.dropout(hidden)).relu_()
         out = self.out(hidden)
         base = self.direct(inputs.step)[..., 0]
         located = torch.exp((base + out[..., 0]).clamp(-8, 6))

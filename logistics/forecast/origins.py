@@ -14,7 +14,7 @@ from logistics.forecast import metrics
 from logistics.forecast.backtest import seasonal_naive
 from logistics.forecast.panel import Array, Panel
 from logistics.forecast.quantiles import LEVELS, Predict
-from logistics.outputs import FORECAST_BACKTESTS
+from logistics.outputs_forecast import FORECAST_BACKTESTS
 
 STEP_DAYS = 7  # steps are told by the week, or by the period where that is longer
 SUMS = ("values", "actual", "forecast", "abs_error", "pinball", "inside", "naive_abs_error",

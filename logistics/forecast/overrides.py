@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from logistics.forecast.panel import Array, Panel
 from logistics.forecast.quantiles import QuantileForecast
-from logistics.outputs import (
+from logistics.outputs_forecast import (
     FORECAST_OVERRIDDEN,
     FORECAST_VALUE_ADDED,
     QUANTILE_COLUMNS,

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from logistics.forecast.panel import Array, Panel
 from logistics.forecast.quantiles import Predict
-from logistics.outputs import FORECAST_PARTS, TOTAL_HORIZONS_DAYS
+from logistics.outputs_forecast import FORECAST_PARTS, TOTAL_HORIZONS_DAYS
 
 RECENT_DAYS = 56  # whose demand in stock is the base
 DISCOUNT, PRICE = "discount", "log_price"

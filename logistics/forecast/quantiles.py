@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from logistics.forecast.panel import Array, Panel
-from logistics.outputs import QUANTILE_LEVELS
+from logistics.outputs_forecast import QUANTILE_LEVELS
 
 LEVELS: Array = np.array(QUANTILE_LEVELS, np.float32)
 

@@ -131,18 +131,15 @@ def summed(panel: Panel, group: Groups, num: int) -> Panel:
     share = (
         usual[:, None, None] / np.maximum(_sums(usual[:, None], group, num)[group], 1e-9)[..., None]
     )
-    first = np.array(
-        [np.flatnonzero(group == g)[0] if (group == g).any() else 0 for g in range(num)]
-    )
-    covariates = np.zeros((num, *panel.covariates.shape[1:]), np.float32)
-    np.add.at(covariates, group, np.nan_to_num(panel.covariates) * share)
+    first = np.zeros(num, np.int64)
+    first[group[::-1]] = np.arange(len(group))[::-1]
     return replace(
         panel,
         sku_ids=tuple(f"category {g}" for g in range(num)),
         site=panel.site[first],
         units=_sums(demand, group, num),
         in_stock=np.ones((num, panel.num_periods), np.float32),
-        covariates=covariates,
+        covariates=_sums(np.nan_to_num(panel.covariates) * share, group, num),
         known_ahead=panel.known_ahead[first],
         codes=panel.codes[first],
         attributes=np.asarray(
@@ -164,6 +161,10 @@ def _lasting(panel: Panel) -> NDArray[np.bool_]:
 
 
 def _sums(values: Array, group: Groups, num: int) -> Array:
-    added = np.zeros((num, *values.shape[1:]), np.float64)
-    np.add.at(added, group, values)
-    return added.astype(np.float32)
+    """Sums over the series of each group (num, …), 0 of an empty one."""
+    order = np.argsort(group, kind="stable")
+    found, starts = np.unique(group[order], return_index=True)
+    added = np.zeros((num, *values.shape[1:]), np.float32)
+    if len(found):
+        added[found] = np.add.reduceat(values[order], starts, axis=0, dtype=np.float64)
+    return added

@@ -13,7 +13,7 @@ import polars as pl
 from logistics.forecast.panel import Array, Panel
 from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.totals import safety_stock
-from logistics.outputs import REORDER_POINTS, TOTAL_HORIZONS_DAYS
+from logistics.outputs_forecast import REORDER_POINTS, TOTAL_HORIZONS_DAYS
 
 FIRST = 7  # periods whose mean spread stands for that of one
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from logistics.forecast.panel import Array, Panel
 from logistics.forecast.quantiles import QuantileForecast
-from logistics.outputs import (
+from logistics.outputs_forecast import (
     FORECAST_TOTALS,
     FORECASTS,
     QUANTILE_COLUMNS,

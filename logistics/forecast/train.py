@@ -23,6 +23,9 @@ from logistics.forecast.windows import Windows, windows_of
 
 MIN_PAST = {1: 14, 7: 13}  # periods that an origin needs behind it
 MIN_HELD_OUT = {1: 14, 7: 4}
+# Of a history too short for a whole horizon. With a quarter, intervals of the horizon's second half
+# were set by the first half's errors.
+HELD_OUT_PART = 3
 STEPS_SEEN = 14  # periods of the horizon that one training batch looks at
 MEAN_WEIGHT = 0.5  # of the mean's loss, against the quantiles'
 MIN_SEEN = 0.85  # of its periods, for a total to be learnt from
@@ -82,7 +85,7 @@ def _held_out(panels: Sequence[Panel]) -> int:
     if longest < least:
         unit = "days" if period_days == 1 else "weeks"
         raise ValueError(f"sales cover {longest} {unit}; training needs {least} at least")
-    return min(max(panel.horizon for panel in panels), max(longest // 4, shortest))
+    return min(max(panel.horizon for panel in panels), max(longest // HELD_OUT_PART, shortest))
 
 
 def _scope(panels: Sequence[Panel]) -> Scope:

@@ -33,7 +33,7 @@ from logistics.forecast.published import categories_of
 from logistics.forecast.quantiles import Predict
 from logistics.forecast.reconcile import Told, weight_of
 from logistics.forecast.train import Fitted, fit, rows_of_sample
-from logistics.outputs import FORECAST_BACKTESTS
+from logistics.outputs_forecast import FORECAST_BACKTESTS
 from logistics.registry import Card
 from logistics.tasks import Dims, Tables
 from logistics.units import Run, StagedFile, Unit

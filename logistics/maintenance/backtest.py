@@ -4,8 +4,8 @@ import numpy as np
 
 from logistics.maintenance import metrics
 from logistics.maintenance.features import Reals, Whole
-from logistics.maintenance.inputs import CONTEXT_FEATURES, Outcomes, SensorWindows
 from logistics.maintenance.survival import EDGES_DAYS, expected_life, p_fail
+from logistics.maintenance.windows import CONTEXT_FEATURES, Outcomes, SensorWindows
 
 FOLDS = 4
 # The rule's groups: days since the asset was last repaired, and the weight of the whole fleet.

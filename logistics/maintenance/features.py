@@ -1,10 +1,13 @@
-"""What daily sensor series and events come down to on a given day. Knows NumPy; no tables.
+"""What sensors come down to day by day, and how long ago events were. Knows NumPy; no tables.
 
-Axes: a assets, d days (index 0 is the first day), g days asked for. A feature of day t uses the
-days before t only. Time is counted in days, so hourly and daily telemetry give the same features.
+Axes: d days (index 0 is the first day), a assets, s sensors, g days asked for. A feature of day t
+uses the days before t only. Time is counted in days, so hourly and daily telemetry give the same
+features. Sensors are remembered by a state that takes one day at a time: a night needs the state
+of the night before and the new days, never the whole history.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,130 +17,175 @@ Small = NDArray[np.float32]
 Whole = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+HALF_LIVES_DAYS = (2.0, 6.0, 15.0, 40.0)  # of the exponential averages
+SHORT, TREND, LONG = 1, 2, 3  # the averages that news, trend and long memory go by
 SENSOR_FEATURES = (
-    "last",  # the newest daily mean
-    "age",  # days since the newest reading
-    "share",  # of the window's days with a reading
-    "mean_3",
-    "mean_7",
-    "mean_window",
-    "deviation_window",  # of daily means
-    "slope_half",  # per day, over half the window
-    "slope_window",
-    "average_short",  # exponential, see HALF_LIVES_DAYS
-    "average_long",
-    "rise",  # short minus long average
-    "from_baseline",  # short average minus the asset's own first days
-    "since_baseline",  # long average minus the asset's own first days
-    "unrest_7",  # mean deviation within a day
-    "peak_7",  # highest reading above the mean
+    "average_2",
+    "average_6",
+    "average_15",
+    "average_40",
+    "from_baseline",  # average_15 minus the asset's own first days
+    "trend",  # weighted least squares over average_15's days, times its half-life
+    "deviation",  # of daily means about average_40
+    "unrest",  # average_6 of the deviation within a day
+    "peak",  # average_6 of the highest reading above the mean
+    "share",  # average_6 of days with a reading
+    "age",  # log days since the newest reading
+    "turned",  # days since average_6 crossed average_40; below 0: since it fell below. To explain
 )
-HALF_LIVES_DAYS = (3.0, 15.0)
+MIN_SPREAD_DAYS2 = 25.0  # of the days behind a trend: about 17 days in a row
 BASELINE_DAYS = 10
 LONG_AGO_DAYS = 365
+MOST = 1e30  # readings may be mad, but must stay numbers
+
+_KEEP = 0.5 ** (1 / np.array(HALF_LIVES_DAYS))[:, None, None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Daily:
-    """One sensor by asset and day (a, d); NaN where it was not heard."""
+class Days:
+    """All sensors by day (d, a, s); NaN where one was not heard."""
 
-    mean: Reals
-    deviation: Reals
-    high: Reals
-
-
-def sensor_features(daily: Daily, at: Whole, window: int) -> Small:
-    """(a, g, len(SENSOR_FEATURES)); NaN where the sensor was not heard within the window."""
-    heard = np.isfinite(daily.mean)
-    # Values are taken from the asset's first one, so that sums of squares keep their digits.
-    first = np.take_along_axis(daily.mean, heard.argmax(axis=1)[:, None], axis=1)
-    first = np.where(np.isfinite(first), first, 0.0)
-    x = np.where(heard, daily.mean - first, 0.0)
-    sums = _Sums(x, heard)
-    short, long = (average[:, at] for average in _averages(x, heard, HALF_LIVES_DAYS))
-    newest = _newest(heard)[:, at]
-    last = np.take_along_axis(x, np.maximum(newest, 0), axis=1)
-    age = at - 1 - newest
-    baseline = _baseline(x, heard)[:, at]
-    unrest = _Sums(np.nan_to_num(daily.deviation), np.isfinite(daily.deviation)).mean(at, 7)
-    peak = _Sums(np.nan_to_num(daily.high - daily.mean), heard).mean(at, 7)
-    columns = (
-        last + first,
-        np.log1p(age),
-        sums.count(at, window) / window,
-        sums.mean(at, 3) + first,
-        sums.mean(at, 7) + first,
-        sums.mean(at, window) + first,
-        sums.deviation(at, window),
-        sums.slope(at, max(window // 2, 3)),
-        sums.slope(at, window),
-        short + first,
-        long + first,
-        short - long,
-        short - baseline,
-        long - baseline,
-        unrest,
-        peak,
-    )
-    features = np.stack(columns, axis=-1)
-    features[(newest < 0) | (age >= window)] = np.nan
-    return features.astype(np.float32)
+    mean: Small
+    deviation: Small  # of the readings within the day
+    high: Small
 
 
-class _Sums:
-    """Running sums of one sensor, from which any trailing window's moments are differences."""
+def sensor_features(
+    state: "SensorState", days: Days, at: Whole, window: int
+) -> tuple[Small, Small]:
+    """(a, g, s, len(SENSOR_FEATURES)), NaN where a sensor was not heard within the window; and days
+    (a, g) since any was heard, at most LONG_AGO_DAYS.
 
-    def __init__(self, x: Reals, heard: Flags) -> None:
-        day = np.arange(x.shape[1], dtype=np.float64)
-        weight = heard.astype(np.float64)
-        moments = (weight, x, x * x, day * weight, day * day * weight, day * x)
-        self._running = [np.cumsum(np.pad(m, ((0, 0), (1, 0))), axis=1) for m in moments]
-
-    def _over(self, at: Whole, days: int) -> list[Reals]:
-        return [running[:, at] - running[:, np.maximum(at - days, 0)] for running in self._running]
-
-    def count(self, at: Whole, days: int) -> Reals:
-        return self._over(at, days)[0]
-
-    def mean(self, at: Whole, days: int) -> Reals:
-        n, sx, *_ = self._over(at, days)
-        return np.where(n > 0, sx / np.maximum(n, 1), np.nan)
-
-    def deviation(self, at: Whole, days: int) -> Reals:
-        n, sx, sxx, *_ = self._over(at, days)
-        n1 = np.maximum(n, 1)
-        return np.sqrt(np.maximum(sxx / n1 - (sx / n1) ** 2, 0.0))
-
-    def slope(self, at: Whole, days: int) -> Reals:
-        """Least squares per day; 0 from fewer than three days, which say nothing of a trend."""
-        n, sx, _, st, stt, stx = self._over(at, days)
-        spread = n * stt - st * st
-        return np.where(n >= 3, (n * stx - st * sx) / np.where(n >= 3, spread, 1.0), 0.0)
+    The state goes on through the days up to the last of at (g,), which must rise.
+    """
+    _, assets, sensors = days.mean.shape
+    found = np.empty((assets, len(at), sensors, len(SENSOR_FEATURES)), np.float32)
+    silent = np.empty((assets, len(at)), np.float32)
+    for g, (first, wanted) in enumerate(pairwise([0, *at.tolist()])):
+        for day in range(first, wanted):
+            state.take(days.mean[day], days.deviation[day], days.high[day])
+        found[:, g] = state.features(window)
+        silent[:, g] = state.silence()
+    return found, silent
 
 
-def _averages(x: Reals, heard: Flags, half_lives: tuple[float, ...]) -> list[Reals]:
-    """Exponential averages before each day, (a, d + 1) per half-life; a missing day only ages."""
-    assets, days = x.shape
-    averages = []
-    for half_life in half_lives:
-        keep = 0.5 ** (1 / half_life)
-        total, weight = np.zeros(assets), np.zeros(assets)
-        average = np.zeros((assets, days + 1))
-        for day in range(days):
-            total = total * keep + x[:, day]
-            weight = weight * keep + heard[:, day]
-            average[:, day + 1] = total / np.maximum(weight, 1e-9)
-        averages.append(average)
-    return averages
+_REMEMBERED = (
+    "origin",
+    "days",
+    "total",
+    "ages",
+    "squared_ages",
+    "moments",
+    "squares",
+    "unrest",
+    "peak",
+    "calls",
+    "first_days",
+    "first_total",
+    "silent",
+    "above",
+    "turned",
+)
 
 
-def _baseline(x: Reals, heard: Flags) -> Reals:
-    """Mean of the first BASELINE_DAYS heard, as far as known before each day, (a, d + 1)."""
-    seen = np.cumsum(heard, axis=1)
-    early = heard & (seen <= BASELINE_DAYS)
-    total = np.cumsum(np.where(early, x, 0.0), axis=1)
-    mean = total / np.maximum(np.cumsum(early, axis=1), 1)
-    return np.pad(mean, ((0, 0), (1, 0)))
+class SensorState:
+    """What is remembered of every sensor of every asset, (a, s) each; grows no larger with time.
+
+    Sums are of values less the asset's first one, so that they keep their digits.
+    """
+
+    def __init__(self, assets: int, sensors: int) -> None:
+        shape, each = (assets, sensors), (len(HALF_LIVES_DAYS), assets, sensors)
+        self.origin = np.full(shape, np.nan)
+        self.days = np.zeros(each)  # heard, fading by half-life
+        self.total = np.zeros(each)
+        # Of average_15: sums of age, age² and age · value, and of average_40: of squares.
+        self.ages, self.squared_ages, self.moments, self.squares = np.zeros((4, *shape))
+        self.unrest, self.peak, self.calls = np.zeros((3, *shape))
+        self.first_days, self.first_total = np.zeros((2, *shape))
+        self.silent = np.full(shape, np.inf)
+        self.above = np.zeros(shape, dtype=np.bool_)  # whether average_6 is above average_40,
+        self.turned = np.zeros(shape)  # and for how many days
+
+    def take(self, mean: Small, deviation: Small, high: Small) -> None:
+        """Another day: readings (a, s), NaN where a sensor was not heard."""
+        heard = np.isfinite(mean)
+        self.origin = np.where(np.isfinite(self.origin) | ~heard, self.origin, mean)
+        x = np.where(heard, mean - np.nan_to_num(self.origin), 0.0)
+        self._age_trend()
+        self.days = self.days * _KEEP + heard
+        self.total = self.total * _KEEP + x
+        self.squares = self.squares * _KEEP[LONG] + x * x
+        keep = _KEEP[SHORT]
+        self.unrest = self.unrest * keep + np.nan_to_num(deviation)
+        self.peak = self.peak * keep + np.where(heard, np.nan_to_num(high - mean), 0.0)
+        self.calls = self.calls * keep + 1.0
+        early = heard & (self.first_days < BASELINE_DAYS)
+        self.first_days += early
+        self.first_total += np.where(early, x, 0.0)
+        self.silent = np.where(heard, 0.0, self.silent + 1.0)
+        averages = self._averages()
+        above = averages[SHORT] > averages[LONG]
+        self.turned = np.where(above == self.above, self.turned + 1.0, 0.0)
+        self.above = above
+
+    def silence(self) -> Reals:
+        """Days (a,) since any sensor was heard, at most LONG_AGO_DAYS."""
+        least = self.silent.min(axis=1, initial=np.inf)
+        return np.asarray(np.minimum(least + 1, LONG_AGO_DAYS))
+
+    def packed(self) -> Small:
+        """(a, s, numbers): all there is, as `unpacked` takes it back."""
+        parts = (np.atleast_3d(getattr(self, name).T).T for name in _REMEMBERED)
+        return np.concatenate([*parts]).astype(np.float32).transpose(1, 2, 0)
+
+    @classmethod
+    def unpacked(cls, numbers: Small) -> "SensorState":
+        state, rows = cls(*numbers.shape[:2]), numbers.transpose(2, 0, 1).astype(np.float64)
+        for name in _REMEMBERED:
+            old = getattr(state, name)
+            count = len(old) if old.ndim == 3 else 1
+            part, rows = rows[:count], rows[count:]
+            setattr(state, name, part.reshape(old.shape).astype(old.dtype))
+        return state
+
+    def _age_trend(self) -> None:
+        """All that was heard becomes a day older, and fades."""
+        keep, days, total = _KEEP[TREND], self.days[TREND], self.total[TREND]
+        self.squared_ages = keep * (self.squared_ages + 2 * self.ages + days)
+        self.ages = keep * (self.ages + days)
+        self.moments = keep * (self.moments + total)
+
+    def _averages(self) -> Reals:
+        return np.asarray(self.total / np.maximum(self.days, 1e-9))
+
+    def features(self, window: int) -> Small:
+        """(a, s, len(SENSOR_FEATURES)) as the next day begins."""
+        averages, origin = self._averages(), np.nan_to_num(self.origin)
+        baseline = self.first_total / np.maximum(self.first_days, 1.0)
+        squares = self.squares / np.maximum(self.days[LONG], 1e-9)
+        recent = np.maximum(self.days[SHORT], 1e-9)
+        columns = (
+            *(averages + origin),
+            averages[TREND] - baseline,
+            self._slope() * HALF_LIVES_DAYS[TREND],
+            np.sqrt(np.maximum(squares - averages[LONG] ** 2, 0.0)),
+            self.unrest / recent,
+            self.peak / recent,
+            recent / np.maximum(self.calls, 1.0),
+            np.log1p(self.silent),
+            np.where(self.above, self.turned, -self.turned),
+        )
+        features: Small = np.clip(np.stack(columns, axis=-1), -MOST, MOST).astype(np.float32)
+        features[self.silent >= window] = np.nan
+        return features
+
+    def _slope(self) -> Reals:
+        """Per day; short histories, which say little of a trend, are drawn to 0."""
+        days = self.days[TREND]
+        spread = days * self.squared_ages - self.ages**2
+        rise = self.ages * self.total[TREND] - days * self.moments
+        return np.asarray(rise / (spread + MIN_SPREAD_DAYS2 * days**2 + 1e-9))
 
 
 def _newest(happened: Flags) -> Whole:

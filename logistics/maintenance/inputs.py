@@ -4,21 +4,17 @@ Knows polars tables and NumPy; nothing of models. Telemetry is first brought to 
 and day, so that hourly and daily sources look alike; nothing on or after a window's day is seen.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-from numpy.typing import NDArray
 
+from logistics.maintenance import regimes
 from logistics.maintenance.features import (
-    LONG_AGO_DAYS,
-    SENSOR_FEATURES,
-    Daily,
-    Flags,
+    Days,
+    SensorState,
     Small,
     Whole,
     days_since,
@@ -26,71 +22,15 @@ from logistics.maintenance.features import (
     number_in,
     sensor_features,
 )
+from logistics.maintenance.memory import Memory, begin, keep, sensors_of
+from logistics.maintenance.regimes import Regimes
+from logistics.maintenance.windows import HISTORY_FEATURES, Outcomes, SensorWindows
 
 # Older telemetry tells nothing new, and one bad timestamp must not stretch the day axis.
 MEMORY_DAYS = 730
-HISTORY_FEATURES = ("log_days_since_replaced", "log_errors_7", "log_errors_30")
 FIRST_LOOK_DAYS = 7  # an asset is watched this long before it is an example
 EXAMPLE_STEP_DAYS = 2
 MAX_SILENT_DAYS = 7
-CONTEXT_FEATURES = (
-    "log_age_days",  # NaN: unknown
-    "log_days_since_replaced",  # any component
-    "log_errors_7",
-    "log_errors_30",
-    "failures_90",
-    "log_silent_days",
-)
-_UNHEARD = np.full(len(SENSOR_FEATURES), np.nan, dtype=np.float32)
-_UNEVENTFUL = np.log1p(np.array([LONG_AGO_DAYS, 0, 0], dtype=np.float32))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SensorWindows:
-    """One row per asset and day: what was known of the asset when that day began.
-
-    signals (n, sensors, SENSOR_FEATURES), NaN where a sensor was not heard in the window;
-    history (n, components, HISTORY_FEATURES); context (n, CONTEXT_FEATURES);
-    silent_days (n,) days without any reading, window_days or more for a silent asset.
-    """
-
-    asset_ids: NDArray[np.str_]
-    as_of: NDArray[np.datetime64]
-    kinds: NDArray[np.str_]
-    sensors: tuple[str, ...]
-    components: tuple[str, ...]
-    signals: Small
-    history: Small
-    context: Small
-    silent_days: Small
-
-    def __len__(self) -> int:
-        return len(self.asset_ids)
-
-    def take(self, rows: Whole) -> "SensorWindows":
-        return replace(self, **{name: getattr(self, name)[rows] for name in _BY_ROW})
-
-
-_OF_OUTCOMES = ("days", "failed", "component", "followed")
-_BY_ROW = ("asset_ids", "as_of", "kinds", "signals", "history", "context", "silent_days")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcomes:
-    """What became of each window (n,): whole days lived, and whether a failure ended them.
-
-    Without a failure the life is censored: by a service, by silence, or by the end of the data.
-    component: of the failure, "" where there is none or it is not known.
-    followed: days from the window to the end of the data, whatever became of the asset.
-    """
-
-    days: Whole
-    failed: Flags
-    component: NDArray[np.str_]
-    followed: Whole
-
-    def take(self, rows: Whole) -> "Outcomes":
-        return Outcomes(*(getattr(self, name)[rows] for name in _OF_OUTCOMES))
 
 
 def windows(
@@ -99,35 +39,68 @@ def windows(
     assets: pl.DataFrame,
     as_of: Sequence[date],
     window_days: int,
+    conditions: Regimes | None = None,
 ) -> SensorWindows:
     """Every asset on every day of as_of, asset by asset, in the order of asset_id and date."""
+    return _windows(telemetry, events, assets, as_of, window_days, conditions, None)[0]
+
+
+def tonight(
+    telemetry: pl.DataFrame,
+    events: pl.DataFrame,
+    assets: pl.DataFrame,
+    night: date,
+    window_days: int,
+    conditions: Regimes | None,
+    memory: Memory | None,
+    recipe: str,
+) -> tuple[SensorWindows, pl.DataFrame]:
+    """Every asset's window of one night, and what the next night is to remember of its sensors.
+
+    With a memory, telemetry is what came since its night; what it has seen is not counted again.
+    """
+    found, state = _windows(telemetry, events, assets, [night], window_days, conditions, memory)
+    return found, keep(state, found.asset_ids.tolist(), found.sensors, recipe)
+
+
+def _windows(
+    telemetry: pl.DataFrame,
+    events: pl.DataFrame,
+    assets: pl.DataFrame,
+    as_of: Sequence[date],
+    window_days: int,
+    conditions: Regimes | None,
+    memory: Memory | None,
+) -> tuple[SensorWindows, SensorState]:
     assets, days = assets.sort("asset_id"), sorted(as_of)
-    calendar = _Calendar.until(days[-1], telemetry, events)
-    at = np.array([calendar.index(day) for day in days])
-    events = calendar.place(events, assets)
-    sensors = tuple(sorted(c for c in telemetry.columns if c not in ("asset_id", "at", "site_id")))
+    ids, telemetry = assets["asset_id"].to_list(), regimes.normalise(telemetry, conditions)
+    sensors = tuple(sorted({*regimes.sensors_of(telemetry)} | sensors_of(memory)))
+    heard = (
+        _Calendar.until(days[-1], telemetry)
+        if memory is None
+        else _Calendar.since(memory, days[-1])
+    )
+    state = begin(memory, ids, sensors)
+    readings = _days(heard.place(telemetry, assets), sensors, (len(ids), heard.num_days))
+    signals, silent = sensor_features(state, readings, heard.indices(days), window_days)
+    calendar = _Calendar.until(days[-1], events)
+    events, at = calendar.place(events, assets), calendar.indices(days)
     components = tuple(sorted(events["component"].drop_nulls().unique()))
-    daily = _daily(calendar.place(telemetry, assets), sensors)
-    shape = (assets.height, calendar.num_days)
-    heard = _marks(daily, shape) > 0
-    signals = np.full((*shape[:1], len(at), len(sensors), len(SENSOR_FEATURES)), np.nan, np.float32)
-    for i, sensor in enumerate(sensors):
-        signals[:, :, i] = sensor_features(_cube(daily, sensor, shape), at, window_days)
-    silent = days_since(heard, at)
-    count = len(at) * assets.height
-    return SensorWindows(
+    shape, count = (len(ids), calendar.num_days), len(at) * len(ids)
+    found = SensorWindows(
         asset_ids=np.repeat(assets["asset_id"].to_numpy().astype(np.str_), len(at)),
-        as_of=np.tile(np.array(days, dtype="datetime64[D]"), assets.height),
+        as_of=np.tile(np.array(days, dtype="datetime64[D]"), len(ids)),
         kinds=np.repeat(assets["kind"].to_numpy().astype(np.str_), len(at)),
         sensors=sensors,
         components=components,
-        signals=signals.reshape(count, len(sensors), len(SENSOR_FEATURES)),
+        signals=signals.reshape(count, *signals.shape[2:]),
         history=_history(events, components, shape, at).reshape(
             count, len(components), len(HISTORY_FEATURES)
         ),
         context=_context(events, assets, days, shape, at, silent).reshape(count, -1),
         silent_days=silent.reshape(count),
     )
+    return found, state
 
 
 def outcomes(
@@ -144,7 +117,7 @@ def outcomes(
     """
     assets, days = assets.sort("asset_id"), sorted(as_of)
     calendar = _Calendar.until(end, telemetry, events)
-    at = np.array([calendar.index(day) for day in days])
+    at = calendar.indices(days)
     shape = (assets.height, calendar.num_days)
     events = calendar.place(events, assets)
     readings = calendar.place(telemetry.select("asset_id", "at"), assets).unique(["a", "d"])
@@ -177,6 +150,7 @@ def examples(
     window_days: int,
     at_most: int,
     seed: int,
+    conditions: Regimes | None = None,
 ) -> tuple[SensorWindows, Outcomes]:
     """Windows every few days through history with what became of them, at most so many.
 
@@ -188,7 +162,7 @@ def examples(
     step = EXAMPLE_STEP_DAYS
     days = [first + timedelta(days=n) for n in range(0, max((end - first).days, 1), step)]
     days = [day for day in days if day < end] or [end - timedelta(days=1)]
-    found = windows(telemetry, events, assets, days, window_days)
+    found = windows(telemetry, events, assets, days, window_days, conditions)
     known = outcomes(telemetry, events, assets, days, end)
     useful = (found.silent_days <= MAX_SILENT_DAYS) & ((known.days > 0) | known.failed)
     rows = np.flatnonzero(useful)
@@ -212,8 +186,15 @@ class _Calendar:
         first = min(max(min(known, default=oldest), oldest), end - timedelta(days=1))
         return cls(first, (end - first).days)
 
+    @classmethod
+    def since(cls, memory: Memory, end: date) -> "_Calendar":
+        return cls(memory.night, (end - memory.night).days)
+
     def index(self, day: date) -> int:
         return min(max((day - self.first).days, 0), self.num_days)
+
+    def indices(self, days: Sequence[date]) -> Whole:
+        return np.array([self.index(day) for day in days], dtype=np.int64)
 
     def place(self, rows: pl.DataFrame, assets: pl.DataFrame) -> pl.DataFrame:
         """Rows with their asset's and day's indices, a and d; assets must be sorted."""
@@ -228,31 +209,26 @@ class _Calendar:
         )
 
 
-def _daily(readings: pl.DataFrame, sensors: Sequence[str]) -> pl.DataFrame:
-    """One row per asset and day with each sensor's mean, deviation and maximum."""
-    finite = [
-        pl.when(pl.col(s).is_finite()).then(pl.col(s).cast(pl.Float64)).alias(s) for s in sensors
-    ]
-    return (
+def _days(readings: pl.DataFrame, sensors: Sequence[str], shape: tuple[int, int]) -> Days:
+    """Each sensor's mean, deviation and maximum by day."""
+    heard = [sensor for sensor in sensors if sensor in readings.columns]
+    finite = [pl.when(pl.col(s).is_finite()).then(pl.col(s)).alias(s) for s in heard]
+    daily = (
         readings.sort("a", "at")
         .select("a", "d", *finite)
         .group_by("a", "d", maintain_order=True)
         .agg(
-            *(pl.col(s).mean().name.suffix("|mean") for s in sensors),
-            *(pl.col(s).std().name.suffix("|deviation") for s in sensors),
-            *(pl.col(s).max().name.suffix("|high") for s in sensors),
+            *(pl.col(s).mean().cast(pl.Float32).name.suffix("|mean") for s in heard),
+            *(pl.col(s).std().cast(pl.Float32).name.suffix("|deviation") for s in heard),
+            *(pl.col(s).max().cast(pl.Float32).name.suffix("|high") for s in heard),
         )
     )
-
-
-def _cube(daily: pl.DataFrame, sensor: str, shape: tuple[int, int]) -> Daily:
     a, d = daily["a"].to_numpy(), daily["d"].to_numpy()
-    cubes = []
-    for column in ("mean", "deviation", "high"):
-        cube = np.full(shape, np.nan)
-        cube[a, d] = daily[f"{sensor}|{column}"].to_numpy()
-        cubes.append(cube)
-    return Daily(*cubes)
+    cubes = np.full((3, shape[1], shape[0], len(sensors)), np.nan, np.float32)
+    for cube, what in zip(cubes, ("mean", "deviation", "high"), strict=True):
+        for sensor in heard:
+            cube[d, a, sensors.index(sensor)] = daily[f"{sensor}|{what}"].to_numpy()
+    return Days(*cubes)
 
 
 def _marks(rows: pl.DataFrame, shape: tuple[int, int]) -> Whole:
@@ -298,87 +274,3 @@ def _context(
     failures = number_in(_marks(events.filter(kind="failure"), shape), at, 90)
     columns = (np.log1p(age_days), *np.moveaxis(_wear_signs(events, shape, at), -1, 0))
     return np.stack([*columns, failures, np.log1p(silent)], axis=-1).astype(np.float32)
-
-
-# --- between steps -------------------------------------------------------------------------------
-
-
-def select(
-    found: SensorWindows, sensors: Sequence[str], components: Sequence[str]
-) -> SensorWindows:
-    """The same rows in another vocabulary: unknown sensors are ignored, missing ones are NaN."""
-    return replace(
-        found,
-        sensors=tuple(sensors),
-        components=tuple(components),
-        signals=_reindex(found.signals, found.sensors, sensors, _UNHEARD),
-        history=_reindex(found.history, found.components, components, _UNEVENTFUL),
-    )
-
-
-def _reindex(values: Small, have: Sequence[str], want: Sequence[str], absent: Small) -> Small:
-    result = np.tile(absent, (values.shape[0], len(want), 1))
-    shared = [(to, have.index(name)) for to, name in enumerate(want) if name in have]
-    for to, come in shared:
-        result[:, to] = values[:, come]
-    return result
-
-
-def concat(parts: Sequence[SensorWindows]) -> SensorWindows:
-    """All rows, over the union of the parts' sensors and components."""
-    sensors = sorted({sensor for part in parts for sensor in part.sensors})
-    components = sorted({component for part in parts for component in part.components})
-    same = [select(part, sensors, components) for part in parts]
-    joined = {name: np.concatenate([getattr(part, name) for part in same]) for name in _BY_ROW}
-    return SensorWindows(sensors=tuple(sensors), components=tuple(components), **joined)
-
-
-def concat_outcomes(parts: Sequence[Outcomes]) -> Outcomes:
-    """All rows of all parts."""
-    columns = ([getattr(part, name) for part in parts] for name in _OF_OUTCOMES)
-    return Outcomes(*(np.concatenate(column) for column in columns))
-
-
-def to_table(found: SensorWindows) -> pa.Table:
-    """One row per window; the vocabulary travels in the schema's metadata."""
-    vocabulary = {"sensors": found.sensors, "components": found.components}
-    columns = {
-        "asset_id": pa.array(found.asset_ids.tolist(), pa.string()),
-        "as_of": pa.array(found.as_of),
-        "kind": pa.array(found.kinds.tolist(), pa.string()),
-        "signals": _lists(found.signals),
-        "history": _lists(found.history),
-        "context": _lists(found.context),
-        "silent_days": pa.array(found.silent_days),
-    }
-    return pa.table(columns).replace_schema_metadata({"vocabulary": json.dumps(vocabulary)})
-
-
-def from_table(table: pa.Table) -> SensorWindows:
-    """The inverse of `to_table`."""
-    vocabulary = json.loads(table.schema.metadata[b"vocabulary"])
-    sensors, components = tuple(vocabulary["sensors"]), tuple(vocabulary["components"])
-    n = table.num_rows
-    return SensorWindows(
-        asset_ids=np.array(table["asset_id"].to_pylist(), dtype=np.str_),
-        as_of=table["as_of"].to_numpy().astype("datetime64[D]"),
-        kinds=np.array(table["kind"].to_pylist(), dtype=np.str_),
-        sensors=sensors,
-        components=components,
-        signals=_dense(table, "signals").reshape(n, len(sensors), len(SENSOR_FEATURES)),
-        history=_dense(table, "history").reshape(n, len(components), len(HISTORY_FEATURES)),
-        context=_dense(table, "context").reshape(n, len(CONTEXT_FEATURES)),
-        silent_days=table["silent_days"].to_numpy(),
-    )
-
-
-def _lists(values: Small) -> pa.Array:
-    # Not fixed-size lists: Arrow has none of length 0, which a site without sensors needs.
-    width = int(np.prod(values.shape[1:]))
-    offsets = pa.array(np.arange(len(values) + 1) * width, pa.int64())
-    return pa.LargeListArray.from_arrays(offsets, pa.array(values.reshape(-1)))
-
-
-def _dense(table: pa.Table, column: str) -> Small:
-    chunks = [chunk.flatten().to_numpy() for chunk in table[column].chunks]
-    return np.concatenate(chunks) if chunks else np.empty(0, np.float32)

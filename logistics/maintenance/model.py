@@ -1,109 +1,55 @@
 """The risk model: features of an asset in, its survival curve out. Knows Torch; no tables' origin.
 
-Every net gives a rate of failure per day for each stretch of the time ahead (a piecewise constant
-hazard); probabilities and remaining life are read off the one curve, so p7 ≤ p30 and the quantiles
-are ordered by construction. The model is a value: `loads(dumps(model))` predicts the same.
+Probabilities by component, expected and remaining life are read off one curve, so that p7 ≤ p30 and
+quantiles are ordered by construction. The model is a value: `loads(dumps(model))` predicts alike.
 """
 
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from logistics.maintenance.features import Reals, Small, Whole
-from logistics.maintenance.inputs import SensorWindows, select
-from logistics.maintenance.risk import Risk
+from logistics.maintenance import impute
+from logistics.maintenance.features import SENSOR_FEATURES, Reals, Small, Whole
+from logistics.maintenance.network import Nets, curves
+from logistics.maintenance.risk import Leads, Risk
 from logistics.maintenance.survival import (
+    BAND_EDGES_DAYS,
+    COVERAGE,
     EDGES_DAYS,
     EXPONENTIAL_LEVELS,
-    WIDTHS_DAYS,
+    LIFE_CAP_DAYS,
+    bands,
+    expected_life,
     life_at,
-    mean_curve,
     p_fail,
+    shortest,
     stretched,
 )
+from logistics.maintenance.windows import SensorWindows, select
 
 LEADING_SENSORS = 3
+NET_FEATURES = SENSOR_FEATURES.index("turned")  # those before it; it only explains
 # Readings older than this count half as much with every further such period.
 STALE_AFTER_DAYS, STALE_HALF_LIFE_DAYS = 3.0, 7.0
+TAIL, NORMAL_TAIL = 0.05, 1.645  # share beyond, and how many deviations out that is
+MOST_WIDTHS = 6.0  # a feature further from the usual counts as that far
 CHUNK = 4096
-
-
-class Net(nn.Module):
-    """Inputs (n, f) → log rates of failure per day (n, stretches), log odds of components.
-
-    A residual MLP and a straight line side by side: with few failures the line is all that can be
-    learnt. The components compete, so that the worst one makes the risk, not their average. The
-    rates over time are a few smooth bumps on the fleet's own: free ones would be noise.
-    """
-
-    bumps: Tensor
-    fleet_log_rates: Tensor
-    usual_odds: Tensor
-
-    def __init__(self, num_kinds: int, num_inputs: int, hidden: int, num_components: int) -> None:
-        super().__init__()
-        odds = max(num_components, 1)
-        self.enter = nn.Linear(num_inputs, hidden)
-        self.blocks = nn.ModuleList(_Block(hidden) for _ in range(2))
-        self.norm = nn.LayerNorm(hidden)
-        self.rates = nn.Linear(hidden, NUM_BUMPS, bias=False)
-        self.components = nn.Linear(hidden, odds)
-        self.line = nn.Linear(num_inputs, odds, bias=False)
-        self.register_buffer("bumps", torch.tensor(_bumps(), dtype=torch.float32))
-        self.register_buffer("fleet_log_rates", torch.zeros(len(WIDTHS_DAYS)))
-        self.register_buffer("usual_odds", torch.zeros(num_kinds + 1, odds))  # log, by kind
-        for weights in (self.rates, self.components, self.line):
-            nn.init.zeros_(weights.weight)
-        nn.init.zeros_(self.components.bias)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        state = self.enter(x)
-        for block in self.blocks:
-            state = block(state)
-        state = self.norm(state)
-        usual = x[:, -len(self.usual_odds) :] @ self.usual_odds  # the last inputs are the kind
-        odds = usual + self.components(state) + self.line(x)
-        worst = odds.logsumexp(1, keepdim=True)
-        log_rates = self.fleet_log_rates + worst + self.rates(state) @ self.bumps
-        return log_rates.clamp(-14.0, 2.0), odds
-
-
-class _Block(nn.Module):
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.step = nn.Sequential(
-            nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.GELU(), nn.Dropout(0.2)
-        )
-
-    def forward(self, state: Tensor) -> Tensor:
-        stepped: Tensor = state + self.step(state)
-        return stepped
-
-
-NUM_BUMPS = 10
-
-
-def _bumps() -> Reals:
-    """(bumps, stretches): Gaussians over log time, each as wide as the next one is far."""
-    time = np.log1p((EDGES_DAYS[:-1] + EDGES_DAYS[1:]) / 2)
-    centres = np.linspace(time[0], time[-1], NUM_BUMPS)
-    return np.asarray(
-        np.exp(-0.5 * ((time[None, :] - centres[:, None]) / (centres[1] - centres[0])) ** 2)
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scaling:
-    """Centre and width of every feature by kind (kinds + 1, f); the last row is for new kinds."""
+    """Centre and width of every feature by kind (kinds + 1, f), the last row for new kinds; and
+    how scaled features of different sensors go together (features, s, s)."""
 
     centre: Small
     width: Small
+    together: Reals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,19 +68,20 @@ class RiskModel:
     """Nets, each trained without a part of the assets, and what calibrates their mean.
 
     stretch: the cumulative hazard H becomes exp(stretch[0]) · H ** stretch[1];
-    residuals: the cumulative hazards at which 10, 50 and 90 % of held-out lives had ended.
-    nets is empty where the fleet had too few failures to learn from: then `fleet` is the answer.
+    residuals: the cumulative hazards at which 10, 50 and 90 % of held-out lives had ended;
+    masses: by band of expected life, what an interval must hold to cover 80 % of held-out lives.
+    nets is None where the fleet had too few failures to learn from: then `fleet` is the answer.
     """
 
     kinds: tuple[str, ...]
     sensors: tuple[str, ...]
     components: tuple[str, ...]
-    hidden: int
     scaling: Scaling
     fleet: Fleet
-    nets: tuple[Net, ...]
+    nets: Nets | None
     stretch: tuple[float, float] = (0.0, 1.0)
     residuals: tuple[float, float, float] = EXPONENTIAL_LEVELS
+    masses: tuple[float, ...] = (COVERAGE,) * (len(BAND_EDGES_DAYS) + 1)
 
 
 def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Risk:
@@ -142,23 +89,41 @@ def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Ri
     known = select(windows, model.sensors, model.components)
     kind_of = kind_indices(model.kinds, known)
     base = model.fleet.rate[kind_of][:, None] * EDGES_DAYS
-    share = model.fleet.share[kind_of]
-    leading: tuple[tuple[str, ...], ...] = ((),) * len(known)
-    hazard = base
-    if model.nets and len(known):
-        x = encode(model.scaling, kind_of, known)
+    usual = model.fleet.share[kind_of]
+    shares = {7: usual, 30: usual}
+    leads = no_leads(len(known))
+    hazard = curve = base
+    if model.nets is not None and len(known):
         trust = _trust(known)[:, None]
-        own, own_share = _ensemble(model, x, device)
+        x = encode(model.scaling, kind_of, known)
+        alive, failed = survival(model.nets, x, device)
+        own = -np.log(np.maximum(alive, 1e-37))
+        # The stretch is that of the next month's chances; lives are told better without it.
+        curve = trust * own + (1 - trust) * base
         hazard = trust * stretched(own, model.stretch) + (1 - trust) * base
-        share = trust * own_share * (share > 0) + (1 - trust) * share
-        leading = _leading(model, known, kind_of, own, device)
+        for days, share in shares.items():
+            shares[days] = trust * shares_by(failed, days) * (usual > 0) + (1 - trust) * share
+        above = np.flatnonzero((p_fail(hazard, 30.0) > p_fail(base, 30.0)) & (trust[:, 0] > 0))
+        leads = _leads(model, known, x, above, device)
+    p7, p30 = p_fail(hazard, 7.0), p_fail(hazard, 30.0)
     return Risk(
-        p_fail_7d=p_fail(hazard, 7.0),
-        p_fail_30d=p_fail(hazard, 30.0),
+        p_fail_7d=p7,
+        p_fail_30d=p30,
+        life_days=expected_life(curve, LIFE_CAP_DAYS),
+        likely_days=np.stack(likely(curve, model.masses), axis=1),
         rul_days=np.stack([life_at(hazard, level) for level in model.residuals], axis=1),
-        component=_names(model.components, share),
-        leading_sensors=leading,
+        components=model.components,
+        by_component_7d=p7[:, None] * shares[7],
+        by_component_30d=p30[:, None] * shares[30],
+        component=_names(model.components, shares[30]),
+        leads=leads,
     )
+
+
+def likely(curve: Reals, masses: tuple[float, ...]) -> tuple[Reals, Reals]:
+    """Low and high (n,) of the life that is likely by a curve."""
+    mass = np.array(masses)[bands(curve, LIFE_CAP_DAYS)]
+    return shortest(curve, mass, LIFE_CAP_DAYS)
 
 
 # --- features to numbers -------------------------------------------------------------------------
@@ -171,15 +136,16 @@ def kind_indices(kinds: tuple[str, ...], windows: SensorWindows) -> Whole:
 
 
 def flat(windows: SensorWindows) -> Small:
-    """(n, f) every feature in one row, NaN where absent."""
-    parts = (windows.signals, windows.history, windows.context)
+    """(n, f) every feature of the nets in one row, sensors first, NaN where absent."""
+    parts = (windows.signals[..., :NET_FEATURES], windows.history, windows.context)
     widths = (int(np.prod(part.shape[1:])) for part in parts)
     wide = [part.reshape(len(windows), width) for part, width in zip(parts, widths, strict=True)]
     return np.concatenate(wide, axis=1)
 
 
 def fit_scaling(windows: SensorWindows, kinds: tuple[str, ...]) -> Scaling:
-    """Medians and interquartile widths by kind, which single mad readings do not move."""
+    """Medians by kind, and widths between far quantiles: single mad readings do not move them, and
+    what the few worn assets show still counts."""
     features, kind_of = flat(windows), kind_indices(kinds, windows)
     everyone = _spread(features)
     rows = []
@@ -187,8 +153,10 @@ def fit_scaling(windows: SensorWindows, kinds: tuple[str, ...]) -> Scaling:
         own = _spread(features[kind_of == kind])
         rows.append([np.where(np.isfinite(o), o, e) for o, e in zip(own, everyone, strict=True)])
     centre, width = (np.stack(part) for part in zip(*rows, everyone, strict=True))
-    finite = np.where(np.isfinite(centre), centre, 0.0), np.where(np.isfinite(width), width, 1.0)
-    return Scaling(finite[0].astype(np.float32), finite[1].astype(np.float32))
+    centre = np.where(np.isfinite(centre), centre, 0.0).astype(np.float32)
+    width = np.where(np.isfinite(width), width, 1.0).astype(np.float32)
+    scaled = _scaled(features, centre[kind_of], width[kind_of])
+    return Scaling(centre, width, impute.moments(_by_sensor(scaled, windows)))
 
 
 def _spread(features: Small) -> tuple[Small, Small]:
@@ -197,26 +165,32 @@ def _spread(features: Small) -> tuple[Small, Small]:
     centre = np.full(features.shape[1], np.nan, dtype=np.float32)
     width = centre.copy()
     if present.any():
-        low, mid, high = np.nanquantile(features[:, present], [0.25, 0.5, 0.75], axis=0)
+        low, mid, high = np.nanquantile(features[:, present], [TAIL, 0.5, 1 - TAIL], axis=0)
         deviation = np.nanstd(features[:, present], axis=0)
-        quartile = (high - low) / 1.349
-        # Rare marks (errors, failures) have no interquartile width; constants have none at all.
-        usual = np.where(quartile > 1e-6, quartile, deviation)
+        between = (high - low) / (2 * NORMAL_TAIL)
+        # Rare marks (errors, failures) have no width between; constants have none at all.
+        usual = np.where(between > 1e-6, between, deviation)
         centre[present], width[present] = mid, np.where(usual > 1e-6, usual, 1.0)
     return centre, width
 
 
+def _scaled(features: Small, centre: Small, width: Small) -> Small:
+    return np.asarray(np.clip((features - centre) / width, -MOST_WIDTHS, MOST_WIDTHS))
+
+
+def _by_sensor(scaled: Small, windows: SensorWindows) -> Small:
+    sensors = len(windows.sensors)
+    return scaled[:, : sensors * NET_FEATURES].reshape(len(scaled), sensors, NET_FEATURES)
+
+
 def encode(scaling: Scaling, kind_of: Whole, windows: SensorWindows) -> Tensor:
-    """(n, inputs): scaled features with 0 where absent, which sensors are heard, the kind."""
-    raw = (flat(windows) - scaling.centre[kind_of]) / scaling.width[kind_of]
-    scaled = np.nan_to_num(np.clip(raw, -5.0, 5.0), nan=0.0)
-    heard = np.isfinite(windows.signals[:, :, 0]).astype(np.float32)
+    """(n, inputs): scaled features, those of sensors not heard told by the others; the kind."""
+    scaled = _scaled(flat(windows), scaling.centre[kind_of], scaling.width[kind_of])
+    signals = _by_sensor(scaled, windows)
+    complete = impute.complete(scaling.together, signals).reshape(len(scaled), -1)
+    rest = np.nan_to_num(scaled[:, complete.shape[1] :])
     kind = np.eye(len(scaling.centre), dtype=np.float32)[kind_of]
-    return torch.from_numpy(np.concatenate([scaled, heard, kind], axis=1).astype(np.float32))
-
-
-def num_inputs(sensors: int, features: int, kinds: int) -> int:
-    return features + sensors + kinds + 1
+    return torch.from_numpy(np.concatenate([complete, rest, kind], axis=1).astype(np.float32))
 
 
 def _trust(windows: SensorWindows) -> Reals:
@@ -240,60 +214,61 @@ def single_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def hazards(net: Net, x: Tensor, device: str = "cpu") -> tuple[Reals, Reals]:
-    """Cumulative hazard (n, edges) and component shares (n, components) of one net."""
-    net.to(device).eval()
-    widths = torch.tensor(WIDTHS_DAYS, dtype=torch.float64, device=device)
-    curves, shares = [], []
+def survival(nets: Nets, x: Tensor, device: str = "cpu") -> tuple[Reals, Reals]:
+    """Mean of the nets' survival (n, edges) and of first failures by component (n, c, edges)."""
+    nets.to(device).eval()
     with torch.inference_mode(), single_thread():
-        for part in torch.split(x, CHUNK):
-            log_rates, components = net(part.to(device))
-            curves.append((log_rates.double().exp() * widths).cumsum(1).cpu().numpy())
-            shares.append(components.double().softmax(1).cpu().numpy())
-    curve = np.concatenate(curves)
-    return np.pad(curve, ((0, 0), (1, 0))), np.concatenate(shares)
+        parts = [curves(nets, part.to(device)) for part in torch.split(x, CHUNK)]
+    alive, failed = zip(*parts, strict=True)
+    return np.concatenate(alive), np.concatenate(failed)
 
 
-def _ensemble(model: RiskModel, x: Tensor, device: str) -> tuple[Reals, Reals]:
-    """Hazard of the mean survival of all nets, and their mean component shares."""
-    each = [hazards(net, x, device) for net in model.nets]
-    return mean_curve([curve for curve, _ in each]), np.mean([share for _, share in each], axis=0)
+def shares_by(failed: Reals, days: int) -> Reals:
+    """(n, components) the share of each in the failures within so many days."""
+    by = failed[:, :, days == EDGES_DAYS][:, :, 0]
+    return np.asarray(by / np.maximum(by.sum(axis=1, keepdims=True), 1e-30))
 
 
-def _leading(
-    model: RiskModel, windows: SensorWindows, kind_of: Whole, hazard: Reals, device: str
-) -> tuple[tuple[str, ...], ...]:
-    """The sensors without which the 30-day hazard would be lowest, at most LEADING_SENSORS.
+def _leads(model: RiskModel, windows: SensorWindows, x: Tensor, rows: Whole, device: str) -> Leads:
+    """For the rows: the sensors that raise the 30-day hazard most above its kind's usual.
 
-    Occlusion: a sensor's features are set to its kind's usual values, one sensor at a time.
+    A sensor's part is its features, as far as they are from usual, times the slope of the hazard's
+    logarithm (gradient times input; Shrikumar et al. 2017).
     """
-    usual = model.scaling.centre[kind_of]
-    width = windows.signals.shape[2]
-    drop = np.full((len(windows), len(model.sensors)), -np.inf)
-    before = np.log(_month(hazard))
-    trusted = _trust(windows) > 0
-    for i in range(len(model.sensors)):
-        heard = np.isfinite(windows.signals[:, i, 0]) & trusted
-        if not heard.any():
-            continue
-        rows = np.flatnonzero(heard)
-        hidden = windows.take(rows)
-        signals = hidden.signals.copy()
-        signals[:, i] = usual[rows, i * width : (i + 1) * width]
-        hidden = SensorWindows(
-            **{f.name: getattr(hidden, f.name) for f in fields(hidden)} | {"signals": signals}
-        )
-        after, _ = _ensemble(model, encode(model.scaling, kind_of[rows], hidden), device)
-        drop[rows, i] = before[rows] - np.log(_month(after))
-    best = np.argsort(-drop, axis=1, kind="stable")[:, :LEADING_SENSORS]
-    return tuple(
-        tuple(model.sensors[i] for i in row if drop[n, i] > 0) for n, row in enumerate(best)
-    )
+    found = no_leads(len(windows))
+    sensors = len(model.sensors)
+    if model.nets is None or not sensors:
+        return found
+    for chunk in np.split(rows, np.arange(CHUNK, len(rows), CHUNK)):
+        part = _parts(model.nets, x[chunk], sensors, device)
+        part[~np.isfinite(windows.signals[chunk, :, 0])] = 0.0
+        best = np.argsort(-part, axis=1, kind="stable")[:, :LEADING_SENSORS]
+        raises = np.take_along_axis(part, best, axis=1) > 0
+        turned = np.nan_to_num(windows.signals[chunk[:, None], best, NET_FEATURES])
+        names = np.array(model.sensors, dtype=object)[best]
+        width = slice(None, best.shape[1])
+        found.sensor[chunk, width] = np.where(raises, names, "")
+        found.rising[chunk, width] = turned >= 0
+        found.days[chunk, width] = np.abs(turned).astype(np.int64)
+    return found
 
 
-def _month(hazard: Reals) -> Reals:
-    """Cumulative hazard (n,) of 30 days."""
-    return np.asarray(hazard[:, EDGES_DAYS == 30.0][:, 0] + 1e-9)
+def no_leads(count: int) -> Leads:
+    shape = (count, LEADING_SENSORS)
+    return Leads(np.full(shape, "", dtype=object), np.zeros(shape, bool), np.zeros(shape, np.int64))
+
+
+def _parts(nets: Nets, x: Tensor, sensors: int, device: str) -> Reals:
+    """(n, sensors) each sensor's part in the logarithm of the 30-day hazard."""
+    month = slice(None, int((EDGES_DAYS < 30).sum()))
+    with single_thread():
+        # A leaf of its own: what is asked of it is its gradient alone.
+        x = x.to(device).detach().requires_grad_(True)
+        log_rates = nets(x.expand(len(nets.fleet_log_rates), -1, -1))
+        hazard = log_rates[..., month].exp().sum((2, 3)).mean(0)
+        (slope,) = torch.autograd.grad(hazard.log().sum(), x)
+    by_feature = (slope * x).detach()[:, : sensors * NET_FEATURES]
+    return by_feature.reshape(len(x), sensors, NET_FEATURES).sum(2).double().cpu().numpy()
 
 
 def _names(components: tuple[str, ...], share: Reals) -> NDArray[np.str_]:
@@ -308,16 +283,17 @@ def _names(components: tuple[str, ...], share: Reals) -> NDArray[np.str_]:
 
 def dumps(model: RiskModel) -> bytes:
     """The model as bytes; the same model gives the same bytes."""
+    nets = model.nets
     content = {
         "kinds": list(model.kinds),
         "sensors": list(model.sensors),
         "components": list(model.components),
-        "hidden": model.hidden,
         "scaling": _tensors(asdict(model.scaling)),
         "fleet": _tensors(asdict(model.fleet)),
-        "nets": [dict(net.state_dict()) for net in model.nets],
+        "nets": None if nets is None else dict(nets.state_dict()),
         "stretch": list(model.stretch),
         "residuals": list(model.residuals),
+        "masses": list(model.masses),
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -328,23 +304,22 @@ def loads(blob: bytes) -> RiskModel:
     """The inverse of `dumps`; it reads tensors and plain values only."""
     content = torch.load(io.BytesIO(blob), weights_only=True)
     kinds, sensors, components = (tuple(content[n]) for n in ("kinds", "sensors", "components"))
-    scaling = Scaling(**{name: t.numpy() for name, t in content["scaling"].items()})
-    inputs = num_inputs(len(sensors), scaling.centre.shape[1], len(kinds))
-    nets = []
-    for state in content["nets"]:
-        net = Net(len(kinds), inputs, content["hidden"], len(components))
-        net.load_state_dict(state)
-        nets.append(net.eval())
+    nets, state = None, content["nets"]
+    if state is not None:
+        shape = tuple(state["enter.weight"].shape)
+        nets = Nets(shape[0], len(kinds), shape[1], shape[2], len(components))
+        nets.load_state_dict(state)
+        nets.eval()
     return RiskModel(
         kinds=kinds,
         sensors=sensors,
         components=components,
-        hidden=content["hidden"],
-        scaling=scaling,
+        scaling=Scaling(**{name: t.numpy() for name, t in content["scaling"].items()}),
         fleet=Fleet(**{name: t.numpy() for name, t in content["fleet"].items()}),
-        nets=tuple(nets),
+        nets=nets,
         stretch=tuple(content["stretch"]),
         residuals=tuple(content["residuals"]),
+        masses=tuple(content["masses"]),
     )
 
 

@@ -9,11 +9,27 @@ from logistics.maintenance.features import Reals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Leads:
+    """The sensors that raise each risk (n, at most so many), the strongest first, "" for no more:
+    whether its short average is above the long one, and for how many days it has been on that side.
+    """
+
+    sensor: NDArray[np.str_]
+    rising: NDArray[np.bool_]
+    days: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Risk:
     """One row per window (n,); times in days. component is "" where the fleet never had one."""
 
     p_fail_7d: Reals
     p_fail_30d: Reals
+    life_days: Reals  # expected, of lives that are counted up to LIFE_CAP_DAYS
+    likely_days: Reals  # (n, 2) the shortest interval with 80 % of those
     rul_days: Reals  # (n, LEVELS)
-    component: NDArray[np.str_]
-    leading_sensors: tuple[tuple[str, ...], ...]
+    components: tuple[str, ...]
+    by_component_7d: Reals  # (n, components), chance that it is the first to fail
+    by_component_30d: Reals
+    component: NDArray[np.str_]  # the likeliest within 30 days
+    leads: Leads

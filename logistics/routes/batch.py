@@ -1,34 +1,52 @@
-"""Routes on Ray: one plain task per depot, the largest first. Knows storage; no solver."""
+"""Routes on Ray: one plain task per depot, the largest first, and one per part of a large one.
 
-from collections.abc import Iterator, Sequence
+Knows storage and the night's deadline; no solver.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date, timedelta
+from functools import partial
 from typing import cast
 
 import polars as pl
 import ray
 
-from logistics import lake, plan, tasks
-from logistics.outputs import WORK_ORDERS
+from logistics import kept, lake, plan, tasks
+from logistics.handouts import write
+from logistics.outputs import ROUTE_KPIS, STOPS, WORK_ORDERS
 from logistics.routes import inputs, outputs
+from logistics.routes.decompose import ALONE, Team, run_job
+from logistics.routes.dispatch import handouts
 from logistics.routes.explain import explain
+from logistics.routes.kpis import comparison, kpi_rows
 from logistics.routes.problem import Budget
+from logistics.routes.schedule import Share, seconds, shares
+from logistics.routes.service import ServiceError, roads
 from logistics.routes.solve import plan_depot
+from logistics.routes.static import Found, Job
+from logistics.routes.travel import Roads
 from logistics.routes.verify import verify
+from logistics.schema import Output
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 
-_TABLES = ("orders", "travel_times")
+_TABLES = ("orders", "travel_times", "trips")
+_LARGE = 1000  # orders
+_KILLED = 0.8  # of the limit after which a task is killed
+_LAST_DAYS = 7  # within these a depot's last plan is looked for
 _DIMS = ("depots", "vehicles", "drivers", "traffic")
 
 
 def units(run: Run, dims: Dims) -> list[Unit]:
-    """The depots that have orders. A depot is solved whole, however large."""
+    """The depots that have orders."""
     return lake.units(run.config.lake, _TABLES, run.config.cluster.max_unit_mb)
 
 
 def upstream(run: Run, dims: Dims) -> dict[str, str]:
-    """Depot → digest of what tonight's workshops leave it: the vehicles it must do without."""
-    return ray.get(_away_digests.remote(run, dims))  # type: ignore[no-any-return]
+    """Depot → digest of the vehicles that tonight's workshops leave it, and of its last plans."""
+    return ray.get(_digests.remote(run, dims))  # type: ignore[no-any-return]
 
 
 def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
@@ -36,9 +54,18 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     therefore start first (by their share of the fleet, which is known without reading orders)."""
     fleet = ray.get(_fleet_sizes.remote(dims))
     largest = sorted(parcels, key=lambda p: (-fleet.get(p.unit.site_id, 0), p.unit.site_id))
-    kept_back = _kept_back.remote(run, dims, [parcel.unit.site_id for parcel in largest])
-    given = cast("Iterator[ray.ObjectRef[tasks.Given]]", kept_back)
-    yield from tasks.solve_each("routes", _plan_unit, run, dims, largest, given)
+    sizes = [fleet.get(parcel.unit.site_id, 0) for parcel in largest]
+    night = shares(sizes, run.config.routes.seconds_per_depot, _num_workers())
+    plans = {p.unit.id: share for p, share in zip(largest, night, strict=True)}
+    given = _given.remote(run, dims, [parcel.unit.site_id for parcel in largest])
+    read = cast("Iterator[ray.ObjectRef[tasks.Given]]", given)
+    # In the object store: every task gets the night's schedule, none a copy of its own.
+    solve = cast(tasks.Solve, ray.put(partial(_plan_unit, plans, time.time())))
+    yield from tasks.solve_each("routes", solve, run, dims, largest, read)
+
+
+def _num_workers() -> int:
+    return max(int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
 @ray.remote(num_cpus=0.5)
@@ -48,28 +75,80 @@ def _fleet_sizes(dims: Tables) -> dict[str, int]:
 
 
 @ray.remote(num_cpus=0.5)
-def _away_digests(run: Run, dims: Tables) -> dict[str, str]:
-    booked = plan.read_plan(run.config.plan, WORK_ORDERS.name, run.config.date)
+def _digests(run: Run, dims: Tables) -> dict[str, str]:
+    config, (since, before) = run.config, _days_before(run)
+    booked = plan.read_plan(config.plan, WORK_ORDERS.name, config.date)
+    last = [
+        plan.digests_between(config.plan, table, since, before)
+        for table in (ROUTE_KPIS.name, STOPS.name)
+    ]
     by_depot = dims["vehicles"].partition_by("depot_id", as_dict=True)
     return {
-        depot_id: plan.digest(outputs.kept_back_rows(vehicles, booked, run.config.date))
+        depot_id: " ".join(
+            [
+                plan.digest(outputs.kept_back_rows(vehicles, booked, config.date)),
+                *(digests.get(depot_id, "") for digests in last),
+            ]
+        )
         for (depot_id,), vehicles in by_depot.items()
     }
 
 
 @ray.remote(num_cpus=0.5)
-def _kept_back(run: Run, dims: Tables, depot_ids: Sequence[str]) -> Iterator[tasks.Given]:
-    """For each depot the vehicles it must do without: tonight's bookings are read once for all."""
+def _given(run: Run, dims: Tables, depot_ids: Sequence[str]) -> Iterator[tasks.Given]:
+    """For each depot the vehicles it must do without and its last plan: tonight's bookings and the
+    week's plans are read once for all."""
     booked = plan.read_plan(run.config.plan, WORK_ORDERS.name, run.config.date)
     by_depot = dims["vehicles"].partition_by("depot_id", as_dict=True)
+    kpis, stops = (_last_plans(run, output) for output in (ROUTE_KPIS, STOPS))
     for depot_id in depot_ids:
         vehicles = by_depot.get((depot_id,), dims["vehicles"].clear())
         rows = outputs.kept_back_rows(vehicles, booked, run.config.date)
-        yield {"kept_back": rows.to_arrow()}
+        last = kpis.filter(depot_id=depot_id)
+        yield {
+            "kept_back": rows.to_arrow(),
+            "last": last.to_arrow(),
+            "last_stops": stops.join(
+                last.select("depot_id", "run_date"), on=["depot_id", "run_date"], how="semi"
+            ).to_arrow(),
+        }
 
 
-def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
-    return _plan(run, dims, _read(run, dims, parcel))
+def _days_before(run: Run) -> tuple[date, date]:
+    """The nights, the last one left out, among which a depot's last plan is looked for."""
+    return run.config.date - timedelta(days=_LAST_DAYS), run.config.date
+
+
+def _last_plans(run: Run, output: Output) -> pl.DataFrame:
+    """Every depot's rows of its last night before this one."""
+    rows = plan.read_nights(run.config.plan, output.name, *_days_before(run))
+    if rows is None:
+        schema = {"run_date": pl.Date(), output.site: pl.String(), **output.columns}
+        return pl.DataFrame(schema=schema)
+    return rows.filter(pl.col("run_date") == pl.col("run_date").max().over(output.site))
+
+
+def _plan_unit(
+    night: Mapping[str, Share], began: float, run: Run, dims: Tables, parcel: Parcel
+) -> Parcel:
+    read = _read(run, dims, parcel)
+    seconds_ = seconds(night[parcel.unit.id], time.time() - began)
+    return _plan(run, dims, read, _budget(run, seconds_))
+
+
+@ray.remote(num_cpus=1)
+def _search_part(job: Job) -> Found:
+    return run_job(job)
+
+
+def _team(num_orders: int) -> Team:
+    """The parts of a large depot are tasks of their own; Ray tries again those whose worker dies.
+
+    The depot's own task gives its CPU back while it waits for them.
+    """
+    if num_orders < _LARGE:
+        return ALONE
+    return Team(_num_workers(), lambda jobs: ray.get([_search_part.remote(job) for job in jobs]))
 
 
 def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
@@ -79,37 +158,56 @@ def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
 
 
-def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+def _plan(run: Run, dims: Tables, parcel: Parcel, budget: Budget) -> Parcel:
     config, depot_id = run.config, parcel.unit.site_id
     read = {name: cast(pl.DataFrame, pl.from_arrow(rows)) for name, rows in parcel.tables.items()}
     if read["orders"].is_empty():  # the door has rejected them all, and said so
         return parcel.tally()
-    kept_back = read.pop("kept_back")
-    tables = {**{name: dims[name] for name in _DIMS}, **read}
+    kept_back, last = read.pop("kept_back"), (read.pop("last"), read.pop("last_stops"))
+    tables = {**{name: dims[name] for name in _DIMS}, **read, "last_stops": last[1]}
     away = kept_back["vehicle_id"].to_list()
-    problem = inputs.problem(tables, depot_id, away, config.date, config.routes)
+    known, warning = _roads(run, tables, depot_id)
+    problem = inputs.problem(tables, depot_id, away, config.date, config.routes, known)
     seed = run.seed_of(depot_id)
-    solved = plan_depot(problem, config.routes.engine, _budget(run), seed)
+    team = _team(len(problem.orders))
+    solved = plan_depot(problem, config.routes.engine, budget, seed, team)
     violations = verify(problem, solved.routes, solved.unserved)
     if violations:
         raise AssertionError(f"{len(violations)} violations in {depot_id}; first {violations[0]}")
     reasons = [explain(problem, solved.routes, order) for order in solved.unserved]
-    files = plan.publish(
-        run,
-        parcel.unit,
-        {
-            "routes": outputs.route_rows(problem, solved.routes, config.date),
-            "stops": outputs.stop_rows(problem, solved.routes, tables["orders"], config.date),
-            "unserved": outputs.unserved_rows(problem, reasons),
-            "kept_back": kept_back,
-        },
-    )
+    rows = outputs.plan_rows(problem, solved.routes, reasons, tables, config.date)
+    depot = tables["depots"].row(by_predicate=pl.col("depot_id") == depot_id, named=True)
+    kpis = kpi_rows(problem, solved.routes, solved.unserved, depot, rows["stops"], *last)
+    published = {**rows, "route_kpis": kpis, "kept_back": kept_back}
+    files = plan.publish(run, parcel.unit, published)
+    handed = handouts(str(config.date), depot, rows["routes"], rows["stops"], rows["unserved"])
+    write(config.plan, config.date, depot_id, handed)
     figures = outputs.figures(problem, solved.routes, reasons, away, solved.cost)
+    figures = {**figures, **comparison(kpis), **warning}
     return replace(parcel, files=parcel.files + files, figures=figures).tally()
 
 
-def _budget(run: Run) -> Budget:
+def _roads(
+    run: Run, tables: Mapping[str, pl.DataFrame], depot_id: str
+) -> tuple[Roads | None, dict[str, float]]:
+    """What the routing service says, asked once a night; without an answer None and a warning."""
     routes = run.config.routes
+    if routes.travel_service is None or routes.travel_url is None:
+        return None, {}
+    places = inputs.places_of(tables, depot_id, run.config.date)
+    names = (routes.travel_service, routes.travel_url, depot_id, places)
+    found = kept.load(run, *names)
+    if found is None:
+        try:
+            fresh = roads(routes.travel_service, routes.travel_url, places)
+        except ServiceError as fault:
+            return None, {f"no_travel_service:{routes.travel_service}: {fault}": 1.0}
+        found = [fresh.distance_m, fresh.duration_s]
+        kept.save(run, found, *names)
+    return Roads(*found), {}
+
+
+def _budget(run: Run, seconds_: float) -> Budget:
     if run.config.deterministic:
-        return Budget(iterations=routes.iterations_per_depot)
-    return Budget(seconds=routes.seconds_per_depot)
+        return Budget(iterations=run.config.routes.iterations_per_depot)
+    return Budget(seconds=min(seconds_, _KILLED * run.config.cluster.kill_after_s))

@@ -7,10 +7,11 @@ named, with the smallest change seen that is enough.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Literal
 
 from logistics.routes.insert import Timetable
-from logistics.routes.problem import Crew, DepotProblem, Order, TimeWindow, misfit
+from logistics.routes.problem import UNLIMITED, Crew, DepotProblem, Order, TimeWindow, misfit
 from logistics.routes.retime import TimedRoute
 
 Constraint = Literal[
@@ -27,7 +28,6 @@ Constraint = Literal[
     "several",
 ]
 _FAR_S = 10**7
-_PLENTY = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +160,14 @@ def _lift_skills(problem: DepotProblem, routes: Sequence[TimedRoute], order: int
 def _lift_capacity(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
     def way(timed: TimedRoute) -> _Way:
         crew = problem.crews[timed.crew]
-        over_mg = max(timed.peak_mg - crew.capacity_mg, 0)
-        over_mm3 = max(timed.peak_mm3 - crew.capacity_mm3, 0)
-        parts = [f"{over_mg / 1e6:g} kg"] if over_mg else []
-        parts += [f"{over_mm3 / 1e9:g} m3"] if over_mm3 else []
-        share = max(over_mg / max(crew.capacity_mg, 1), over_mm3 / max(crew.capacity_mm3, 1))
+        over = [max(most - room, 0) for most, room in zip(timed.peak, crew.room, strict=True)]
+        amounts = (f"{_exact(over[0], 6)} kg", f"{_exact(over[1], 9)} m3", f"{over[2]} parcels")
+        parts = [amount for amount, more in zip(amounts, over, strict=True) if more]
+        share = max(more / max(room, 1) for more, room in zip(over, crew.room, strict=True))
         return _Way(share, f"{' and '.join(parts)} more room on {crew.vehicle_id}")
 
     def roomy(crew: Crew) -> Crew:
-        return replace(crew, capacity_mg=_PLENTY, capacity_mm3=_PLENTY)
+        return replace(crew, capacity_mg=UNLIMITED, capacity_mm3=UNLIMITED, capacity_parcels=None)
 
     yield from _ways(_with_crews(problem, roomy), routes, order, way)
 
@@ -202,8 +201,11 @@ def _lift_break(problem: DepotProblem, routes: Sequence[TimedRoute], order: int)
         crew = problem.crews[timed.crew]
         return _Way(1.0, f"{crew.driver_id} could serve it without the break that is due")
 
-    if any(crew.break_after_s is not None for crew in problem.crews):
-        unbroken = _with_crews(problem, lambda crew: replace(crew, break_after_s=None))
+    if any(crew.has_breaks for crew in problem.crews):
+        unbroken = _with_crews(
+            problem,
+            lambda crew: replace(crew, break_after_s=None, break_after_drive_s=None, lunch=None),
+        )
         yield from _ways(unbroken, routes, order, way)
 
 
@@ -268,6 +270,11 @@ def _clock(time_s: int, *, up: bool = False) -> str:
     minutes = -(-time_s // 60) if up else time_s // 60
     day = f" (+{minutes // 1440} d)" if minutes >= 1440 else ""
     return f"{minutes // 60 % 24:02d}:{minutes % 60:02d}{day}"
+
+
+def _exact(amount: int, decimals: int) -> str:
+    """A whole amount in its unit of 10 ** decimals, to the last digit: less would not be enough."""
+    return f"{Decimal(amount).scaleb(-decimals).normalize():f}"
 
 
 def _minutes(seconds: int) -> str:

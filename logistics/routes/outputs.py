@@ -7,8 +7,27 @@ import polars as pl
 
 from logistics.outputs import KEPT_BACK, ROUTES, STOPS, UNSERVED
 from logistics.routes.explain import Reason
+from logistics.routes.kpis import late_stops
 from logistics.routes.problem import DepotProblem
-from logistics.routes.retime import TimedRoute
+from logistics.routes.retime import Reload, TimedRoute, Visit
+
+Places = Mapping[str, tuple[float, float]]  # order's id, or "": depot → lat, lon
+
+
+def plan_rows(
+    problem: DepotProblem,
+    routes: Sequence[TimedRoute],
+    reasons: Sequence[Reason],
+    tables: Mapping[str, pl.DataFrame],
+    run_date: date,
+) -> dict[str, pl.DataFrame]:
+    """The depot's rows of `routes`, `stops` and `unserved`; tables: the inputs."""
+    places = places_of(tables, problem.depot_id)
+    return {
+        "routes": route_rows(problem, routes, run_date),
+        "stops": stop_rows(problem, routes, places, run_date),
+        "unserved": unserved_rows(problem, reasons, places),
+    }
 
 
 def route_rows(problem: DepotProblem, routes: Sequence[TimedRoute], run_date: date) -> pl.DataFrame:
@@ -24,9 +43,10 @@ def route_rows(problem: DepotProblem, routes: Sequence[TimedRoute], run_date: da
             float(timed.drive_s),
             float(sum(visit.start_s - visit.arrival_s for visit in timed.visits)),
             float(sum(visit.departure_s - visit.start_s for visit in timed.visits)),
-            timed.peak_mg / 1e6,
-            timed.peak_mm3 / 1e9,
+            timed.peak[0] / 1e6,
+            timed.peak[1] / 1e9,
             timed.cost,
+            problem.crews[timed.crew].returns,
         )
         for timed in routes
     ]
@@ -34,39 +54,45 @@ def route_rows(problem: DepotProblem, routes: Sequence[TimedRoute], run_date: da
 
 
 def stop_rows(
-    problem: DepotProblem, routes: Sequence[TimedRoute], orders: pl.DataFrame, run_date: date
+    problem: DepotProblem, routes: Sequence[TimedRoute], places: Places, run_date: date
 ) -> pl.DataFrame:
-    """orders: the table, for the addresses."""
+    """A row per visit, and per reload at the depot in between."""
     rows = [
         (
             _route_id(problem, timed),
             problem.crews[timed.crew].vehicle_id,
             number,
-            problem.orders[visit.order].id,
-            "pickup" if problem.orders[visit.order].pickup else "delivery",
-            None,
-            None,
-            _local(run_date, visit.arrival_s),
-            float(visit.start_s - visit.arrival_s),
-            _local(run_date, visit.start_s),
-            _local(run_date, visit.departure_s),
-            visit.load_mg / 1e6,
-            visit.load_mm3 / 1e9,
-            float(visit.slack_s),
+            *_what(problem, call, places),
+            _local(run_date, call.arrival_s),
+            float(call.start_s - call.arrival_s),
+            _local(run_date, call.start_s),
+            _local(run_date, call.departure_s),
+            call.load[0] / 1e6,
+            call.load[1] / 1e9,
+            float(call.slack_s) if isinstance(call, Visit) else None,
         )
         for timed in routes
-        for number, visit in enumerate(timed.visits, start=1)
+        for number, call in enumerate(timed.calls, start=1)
     ]
-    stops = pl.DataFrame(rows, schema=STOPS.columns, orient="row").drop("lat", "lon")
-    placed = stops.join(orders.select("order_id", "lat", "lon"), on="order_id", how="left")
-    return placed.select(*STOPS.columns).sort("route_id", "stop")
+    return pl.DataFrame(rows, schema=STOPS.columns, orient="row").sort("route_id", "stop")
 
 
-def unserved_rows(problem: DepotProblem, reasons: Sequence[Reason]) -> pl.DataFrame:
+def _what(
+    problem: DepotProblem, call: Visit | Reload, places: Places
+) -> tuple[str | None, str, float, float]:
+    """Order, kind, latitude and longitude."""
+    if isinstance(call, Reload):
+        return None, "reload", *places[""]
+    order = problem.orders[call.order]
+    return order.id, "pickup" if order.pickup else "delivery", *places[order.id]
+
+
+def unserved_rows(problem: DepotProblem, reasons: Sequence[Reason], places: Places) -> pl.DataFrame:
     rows = [
         (
             problem.orders[reason.order].id,
             problem.orders[reason.order].priority,
+            *places[problem.orders[reason.order].id],
             reason.reason,
             reason.constraint,
             reason.relaxation,
@@ -74,6 +100,12 @@ def unserved_rows(problem: DepotProblem, reasons: Sequence[Reason]) -> pl.DataFr
         for reason in reasons
     ]
     return pl.DataFrame(rows, schema=UNSERVED.columns, orient="row")
+
+
+def places_of(tables: Mapping[str, pl.DataFrame], depot_id: str) -> Places:
+    depot = tables["depots"].row(by_predicate=pl.col("depot_id") == depot_id, named=True)
+    at = tables["orders"].select("order_id", "lat", "lon")
+    return {"": (depot["lat"], depot["lon"])} | {name: (lat, lon) for name, lat, lon in at.rows()}
 
 
 def kept_back_rows(
@@ -106,12 +138,7 @@ def figures(
         "drive_h": sum(timed.drive_s for timed in routes) / 3600,
         "cost": cost,
         "kept_back": len(kept_back),
-        "late_stops": sum(
-            all(not w.opens_s <= visit.start_s <= w.closes_s for w in windows)
-            for timed in routes
-            for visit in timed.visits
-            for windows in (problem.orders[visit.order].windows,)
-        ),
+        "late_stops": late_stops(problem, routes),
     }
     totals |= {f"kept_back:{vehicle}": 1.0 for vehicle in kept_back}
     for reason in reasons:

@@ -5,9 +5,12 @@ m3 with six decimals and more), times are whole seconds after the run date's mid
 is exact. Node 0 of the travel matrices is the depot, node k + 1 is order k.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TypeAlias
 
+from logistics.routes.slots import SlotTravel
 from logistics.routes.travel import Travel
 
 
@@ -23,11 +26,18 @@ class TimeWindow:
             raise ValueError(f"window closes ({self.closes_s}) before it opens ({self.opens_s})")
 
 
+# Milligrams, cubic millimetres, parcels: what is limited on board.
+Load: TypeAlias = tuple[int, int, int]
+UNLIMITED = 10**15
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """Goods from the depot to a customer, or (pickup) from a customer back to the depot.
 
     windows: disjoint, in time order, at least one. penalty: the cost of leaving the order out.
+    usual_vehicle: one of the crews' that the customer knows; another costs the problem's
+    change_cost.
     """
 
     id: str
@@ -40,6 +50,12 @@ class Order:
     pickup: bool = False
     skills: frozenset[str] = frozenset()
     locked_vehicle: str | None = None
+    parcels: int = 0
+    usual_vehicle: str | None = None
+
+    @property
+    def load(self) -> Load:
+        return self.weight_mg, self.volume_mm3, self.parcels
 
     def start(self, ready_s: int) -> int | None:
         """When service begins for a vehicle ready at ready_s; None: every window has closed."""
@@ -60,9 +76,13 @@ class Order:
 class Crew:
     """A vehicle and its driver; skills are what either of them has. None: no such limit.
 
-    starts_s, ends_s: the shift within the depot's hours. A driver who has worked break_after_s
-    since leaving the depot, or since the last break, must have begun a break of break_s; it is
-    taken on arrival at a stop, and waiting that long for a window is a break.
+    starts_s, ends_s: the shift within the depot's hours, overtime included, which begins at
+    overtime_from_s and costs overtime_cost_per_h more. A driver who has worked break_after_s, or
+    driven break_after_drive_s, since leaving the depot or since the last break, must have begun a
+    break of break_s; it is taken on arrival at a stop, and waiting that long for a window is a
+    break. Whoever is out before lunch opens and after it closes has a break that begins in it.
+    Between two of max_trips the vehicle is reloaded at the depot within reload_s. Unless it
+    returns, the day ends (is home) with the last order.
     """
 
     vehicle_id: str
@@ -80,26 +100,57 @@ class Crew:
     break_after_s: int | None = None
     break_s: int = 0
     skills: frozenset[str] = frozenset()
+    capacity_parcels: int | None = None
+    break_after_drive_s: int | None = None
+    overtime_from_s: int | None = None
+    overtime_cost_per_h: float = 0.0
+    max_trips: int = 1
+    reload_s: int = 0
+    returns: bool = True
+    lunch: TimeWindow | None = None
+
+    @property
+    def room(self) -> Load:
+        parcels = self.capacity_parcels
+        return self.capacity_mg, self.capacity_mm3, UNLIMITED if parcels is None else parcels
+
+    @property
+    def regular_ends_s(self) -> int:
+        """The end of the shift without overtime."""
+        return self.ends_s if self.overtime_from_s is None else self.overtime_from_s
+
+    @property
+    def has_breaks(self) -> bool:
+        by_work = self.break_after_s is not None or self.break_after_drive_s is not None
+        return by_work or self.lunch is not None
 
     @property
     def breaks_needed(self) -> int:
-        """How many breaks a route over the whole shift needs."""
-        if self.break_after_s is None:
-            return 0
-        return max((self.ends_s - self.starts_s - 1) // (self.break_after_s + self.break_s), 0)
+        """How many breaks a route over the whole shift needs at most."""
+        limits = [s for s in (self.break_after_s, self.break_after_drive_s) if s is not None]
+        lunches = int(self.lunch is not None)
+        if not limits:
+            return lunches
+        return lunches + max((self.ends_s - self.starts_s - 1) // (min(limits) + self.break_s), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class DepotProblem:
-    """Everything a night's routing of one depot needs. kept_back: vehicles that must stay."""
+    """Everything a night's routing of one depot needs. kept_back: vehicles that must stay.
+
+    change_cost: of an order that another vehicle serves than the usual one. balance_cost: of a
+    route, per squared hour away, so that even days cost less than a long and a short one.
+    """
 
     depot_id: str
     opens_s: int
     closes_s: int
     orders: tuple[Order, ...]
     crews: tuple[Crew, ...]
-    travel: Travel
+    travel: Travel | SlotTravel
     kept_back: frozenset[str] = frozenset()
+    change_cost: float = 0.0
+    balance_cost: float = 0.0
 
     def suits(self, crew: int, order: int) -> bool:
         """Whether the crew may serve the order at all: skills, lock and size."""
@@ -112,17 +163,68 @@ def misfit(crew: Crew, order: Order) -> str | None:
         return "locked_vehicle"
     if not order.skills <= crew.skills:
         return "skills"
-    if order.weight_mg > crew.capacity_mg or order.volume_mm3 > crew.capacity_mm3:
+    if any(load > room for load, room in zip(order.load, crew.room, strict=True)):
         return "capacity"
     return None
 
 
+def route_cost(
+    problem: DepotProblem, route: "Route", distance_m: int, departs_s: int, returns_s: int
+) -> float:
+    """What a route that is driven costs, overtime, changes and balance included."""
+    crew, hours = problem.crews[route.crew], (returns_s - departs_s) / 3600
+    overtime_h = max(returns_s - crew.regular_ends_s, 0) / 3600
+    usual = [problem.orders[order].usual_vehicle for order in route.orders]
+    changes = sum(vehicle not in (None, crew.vehicle_id) for vehicle in usual)
+    return (
+        crew.cost_fixed
+        + crew.cost_per_km * distance_m / 1000
+        + crew.cost_per_h * hours
+        + crew.overtime_cost_per_h * overtime_h
+        + problem.change_cost * changes
+        + problem.balance_cost * hours**2
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Indices into the problem's crews and orders, in the order of visit."""
+    """Indices into the problem's crews and orders, in the order of visit.
+
+    reloads: before which of the orders (by position, rising, none of them 0) it reloads at the
+    depot, so that each trip has an order.
+    """
 
     crew: int
     orders: tuple[int, ...]
+    reloads: tuple[int, ...] = ()
+
+    @property
+    def trips(self) -> tuple[tuple[int, ...], ...]:
+        if not self.reloads:
+            return (self.orders,)
+        edges = (0, *self.reloads, len(self.orders))
+        return tuple(self.orders[a:b] for a, b in pairwise(edges))
+
+    def inserted(self, call: int, order: int) -> "Route":
+        """With one more order before the call-th call, reloads being calls, too."""
+        calls = [k for at, k in enumerate(self.reloads) if k + at < call]
+        position = call - len(calls)
+        later = (k + 1 for k in self.reloads[len(calls) :])
+        orders = (*self.orders[:position], order, *self.orders[position:])
+        return Route(self.crew, orders, (*calls, *later))
+
+    def removed(self, position: int) -> "Route":
+        """Without the order at a position, and without a trip that has no other."""
+        trips = [list(trip) for trip in self.trips]
+        gone = self.orders[position]
+        return route_of(self.crew, [[o for o in trip if o != gone] for trip in trips])
+
+
+def route_of(crew: int, trips: Iterable[Sequence[int]]) -> Route:
+    """The route of these trips; those without orders are left out."""
+    kept = [trip for trip in trips if trip]
+    reloads = tuple(accumulate(len(trip) for trip in kept))[:-1]
+    return Route(crew, tuple(order for trip in kept for order in trip), reloads)
 
 
 @dataclass(frozen=True, slots=True)

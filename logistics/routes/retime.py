@@ -7,9 +7,11 @@ least. A route that breaks a rule is still timed, and `Faults` says by how much.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
-from logistics.routes.problem import Crew, DepotProblem, Order, Route
+from logistics.routes.depart import cheapest_departure
+from logistics.routes.problem import Crew, DepotProblem, Load, Order, Route, TimeWindow, route_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,18 @@ class Visit:
     departure_s: int
     slack_s: int
     rest_s: int
-    load_mg: int
-    load_mm3: int
+    load: Load
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """A stay at the depot before the visit at this position."""
+
+    before: int
+    arrival_s: int
+    start_s: int
+    departure_s: int
+    load: Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +50,9 @@ class Faults:
     overtime_s: int = 0  # after the shift's end
     overdrive_s: int = 0
     overrange_m: int = 0
-    overload_mg: int = 0
-    overload_mm3: int = 0
+    overload: Load = (0, 0, 0)
     misfits: int = 0
+    extra_trips: int = 0
 
     @property
     def none(self) -> bool:
@@ -50,8 +62,9 @@ class Faults:
     def severity(self) -> float:
         """One number that falls as a route gets closer to keeping its rules (about seconds)."""
         times = self.late_s + self.overwork_s + self.overtime_s + self.overdrive_s
-        loads = self.overload_mg / 1e4 + self.overload_mm3 / 1e5
-        return times + self.overrange_m / 10 + loads + 1e6 * self.misfits
+        mg, mm3, parcels = self.overload
+        loads = mg / 1e4 + mm3 / 1e5 + parcels * 60
+        return times + self.overrange_m / 10 + loads + 1e6 * (self.misfits + self.extra_trips)
 
 
 _KEPT = Faults()
@@ -59,7 +72,7 @@ _KEPT = Faults()
 
 @dataclass(frozen=True, slots=True)
 class TimedRoute:
-    """A route with its times; peak loads are the most on board on any leg."""
+    """A route with its times; peak: the most on board on any leg."""
 
     crew: int
     departs_s: int
@@ -67,36 +80,77 @@ class TimedRoute:
     visits: tuple[Visit, ...]
     distance_m: int
     drive_s: int
-    peak_mg: int
-    peak_mm3: int
+    peak: Load
     cost: float
     faults: Faults
+    reloads: tuple[Reload, ...] = ()
 
     @property
     def route(self) -> Route:
-        return Route(self.crew, tuple(visit.order for visit in self.visits))
+        orders = tuple(visit.order for visit in self.visits)
+        return Route(self.crew, orders, tuple(reload.before for reload in self.reloads))
+
+    @property
+    def calls(self) -> list[Visit | Reload]:
+        """Visits and reloads in turn."""
+        calls: list[Visit | Reload] = list(self.visits)
+        for reload in reversed(self.reloads):
+            calls.insert(reload.before, reload)
+        return calls
 
 
-def retime(problem: DepotProblem, route: Route) -> TimedRoute:
-    """The route's timetable, leaving the depot at its best time."""
+def calls_of(problem: DepotProblem, route: Route) -> tuple[list[Order], list[int]]:
+    """The route's calls in turn and their nodes; to reload is a call at the depot."""
     crew = problem.crews[route.crew]
     orders = [problem.orders[order] for order in route.orders]
     nodes = [order + 1 for order in route.orders]
-    soonest = _run(problem, crew, orders, nodes, crew.starts_s)
-    run = soonest
-    hopeless = soonest.late_s > 0 or soonest.overwork_s > 0 or soonest.free_s > crew.ends_s
-    departs_s = crew.starts_s
-    if not hopeless:
-        departs_s = _latest_departure(problem, crew, orders, nodes, soonest)
-    if departs_s > crew.starts_s:
-        later = _run(problem, crew, orders, nodes, departs_s)
-        if (later.late_s, later.overwork_s, later.free_s) <= (
-            soonest.late_s,
-            soonest.overwork_s,
-            soonest.free_s,
-        ):
-            run = later
-    return _timed(problem, route, crew, orders, nodes, run)
+    for position in reversed(route.reloads):
+        open_ = (TimeWindow(crew.starts_s, _EVER_S),)  # what is late shows at home
+        orders.insert(position, Order("reload", 0, 0, open_, crew.reload_s, penalty=0.0))
+        nodes.insert(position, 0)
+    return orders, nodes
+
+
+_EVER_S = 10**9
+
+
+def retime(problem: DepotProblem, route: Route) -> TimedRoute:
+    """The route's timetable, leaving the depot at its best time.
+
+    Without traffic that is as late as one can without coming home later; with it, when the day is
+    shortest, a quarter of a slot or less from the best moment.
+    """
+    crew = problem.crews[route.crew]
+    orders, nodes = calls_of(problem, route)
+    run = _leaving_late(problem, crew, orders, nodes, crew.starts_s)
+    if _hopeless(run, crew) or problem.travel.same_all_day:
+        return _timed(problem, route, crew, orders, nodes, run)
+    timed = _timed(problem, route, crew, orders, nodes, run)
+    departs_s = cheapest_departure(problem, crew, orders, nodes)
+    if departs_s is None:
+        return timed
+    run = _leaving_late(problem, crew, orders, nodes, departs_s)
+    other = _timed(problem, route, crew, orders, nodes, run)
+    return min(timed, other, key=lambda t: (t.faults.severity, t.cost))
+
+
+def _leaving_late(
+    problem: DepotProblem, crew: Crew, orders: Sequence[Order], nodes: Sequence[int], departs_s: int
+) -> "_Run":
+    """The run from departs_s on, leaving as late as one can without coming home later."""
+    soonest = _run(problem, crew, orders, nodes, departs_s)
+    if _hopeless(soonest, crew):
+        return soonest
+    latest_s = _latest_departure(problem, crew, orders, nodes, soonest)
+    if latest_s <= departs_s:
+        return soonest
+    later = _run(problem, crew, orders, nodes, latest_s)
+    same = (soonest.late_s, soonest.overwork_s, soonest.free_s)
+    return later if (later.late_s, later.overwork_s, later.free_s) <= same else soonest
+
+
+def _hopeless(run: "_Run", crew: Crew) -> bool:
+    return run.late_s > 0 or run.overwork_s > 0 or run.free_s > crew.ends_s
 
 
 class _Run(NamedTuple):
@@ -107,6 +161,8 @@ class _Run(NamedTuple):
     free_s: int  # when the last thing so far was done; in the end, home
     fresh_s: int  # when work began after the last break
     departs_s: int
+    driven_s: int = 0  # since the last break, where breaks go by driving
+    lunched: bool = False
     rests: int = 0
     stops: tuple[tuple[int, int, int], ...] = ()
 
@@ -140,12 +196,20 @@ def _drive(
         grown = []
         for run in runs:
             arrival_s = arrive(here, node, run.free_s, speed)
+            if crew.break_after_drive_s is not None:
+                run = _driven(run, crew.break_after_drive_s, arrival_s)
             grown.append(_stop(run, crew, order, arrival_s, 0))
             if run.rests < max_rests:
                 grown.append(_stop(run, crew, order, arrival_s, crew.break_s))
+                if crew.lunch is not None and arrival_s < crew.lunch.opens_s:
+                    until_s = crew.lunch.opens_s + crew.break_s
+                    grown.append(_stop(run, crew, order, arrival_s, until_s - arrival_s))
         runs = grown if len(grown) == 1 else _promising(grown, crew)
         here = node
-    home = [_come_home(run, crew, arrive(here, 0, run.free_s, speed)) for run in runs]
+    home = [
+        _come_home(run, crew, arrive(here, 0, run.free_s, speed) if crew.returns else run.free_s)
+        for run in runs
+    ]
     return min(home, key=lambda run: (run.late_s, run.overwork_s, run.free_s, run.stops))
 
 
@@ -155,20 +219,42 @@ def _stop(run: _Run, crew: Crew, order: Order, arrival_s: int, rest_s: int) -> _
     late_s = 0
     if start_s is None:
         start_s, late_s = ready_s, ready_s - order.windows[-1].closes_s
-    rested = crew.break_after_s is not None and start_s - arrival_s >= crew.break_s
+    rested = start_s - arrival_s >= crew.break_s and crew.has_breaks
     return _Run(
         run.late_s + late_s,
         run.overwork_s + (_overwork(run, crew, arrival_s) if rested else 0),
         start_s + order.service_s,
         start_s if rested else run.fresh_s,
         run.departs_s,
+        0 if rested else run.driven_s,
+        run.lunched or (crew.lunch is not None and _lunches(crew, arrival_s, start_s)),
         run.rests + (rest_s > 0),
         (*run.stops, (arrival_s, start_s, crew.break_s if rested else 0)),
     )
 
 
+def _lunches(crew: Crew, arrival_s: int, start_s: int) -> bool:
+    """Whether a break between arrival and service can begin within lunch."""
+    if crew.lunch is None:
+        return False
+    begins_s = max(arrival_s, crew.lunch.opens_s)
+    return begins_s <= crew.lunch.closes_s and begins_s + crew.break_s <= start_s
+
+
+def _driven(run: _Run, limit_s: int, arrival_s: int) -> _Run:
+    """The run at the end of a leg; driving on beyond the limit is overwork."""
+    driven_s = run.driven_s + arrival_s - run.free_s
+    over_s = max(driven_s - max(limit_s, run.driven_s), 0)
+    return run._replace(driven_s=driven_s, overwork_s=run.overwork_s + over_s)
+
+
 def _come_home(run: _Run, crew: Crew, returns_s: int) -> _Run:
+    if crew.break_after_drive_s is not None:
+        run = _driven(run, crew.break_after_drive_s, returns_s)
     overwork_s = run.overwork_s + _overwork(run, crew, returns_s)
+    lunch = crew.lunch
+    if lunch is not None and run.departs_s < lunch.opens_s and returns_s > lunch.closes_s:
+        overwork_s += 0 if run.lunched else crew.break_s
     return run._replace(free_s=returns_s, overwork_s=overwork_s)
 
 
@@ -183,17 +269,25 @@ def _promising(runs: Sequence[_Run], crew: Crew) -> list[_Run]:
 
     Without any such run the route breaks a rule whatever is done; the least late one is enough.
     """
-    assert crew.break_after_s is not None
+    limit_s = inf if crew.break_after_s is None else crew.break_after_s
     sound = [
         run
         for run in runs
-        if run.late_s == run.overwork_s == 0 and run.free_s - run.fresh_s <= crew.break_after_s
+        if run.late_s == run.overwork_s == 0 and run.free_s - run.fresh_s <= limit_s
     ]
     if not sound:
         return [min(runs, key=lambda r: (r.late_s + r.overwork_s, r.free_s, -r.fresh_s, r.rests))]
     kept: list[_Run] = []
-    for run in sorted(sound, key=lambda r: (r.free_s, -r.fresh_s, r.rests)):
-        if not any(k.fresh_s >= run.fresh_s and k.rests <= run.rests for k in kept):
+    for run in sorted(
+        sound, key=lambda r: (r.free_s, -r.fresh_s, r.driven_s, not r.lunched, r.rests)
+    ):
+        if not any(
+            k.fresh_s >= run.fresh_s
+            and k.driven_s <= run.driven_s
+            and k.lunched >= run.lunched
+            and k.rests <= run.rests
+            for k in kept
+        ):
             kept.append(run)
     return kept
 
@@ -203,14 +297,15 @@ def _latest_departure(
 ) -> int:
     """The latest departure that comes home when `run` does, its breaks taken at the same stops."""
     depart, speed = problem.travel.depart, crew.speed_factor
-    by_s, after = run.free_s, 0
+    by_s, after = run.free_s, 0 if crew.returns else None
     for order, node, (_, start_s, rest_s) in zip(
         reversed(orders), reversed(nodes), reversed(run.stops), strict=True
     ):
-        latest_s = order.latest_start(depart(node, after, by_s, speed) - order.service_s)
+        leaves_s = by_s if after is None else depart(node, after, by_s, speed)
+        latest_s = order.latest_start(leaves_s - order.service_s)
         by_s = max(start_s, latest_s if latest_s is not None else start_s) - rest_s
         after = node
-    return depart(0, after, by_s, speed)
+    return by_s if after is None else depart(0, after, by_s, speed)
 
 
 def _timed(
@@ -221,37 +316,36 @@ def _timed(
     nodes: Sequence[int],
     run: _Run,
 ) -> TimedRoute:
-    load_mg = sum(order.weight_mg for order in orders if not order.pickup)
-    load_mm3 = sum(order.volume_mm3 for order in orders if not order.pickup)
-    peak_mg, peak_mm3, drive_s, free_s = load_mg, load_mm3, 0, run.departs_s
-    visits = []
-    for index, order, (arrival_s, start_s, rest_s) in zip(
-        route.orders, orders, run.stops, strict=True
+    loads = [load for trip in route.trips for load in _loads(problem, trip)]
+    peak, drive_s, free_s = _most(loads), 0, run.departs_s
+    visits: list[Visit] = []
+    reloads: list[Reload] = []
+    for order, node, load, (arrival_s, start_s, rest_s) in zip(
+        orders, nodes, loads[1:], run.stops, strict=True
     ):
-        sign = 1 if order.pickup else -1
-        load_mg += sign * order.weight_mg
-        load_mm3 += sign * order.volume_mm3
-        peak_mg, peak_mm3 = max(peak_mg, load_mg), max(peak_mm3, load_mm3)
         drive_s += arrival_s - free_s
         free_s = start_s + order.service_s
+        if node == 0:
+            reloads.append(Reload(len(visits), arrival_s, start_s, free_s, load))
+            continue
         closes_s = next((w.closes_s for w in order.windows if start_s <= w.closes_s), start_s)
         slack_s = max(closes_s - rest_s - arrival_s, 0)
-        visits.append(Visit(index, arrival_s, start_s, free_s, slack_s, rest_s, load_mg, load_mm3))
+        index = route.orders[len(visits)]
+        visits.append(Visit(index, arrival_s, start_s, free_s, slack_s, rest_s, load))
     drive_s += run.free_s - free_s
-    path = [0, *nodes, 0]
+    path = [0, *nodes, 0] if crew.returns else [0, *nodes]
     distance_m = int(problem.travel.distance_m[path[:-1], path[1:]].sum())
-    duration_s = run.free_s - run.departs_s
-    cost = crew.cost_per_km * distance_m / 1000 + crew.cost_per_h * duration_s / 3600
     faults = Faults(
         late_s=run.late_s,
         overwork_s=run.overwork_s,
         overtime_s=max(run.free_s - crew.ends_s, 0),
         overdrive_s=_over(drive_s, crew.max_drive_s),
         overrange_m=_over(distance_m, crew.range_m),
-        overload_mg=_over(peak_mg, crew.capacity_mg),
-        overload_mm3=_over(peak_mm3, crew.capacity_mm3),
+        overload=_excess(peak, crew.room),
         misfits=sum(not problem.suits(route.crew, order) for order in route.orders),
+        extra_trips=max(len(route.trips) - crew.max_trips, 0),
     )
+    cost = route_cost(problem, route, distance_m, run.departs_s, run.free_s)
     return TimedRoute(
         route.crew,
         run.departs_s,
@@ -259,11 +353,40 @@ def _timed(
         tuple(visits),
         distance_m,
         drive_s,
-        peak_mg,
-        peak_mm3,
-        cost + crew.cost_fixed,
+        peak,
+        cost,
         faults,
+        tuple(reloads),
     )
+
+
+def _loads(problem: DepotProblem, trip: Sequence[int]) -> list[Load]:
+    """On board on each leg of a trip: the deliveries still to come and the pickups so far."""
+    orders = [problem.orders[order] for order in trip]
+    mg = mm3 = parcels = 0
+    for order in orders:
+        if not order.pickup:
+            mg += order.weight_mg
+            mm3 += order.volume_mm3
+            parcels += order.parcels
+    legs = [(mg, mm3, parcels)]
+    for order in orders:
+        sign = 1 if order.pickup else -1
+        mg += sign * order.weight_mg
+        mm3 += sign * order.volume_mm3
+        parcels += sign * order.parcels
+        legs.append((mg, mm3, parcels))
+    return legs
+
+
+def _most(loads: Sequence[Load]) -> Load:
+    mg, mm3, parcels = map(max, zip(*loads, strict=True))
+    return mg, mm3, parcels
+
+
+def _excess(peak: Load, room: Load) -> Load:
+    mg, mm3, parcels = (max(load - most, 0) for load, most in zip(peak, room, strict=True))
+    return mg, mm3, parcels
 
 
 def _over(value: int, limit: int | None) -> int:

@@ -5,24 +5,27 @@ place's mean pace over the time it is likely to be left (first its windows, then
 plan at hand), retimes the answer, repairs what is late by the clock, and the best exact plan stays.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from logistics.routes import solve_ortools, solve_pyvrp
+from logistics.routes.decompose import ALONE, Team, search
+from logistics.routes.flatten import flatten
 from logistics.routes.insert import Timetable, improve, repair
-from logistics.routes.problem import Budget, DepotProblem
+from logistics.routes.problem import Budget, DepotProblem, Order, Plan, plan_of
 from logistics.routes.retime import TimedRoute
 
 Engine = Literal["auto", "pyvrp", "ortools"]
-ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
 # A plan's own times are trusted to half an hour either way: the next round will shift them.
 _SPREAD_S = 1800
-_ROUNDS = (0.5, 0.25, 0.25)  # of the budget
+_ROUNDS = (0.4, 0.2, 0.2, 0.2)  # of the budget
+_SEARCHED = 0.75  # of the seconds under traffic; the rest is for exact moves
 _CLOSE = 0.9
+_EVEN = 1.1  # of the mean day: the longest where days are to be even
 _ORTOOLS_SHARE = 0.3  # only polishes PyVRP's plan
 
 
@@ -35,29 +38,95 @@ class Solved:
     cost: float
 
 
-def plan_depot(problem: DepotProblem, engine: Engine, budget: Budget, seed: int) -> Solved:
+def plan_depot(
+    problem: DepotProblem, engine: Engine, budget: Budget, seed: int, team: Team = ALONE
+) -> Solved:
     """The cheapest plan found that keeps every rule under time-dependent travel.
 
     engine auto: PyVRP, then OR-Tools from PyVRP's plan where orders are left out under a rule that
     PyVRP is told of roughly only (driving time).
     """
-    solve = ENGINES["pyvrp" if engine == "auto" else engine]
+    first, clock = "pyvrp" if engine == "auto" else engine, _Clock(budget)
     window_s = _window_departures(problem)
-    same_all_day = len(set(problem.travel.factors)) == 1
-    shares = (1.0,) if same_all_day else _ROUNDS
-    first = solve(problem, _duration_s(problem, window_s), budget.part(shares[0]), seed)
-    best = repair(problem, first)
+    num_views = 1 + (problem.change_cost > 0) + (problem.balance_cost > 0)
+    rounds = (1.0,) if problem.travel.same_all_day else _ROUNDS
+    shares = [share / num_views for share in rounds]
+    plan = _search(problem, window_s, first, clock.part(shares[0]), seed, None, team)
+    best = repair(problem, plan)
     for number, share in enumerate(shares[1:], start=1):
-        duration_s = _duration_s(problem, window_s | _plan_departures(best))
-        plan = solve(problem, duration_s, budget.part(share), seed + number, best.plan())
+        leaves = window_s | _plan_departures(best)
+        part, start = clock.part(share), best.plan()
+        plan = _search(problem, leaves, first, part, seed + number, start, team)
+        best = min(best, repair(problem, plan), key=Timetable.cost)
+    for view, most_s in _views(problem, best):
+        leaves = window_s | _plan_departures(best)
+        plan = _search(view, leaves, first, clock.part(1 / num_views), seed, None, team, most_s)
         best = min(best, repair(problem, plan), key=Timetable.cost)
     if engine == "auto" and best.plan().unserved and _driving_binds(best):
-        duration_s = _duration_s(problem, window_s | _plan_departures(best))
-        extra = budget.part(_ORTOOLS_SHARE)
-        richer = repair(problem, solve_ortools.solve(problem, duration_s, extra, seed, best.plan()))
-        best = min(best, richer, key=Timetable.cost)
-    improve(best)
+        leaves = window_s | _plan_departures(best)
+        part, start = clock.part(_ORTOOLS_SHARE), best.plan()
+        plan = _search(problem, leaves, "ortools", part, seed, start, team)
+        best = min(best, repair(problem, plan), key=Timetable.cost)
+    improve(best, clock.over)
     return Solved(best.timed(), best.plan().unserved, best.cost())
+
+
+class _Clock:
+    """What is left of a budget; with iterations, time does not count."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget, self.began = budget, time.monotonic()
+
+    def part(self, share: float) -> Budget:
+        """A share of the budget, less when the time for searching is nearly over."""
+        if self.budget.seconds is None:
+            return self.budget.part(share)
+        searching_s = _SEARCHED * self.budget.seconds
+        left_s = searching_s - (time.monotonic() - self.began)
+        return Budget(seconds=max(min(share * searching_s, left_s), 0.0))
+
+    def over(self) -> bool:
+        spent_s = time.monotonic() - self.began
+        return self.budget.seconds is not None and spent_s >= self.budget.seconds
+
+
+def _search(
+    problem: DepotProblem,
+    leaves: Mapping[int, tuple[int, int]],
+    engine: str,
+    budget: Budget,
+    seed: int,
+    start: Plan | None,
+    team: Team,
+    most_s: int | None = None,
+) -> Plan:
+    """The best plan found for the mean driving times of these departures; most_s: of a route."""
+    if not problem.crews or not problem.orders:
+        return plan_of((), len(problem.orders))
+    flat = flatten(problem, _duration_s(problem, leaves), most_s)
+    given = None if start is None else flat.found(start)
+    return flat.plan(search(flat.problem, engine, budget, seed, given, team))
+
+
+def _views(problem: DepotProblem, table: Timetable) -> Iterator[tuple[DepotProblem, int | None]]:
+    """What engines cannot price, told as a rule: no change of vehicle, no day far above the mean.
+
+    Their answers stand beside the free one, and exact moves lead from one towards the other.
+    """
+    if problem.change_cost > 0:
+        yield replace(problem, orders=tuple(_kept(problem))), None
+    away_s = [timed.returns_s - timed.departs_s for timed in table.timed()]
+    if problem.balance_cost > 0 and away_s:
+        yield problem, round(_EVEN * sum(away_s) / len(away_s))
+
+
+def _kept(problem: DepotProblem) -> Iterator[Order]:
+    """The orders, locked to the vehicle that the customer knows where that may serve them."""
+    crews = {crew.vehicle_id: number for number, crew in enumerate(problem.crews)}
+    for index, order in enumerate(problem.orders):
+        usual = order.usual_vehicle
+        fits = usual in crews and problem.suits(crews[usual], index)
+        yield replace(order, locked_vehicle=usual) if fits else order
 
 
 def _driving_binds(table: Timetable) -> bool:
@@ -68,9 +137,6 @@ def _driving_binds(table: Timetable) -> bool:
         for timed in table.timed()
         for limit in (limits[timed.crew],)
     )
-
-
-Departures = Mapping[int, tuple[int, int]]
 
 
 def _window_departures(problem: DepotProblem) -> dict[int, tuple[int, int]]:
@@ -101,9 +167,7 @@ def _plan_departures(table: Timetable) -> dict[int, tuple[int, int]]:
     return leaves
 
 
-def _duration_s(problem: DepotProblem, leaves: Departures) -> NDArray[np.int64]:
+def _duration_s(problem: DepotProblem, leaves: Mapping[int, tuple[int, int]]) -> NDArray[np.int64]:
     """Static driving seconds (n, n): each node's arcs at its own mean pace."""
     spans = np.array([leaves.get(node, (0, 86_400)) for node in range(len(problem.orders) + 1)])
-    pace = problem.travel.mean_pace(spans[:, 0], spans[:, 1])
-    duration_s: NDArray[np.int64] = np.ceil(problem.travel.base_s * pace[:, None]).astype(np.int64)
-    return duration_s
+    return problem.travel.mean_s(spans[:, 0], spans[:, 1])

@@ -1,253 +1,273 @@
-"""A depot's problem in PyVRP's terms: iterated local search over a static matrix.
+"""A static problem in PyVRP's terms: iterated local search (Wouda et al. 2024).
 
-Expresses capacities with deliveries and pickups, several windows (as alternatives of which one is
-chosen), shifts, range, a mixed fleet, skills and locked vehicles (as arcs too long to drive), and
-orders that may be dropped at a price. Driving limits are turned into a distance and breaks into a
-shorter shift, which is near the truth but not it: `retime` judges what comes back.
+Expresses everything but driving limits, which are turned into a distance (near the truth, not it),
+and the windows of a pair beyond its first and last: `retime` judges what comes back. Several
+windows are alternatives of which one is chosen; barred stops are too far to drive to.
 """
 
+import time
 import warnings
-from collections.abc import Sequence
-from math import ceil, gcd
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyvrp
-from numpy.typing import NDArray
+from pyvrp import (
+    Activity,
+    ActivityType,
+    IteratedLocalSearch,
+    IteratedLocalSearchParams,
+    PenaltyManager,
+    PenaltyParams,
+)
 from pyvrp.exceptions import PenaltyBoundWarning
-from pyvrp.stop import MaxIterations, MaxRuntime
+from pyvrp.search import (
+    OPERATORS,
+    LocalSearch,
+    NeighbourhoodParams,
+    PerturbationManager,
+    PerturbationParams,
+    compute_neighbours,
+)
+from pyvrp.stop import MaxIterations, MaxRuntime, MultipleCriteria, NoImprovement
 
-from logistics.routes.problem import Budget, Crew, DepotProblem, Plan, Route, plan_of
+from logistics.routes.static import Fleet, Found, Job, Matrix, StaticProblem, Stop, Tour
 
 # As PyVRP's stubs spell it.
-Matrix: TypeAlias = "np.ndarray[Any, Any]"
+Loose: TypeAlias = "np.ndarray[Any, Any]"
 # An arc longer than any route may be: a vehicle with such an arc is never feasible.
-NEVER_M = 20_000_000
-_LONGEST_M = 10_000_000
-# Costs are whole numbers in PyVRP. With the dearer of a metre and a second at 400 the other one is
-# rounded by well under a percent of the whole, and PyVRP's penalties (up to 100,000) still bite.
-_DEAREST = 400
-_LOAD_STEPS = 10_000
-# A night's budget is a few thousand iterations: PyVRP adapts its penalties every 500, we every 50.
-# Seen, not proven: 4,497 against 4,829 by the default on three made depots of 133 orders at 1,500
-# iterations, one seed each; no better on X-n200 and RC105 at 4 s.
-_PARAMS = pyvrp.SolveParams(penalty=pyvrp.PenaltyParams(solutions_between_updates=50))
+NEVER_M = 2**40
+_LONGEST_M = 2**39
+# PyVRP's own settings are for searches of minutes. Measured at 6 s of one core, gap in %: X-n200
+# 2.4 → 0.3, X-n303 1.9 → 1.3, X-n401 1.6 → 0.8; at 8 s R1_10_1 8.8 → 5.7; at 5 s X101-FSMFD 2.5 →
+# 0.5. Small problems are past that after some seconds: they need great changes (R208 4.8 → 0.2) and
+# to go back to the best when stuck; five of Solomon's at 4 s: 0.06, X-n101 at 4 s 1.0 → 0.0, X-n303
+# at 8 s 2.2 → 1.0, PR11A at 30 s 3.3 → 1.7.
+_UPDATES = 100
+_SPEED = 120_000  # iterations per second, times stops
+_HISTORY = (100, 300)  # the least and the most; between them 20 per iteration and stop
+_CHANGES = 12
+_MUCH = 12  # iterations per stop
+_STUCK = 20  # iterations per stop without a better plan; and before the search gives up
+_HOPELESS = 500
+_NEAREST = 25  # neighbours, where there is neither a window nor a choice of vehicles
+_DEAREST = 100_000.0  # PyVRP's own bound of a penalty, raised where costs are large
+NOTHING = Found((), float("inf"))
 
 
-def solve(
-    problem: DepotProblem,
-    duration_s: NDArray[np.int64],
-    budget: Budget,
-    seed: int,
-    start: Plan | None = None,
-) -> Plan:
-    """The best plan found for static driving times at speed factor 1, (n, n) whole seconds.
-
-    start: a plan to improve on. An instance without a feasible answer found yields the empty plan.
-    """
-    if not problem.orders or not problem.crews:
-        return plan_of((), len(problem.orders))
-    types = _types(problem)
-    data, order_of = _data(problem, duration_s, types)
-    initial = None if start is None else _solution(problem, data, order_of, types, start)
+def solve(job: Job) -> Found:
+    """The best tours found; `NOTHING` where no feasible ones were."""
+    began = time.perf_counter()
+    problem = job.problem
+    if not problem.stops or not problem.fleets:
+        return NOTHING
+    model = Model(problem)
+    rng = pyvrp.RandomNumberGenerator(seed=job.seed % 2**31)
+    near, change, params = _settings(job)
+    search = LocalSearch(
+        model.data, rng, compute_neighbours(model.data, near), PerturbationManager(change)
+    )
+    for operator in OPERATORS:
+        if operator.supports(model.data):
+            search.add_operator(operator(model.data))
+    penalties = _penalties(problem)
     with warnings.catch_warnings():
         # It says that feasible plans are hard to find; what was found is judged either way.
         warnings.simplefilter("ignore", PenaltyBoundWarning)
-        result = pyvrp.solve(
-            data,
-            _stop(budget),
-            seed=seed % 2**31,
-            collect_stats=False,
-            display=False,
-            params=_PARAMS,
-            initial_solution=initial,
+        if job.start is None:
+            random = pyvrp.Solution.make_random(model.data, rng)
+            first = search(random, penalties.cost_evaluator(), exhaustive=True)
+        else:
+            first = model.solution(job.start.tours)
+        ils = IteratedLocalSearch(model.data, penalties, search, first, params)
+        result = ils.run(_stop(job, time.perf_counter() - began), collect_stats=False)
+    if not result.best.is_feasible():
+        return NOTHING
+    return Found(tuple(sorted(model.tours(result.best))), result.cost())
+
+
+def _settings(
+    job: Job,
+) -> tuple[NeighbourhoodParams, PerturbationParams, IteratedLocalSearchParams]:
+    """Short-sighted for what is left to improve at once, patient for what is nearly solved."""
+    problem, num = job.problem, len(job.problem.stops)
+    effort = (job.budget.iterations or _SPEED / num * (job.budget.seconds or 0.0)) / num
+    one_trip = all(fleet.max_trips == 1 for fleet in problem.fleets)
+    if one_trip and effort > _MUCH:
+        patient = IteratedLocalSearchParams(_STUCK * num, history_length=100)
+        return NeighbourhoodParams(), PerturbationParams(), patient
+    near = NeighbourhoodParams()
+    if len(problem.fleets) == 1 and not problem.timed:
+        near = NeighbourhoodParams(num_neighbours=_NEAREST)
+    history = int(np.clip(20 * effort, *_HISTORY))
+    hasty = IteratedLocalSearchParams(history_length=history)
+    return near, PerturbationParams(max_perturbations=_CHANGES), hasty
+
+
+def _stop(job: Job, spent_s: float) -> MultipleCriteria:
+    """The end of the budget, or of all hope: what is left over may serve another depot."""
+    idle = NoImprovement(_HOPELESS * len(job.problem.stops))
+    if job.budget.iterations is not None:
+        return MultipleCriteria([MaxIterations(job.budget.iterations), idle])
+    assert job.budget.seconds is not None
+    return MultipleCriteria([MaxRuntime(max(job.budget.seconds - spent_s, 0.0)), idle])
+
+
+def _penalties(problem: StaticProblem) -> PenaltyManager:
+    """What breaking a rule by one unit costs at first: a load's worth costs ten mean arcs.
+
+    PyVRP's own start, 50,000 for every problem, takes 40,000 iterations to come down to the size of
+    a problem's costs, which is longer than most searches last.
+    """
+    fleet = problem.fleets[0]
+    arc = float(problem.distance_m[fleet.profile].mean()) * max(fleet.cost_per_m, 1)
+    loads = np.array([np.maximum(s.delivery, s.pickup) for s in problem.stops], dtype=float)
+    rate = 10.0 * max(fleet.cost_per_m, fleet.cost_per_s, 1)
+    first = [10 * arc / max(load, 1.0) for load in loads.mean(axis=0)]
+    params = PenaltyParams(_UPDATES, max_penalty=max(_DEAREST, 10 * max(first)))
+    return PenaltyManager((first, rate, rate), params)
+
+
+class Model:
+    """PyVRP's data, and which of its activities stands for which stop."""
+
+    def __init__(self, problem: StaticProblem) -> None:
+        self.problem = problem
+        self.stop_of: dict[tuple[ActivityType, int], int] = {}
+        self.activity_of: dict[int, Activity] = {}
+        clients: list[pyvrp.Client] = []
+        groups: list[pyvrp.ClientGroup] = []
+        shipments: list[pyvrp.Shipment] = []
+        comes_from = {s.goes_to for s in problem.stops if s.goes_to is not None}
+        for index, stop in enumerate(problem.stops):
+            if stop.goes_to is not None:
+                self._know(index, Activity(ActivityType.PICKUP, len(shipments)))
+                self._know(stop.goes_to, Activity(ActivityType.DELIVERY, len(shipments)))
+                shipments.append(_shipment(stop, problem.stops[stop.goes_to]))
+            elif index not in comes_from:
+                group = None
+                if len(stop.windows) > 1:
+                    group = len(groups)
+                    members = range(len(clients), len(clients) + len(stop.windows))
+                    groups.append(pyvrp.ClientGroup(list(members), stop.penalty is None))
+                for client in _clients(stop, group):
+                    self._know(index, Activity(ActivityType.CLIENT, len(clients)))
+                    clients.append(client)
+        distances, durations, profiles = _matrices(problem)
+        self.data = pyvrp.ProblemData(
+            [pyvrp.Location(0, 0)] * len(problem.distance_m[0]),
+            clients,
+            [pyvrp.Depot(node) for node in range(problem.num_depots)],
+            [_vehicle(problem, f, p) for f, p in zip(problem.fleets, profiles, strict=True)],
+            distances,
+            durations,
+            groups,
+            shipments,
         )
-    return _plan(problem, result.best, order_of, types)
 
+    def _know(self, stop: int, activity: Activity) -> None:
+        self.stop_of[activity.type, activity.idx] = stop
+        self.activity_of.setdefault(stop, activity)
 
-def _stop(budget: Budget) -> MaxRuntime | MaxIterations:
-    if budget.iterations is not None:
-        return MaxIterations(budget.iterations)
-    assert budget.seconds is not None
-    return MaxRuntime(budget.seconds)
-
-
-def _types(problem: DepotProblem) -> list[list[int]]:
-    """Crews that differ in nothing but their names, together: (type, crew indices)."""
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for index, crew in enumerate(problem.crews):
-        suits = tuple(problem.suits(index, order) for order in range(len(problem.orders)))
-        key = (
-            suits,
-            crew.capacity_mg,
-            crew.capacity_mm3,
-            crew.starts_s,
-            crew.ends_s,
-            (crew.cost_fixed, crew.cost_per_km, crew.cost_per_h),
-            (crew.speed_factor, crew.range_m, crew.max_drive_s),
-            crew.breaks_needed * crew.break_s,
+    def solution(self, tours: Sequence[Tour]) -> pyvrp.Solution:
+        return pyvrp.Solution(
+            self.data,
+            [pyvrp.Route(self.data, list(self._activities(tour)), tour.fleet) for tour in tours],
         )
-        groups.setdefault(key, []).append(index)
-    return list(groups.values())
+
+    def _activities(self, tour: Tour) -> Iterator[Activity]:
+        for number, trip in enumerate(tour.trips):
+            if number:
+                reload_at = self.problem.fleets[tour.fleet].reload_at[0]
+                yield Activity(ActivityType.DEPOT, reload_at)
+            yield from (self.activity_of[stop] for stop in trip)
+
+    def tours(self, solution: pyvrp.Solution) -> Iterator[Tour]:
+        for route in solution.routes():
+            trips: list[list[int]] = [[]]
+            for activity in list(route)[1:-1]:
+                if activity.is_depot():
+                    trips.append([])
+                else:
+                    trips[-1].append(self.stop_of[activity.type, activity.idx])
+            yield Tour(route.vehicle_type(), tuple(tuple(trip) for trip in trips if trip))
 
 
-def _data(
-    problem: DepotProblem, duration_s: NDArray[np.int64], types: Sequence[Sequence[int]]
-) -> tuple[pyvrp.ProblemData, list[int]]:
-    """PyVRP's problem, and the order that each of its clients stands for."""
-    scale = _scale(problem)
-    weigh, measure = _steps(problem)
-    clients: list[pyvrp.Client] = []
-    groups: list[pyvrp.ClientGroup] = []
-    order_of: list[int] = []
-    for index, order in enumerate(problem.orders):
-        load = [
-            ceil(order.weight_mg / weigh),
-            ceil(order.volume_mm3 / measure),
-        ]
-        group = None
-        if len(order.windows) > 1:
-            group = len(groups)
-            members = range(len(clients), len(clients) + len(order.windows))
-            groups.append(pyvrp.ClientGroup(list(members), required=False))
-        for window in order.windows:
-            order_of.append(index)
-            clients.append(
-                pyvrp.Client(
-                    index + 1,
-                    delivery=[0, 0] if order.pickup else load,
-                    pickup=load if order.pickup else [0, 0],
-                    service_duration=order.service_s,
-                    tw_early=window.opens_s,
-                    tw_late=window.closes_s,
-                    prize=round(order.penalty * scale),
-                    required=False,
-                    group=group,
-                )
-            )
-    distances, durations, profiles = _matrices(problem, duration_s, types)
-    vehicles = [
-        _vehicle(problem.crews[members[0]], len(members), profile, scale, (weigh, measure), pace)
-        for members, profile, pace in zip(
-            types, profiles, _metres_per_second(problem, duration_s, types), strict=True
+def _clients(stop: Stop, group: int | None) -> Iterator[pyvrp.Client]:
+    for window in stop.windows:
+        yield pyvrp.Client(
+            stop.node,
+            delivery=list(stop.delivery),
+            pickup=list(stop.pickup),
+            service_duration=stop.service_s,
+            tw_early=window.opens_s,
+            tw_late=window.closes_s,
+            release_time=stop.release_s,
+            prize=stop.penalty or 0,
+            required=stop.penalty is None and group is None,
+            group=group,
         )
-    ]
-    locations = [pyvrp.Location(0, 0) for _ in range(len(problem.orders) + 1)]
-    depots = [pyvrp.Depot(0)]
-    data = pyvrp.ProblemData(locations, clients, depots, vehicles, distances, durations, groups)
-    return data, order_of
 
 
-def _vehicle(
-    crew: Crew,
-    num: int,
-    profile: int,
-    scale: float,
-    steps: tuple[int, int],
-    metres_per_second: float,
-) -> pyvrp.VehicleType:
-    reach_m = [_LONGEST_M]
-    if crew.range_m is not None:
-        reach_m.append(crew.range_m)
-    if crew.max_drive_s is not None and crew.max_drive_s < crew.ends_s - crew.starts_s:
-        reach_m.append(int(crew.max_drive_s * metres_per_second))
-    return pyvrp.VehicleType(
-        num,
-        [crew.capacity_mg // steps[0], crew.capacity_mm3 // steps[1]],
-        fixed_cost=round(crew.cost_fixed * scale),
-        tw_early=crew.starts_s,
-        tw_late=max(crew.ends_s - crew.breaks_needed * crew.break_s, crew.starts_s),
-        max_distance=min(reach_m),
-        unit_distance_cost=round(crew.cost_per_km / 1000 * scale),
-        unit_duration_cost=round(crew.cost_per_h / 3600 * scale),
-        profile=profile,
+def _shipment(pickup: Stop, delivery: Stop) -> pyvrp.Shipment:
+    return pyvrp.Shipment(
+        pickup.node,
+        delivery.node,
+        pickup_tw_early=pickup.windows[0].opens_s,
+        pickup_tw_late=pickup.windows[-1].closes_s,
+        pickup_service_duration=pickup.service_s,
+        delivery_tw_early=delivery.windows[0].opens_s,
+        delivery_tw_late=delivery.windows[-1].closes_s,
+        delivery_service_duration=delivery.service_s,
+        amount=list(pickup.pickup),
+        prize=pickup.penalty or 0,
+        required=pickup.penalty is None,
     )
 
 
-def _scale(problem: DepotProblem) -> float:
-    rates = {r for c in problem.crews for r in (c.cost_per_km / 1000, c.cost_per_h / 3600) if r > 0}
-    if not rates:
-        return 1000.0
-    return 1 / rates.pop() if len(rates) == 1 else _DEAREST / max(rates)
+def _vehicle(problem: StaticProblem, fleet: Fleet, profile: int) -> pyvrp.VehicleType:
+    reach_m = [_LONGEST_M]
+    if fleet.max_distance_m is not None:
+        reach_m.append(fleet.max_distance_m)
+    if fleet.max_drive_s is not None and fleet.max_drive_s < fleet.closes_s - fleet.opens_s:
+        duration_s = problem.duration_s[fleet.profile].sum()
+        metres_per_second = problem.distance_m[fleet.profile].sum() / max(duration_s, 1)
+        reach_m.append(int(fleet.max_drive_s * metres_per_second))
+    shift_s = fleet.closes_s - fleet.opens_s
+    return pyvrp.VehicleType(
+        fleet.num,
+        list(fleet.capacity),
+        fleet.start,
+        fleet.end,
+        fixed_cost=fleet.cost_fixed,
+        tw_early=fleet.opens_s,
+        tw_late=fleet.closes_s,
+        shift_duration=shift_s if fleet.max_duration_s is None else fleet.max_duration_s,
+        max_distance=min(reach_m),
+        unit_distance_cost=fleet.cost_per_m,
+        unit_duration_cost=fleet.cost_per_s,
+        profile=profile,
+        reload_depots=list(fleet.reload_at),
+        max_reloads=fleet.max_trips - 1,
+    )
 
 
-def _steps(problem: DepotProblem) -> tuple[int, int]:
-    """Milligrams and cubic millimetres per PyVRP unit: exact where a common divisor allows it.
-
-    PyVRP starts from penalties made for loads of tens to hundreds; counted finely it spends its
-    first 50,000 iterations lowering them.
-    """
-    steps = []
-    for loads, room in (
-        ([o.weight_mg for o in problem.orders], [c.capacity_mg for c in problem.crews]),
-        ([o.volume_mm3 for o in problem.orders], [c.capacity_mm3 for c in problem.crews]),
-    ):
-        # Rounding loads up and room down is safe; exact insertion wins back what it costs.
-        steps.append(max(gcd(*loads, *room), ceil(max(room) / _LOAD_STEPS), 1))
-    return steps[0], steps[1]
-
-
-def _matrices(
-    problem: DepotProblem, duration_s: NDArray[np.int64], types: Sequence[Sequence[int]]
-) -> tuple[list[Matrix], list[Matrix], list[int]]:
-    """Distance and duration per profile, and each type's profile: speed and orders it may serve."""
+def _matrices(problem: StaticProblem) -> tuple[list[Loose], list[Loose], list[int]]:
+    """Distance and duration per profile, and each fleet's profile: its matrix and barred stops."""
+    known: dict[tuple[int, frozenset[int]], int] = {}
     distances: list[Matrix] = []
     durations: list[Matrix] = []
-    profiles: list[int] = []
-    known: dict[tuple[float, tuple[bool, ...]], int] = {}
-    for members in types:
-        speed = problem.crews[members[0]].speed_factor
-        suits = tuple(problem.suits(members[0], order) for order in range(len(problem.orders)))
-        if (speed, suits) not in known:
-            known[speed, suits] = len(distances)
-            distance_m = problem.travel.distance_m.copy()
-            distance_m[:, 1:][:, ~np.array(suits)] = NEVER_M
-            np.fill_diagonal(distance_m, 0)
+    profiles = []
+    for fleet in problem.fleets:
+        key = (fleet.profile, fleet.barred)
+        if key not in known:
+            known[key] = len(distances)
+            distance_m = problem.distance_m[fleet.profile]
+            if fleet.barred:
+                distance_m = distance_m.copy()
+                distance_m[:, [problem.stops[stop].node for stop in fleet.barred]] = NEVER_M
+                np.fill_diagonal(distance_m, 0)
             distances.append(distance_m)
-            durations.append(np.ceil(duration_s / speed).astype(np.int64))
-        profiles.append(known[speed, suits])
+            durations.append(problem.duration_s[fleet.profile])
+        profiles.append(known[key])
     return distances, durations, profiles
-
-
-def _metres_per_second(
-    problem: DepotProblem, duration_s: NDArray[np.int64], types: Sequence[Sequence[int]]
-) -> list[float]:
-    mean = problem.travel.distance_m.sum() / max(duration_s.sum(), 1)
-    return [float(mean) * problem.crews[members[0]].speed_factor for members in types]
-
-
-def _solution(
-    problem: DepotProblem,
-    data: pyvrp.ProblemData,
-    order_of: Sequence[int],
-    types: Sequence[Sequence[int]],
-    plan: Plan,
-) -> pyvrp.Solution:
-    first: dict[int, int] = {}
-    for client, order in enumerate(order_of):
-        first.setdefault(order, client)
-    type_of = {crew: index for index, members in enumerate(types) for crew in members}
-    routes = [
-        pyvrp.Route(data, [first[order] for order in route.orders], type_of[route.crew])
-        for route in plan.routes
-    ]
-    return pyvrp.Solution(data, routes)
-
-
-def _plan(
-    problem: DepotProblem,
-    solution: pyvrp.Solution,
-    order_of: Sequence[int],
-    types: Sequence[Sequence[int]],
-) -> Plan:
-    if not solution.is_feasible():
-        return plan_of((), len(problem.orders))
-    free = [list(reversed(members)) for members in types]
-    routes = [
-        Route(
-            free[route.vehicle_type()].pop(),
-            tuple(order_of[stop.idx] for stop in route if stop.is_client()),
-        )
-        for route in solution.routes()
-    ]
-    return plan_of(routes, len(problem.orders))

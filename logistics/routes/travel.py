@@ -66,6 +66,31 @@ class Travel:
         to_s = np.maximum(to_s, from_s + 1)
         return (until(to_s) - until(from_s)) / (to_s - from_s)
 
+    def mean_s(self, from_s: NDArray[np.int64], to_s: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Driving seconds (n, n), each node's arcs at its mean pace over when it is left."""
+        pace = self.mean_pace(from_s, to_s)
+        return np.asarray(np.ceil(self.base_s * pace[:, None]), dtype=np.int64)
+
+    def arrive_all(
+        self, start: int, end: int, depart_s: NDArray[np.int64], speed_factor: float = 1.0
+    ) -> NDArray[np.int64]:
+        """The arrivals for many departures."""
+        work = self.base_s.item(start, end) / speed_factor
+        edges, clock = SLOT_S * np.arange(len(self.factors)), np.asarray(self._clock)
+        slot = np.clip(depart_s // SLOT_S, 0, len(edges) - 1)
+        worked = clock[slot] + (depart_s - edges[slot]) * np.asarray(self.factors)[slot] + work
+        slot = np.maximum(np.searchsorted(clock, worked, side="right") - 1, 0)
+        arrive_s = edges[slot] + (worked - clock[slot]) / np.asarray(self.factors)[slot]
+        return np.asarray(np.ceil(arrive_s - _ROUNDING_S), dtype=np.int64)
+
+    @property
+    def slot_s(self) -> int:
+        return SLOT_S
+
+    @property
+    def same_all_day(self) -> bool:
+        return len(set(self.factors)) == 1
+
     def _worked(self, time_s: float) -> float:
         slot = min(max(int(time_s // SLOT_S), 0), len(self.factors) - 1)
         return self._clock[slot] + (time_s - slot * SLOT_S) * self.factors[slot]
@@ -75,11 +100,29 @@ class Travel:
         return slot * SLOT_S + (worked - self._clock[slot]) / self.factors[slot]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Roads:
+    """distance_m, duration_s (n, n): between all places, free-flow; NaN where nothing is known."""
+
+    distance_m: NDArray[np.float64]
+    duration_s: NDArray[np.float64]
+
+
 def haversine_m(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
     """Great-circle metres between all pairs of points given in degrees, (n, n)."""
-    phi, lam = np.radians(lat), np.radians(lon)
+    return great_circle_m(lat[:, None], lon[:, None], lat, lon)
+
+
+def great_circle_m(
+    from_lat: NDArray[np.float64],
+    from_lon: NDArray[np.float64],
+    to_lat: NDArray[np.float64],
+    to_lon: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Great-circle metres from points to points given in degrees, as they broadcast."""
+    phi, lam, to_phi, to_lam = (np.radians(x) for x in (from_lat, from_lon, to_lat, to_lon))
     half = (
-        np.sin((phi[:, None] - phi) / 2) ** 2
-        + np.cos(phi[:, None]) * np.cos(phi) * np.sin((lam[:, None] - lam) / 2) ** 2
+        np.sin((phi - to_phi) / 2) ** 2
+        + np.cos(phi) * np.cos(to_phi) * np.sin((lam - to_lam) / 2) ** 2
     )
     return np.asarray(2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(half, 1.0))))

@@ -9,8 +9,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from logistics.routes.problem import DepotProblem, Violation
-from logistics.routes.retime import TimedRoute, Visit
+from logistics.routes.retime import Reload, TimedRoute, Visit
+from logistics.routes.slots import SlotTravel
 from logistics.routes.travel import SLOT_S, Travel
 
 Found = Iterator[Violation]
@@ -29,21 +32,40 @@ def verify(
 def impossible_times(problem: DepotProblem, route: TimedRoute) -> Found:
     """No stop is reached before the road allows, begun before arrival or left before it is done."""
     crew, here, clock = problem.crews[route.crew], 0, route.departs_s
-    for visit in route.visits:
+    reloads = {reload.before: reload for reload in route.reloads}
+    for position, visit in enumerate(route.visits):
         node, order = visit.order + 1, problem.orders[visit.order]
+        if (reload := reloads.get(position)) is not None:
+            early_s = _drive(problem.travel, here, 0, clock, crew.speed_factor) - reload.arrival_s
+            stay_s = reload.departure_s - reload.arrival_s
+            if early_s > _TOLERANCE_S or stay_s < crew.reload_s:
+                yield Violation("impossible_times", crew.vehicle_id, None, early_s)
+            here, clock = 0, reload.departure_s
         early_s = _drive(problem.travel, here, node, clock, crew.speed_factor) - visit.arrival_s
         if early_s > _TOLERANCE_S:
             yield Violation("impossible_times", crew.vehicle_id, order.id, early_s)
         if visit.start_s < visit.arrival_s or visit.departure_s < visit.start_s + order.service_s:
             yield Violation("impossible_times", crew.vehicle_id, order.id, 0)
         here, clock = node, visit.departure_s
-    early_s = _drive(problem.travel, here, 0, clock, crew.speed_factor) - route.returns_s
+    home_s = float(clock)
+    if crew.returns:
+        home_s = _drive(problem.travel, here, 0, clock, crew.speed_factor)
+    early_s = home_s - route.returns_s
     if early_s > _TOLERANCE_S:
         yield Violation("impossible_times", crew.vehicle_id, None, early_s)
 
 
-def _drive(travel: Travel, start: int, end: int, depart_s: int, speed_factor: float) -> float:
-    """The arrival, driven half hour by half hour."""
+def _drive(
+    travel: Travel | SlotTravel, start: int, end: int, depart_s: int, speed_factor: float
+) -> float:
+    """The arrival, driven half hour by half hour; or the best of waiting for any later slot."""
+    if isinstance(travel, SlotTravel):
+        slots = travel.duration_s[:, start, end] / speed_factor
+        begins = travel.slot_s * np.arange(len(slots))
+        begins[0] = min(depart_s, 0)
+        ends = np.append(begins[1:], np.inf)
+        leaves = np.maximum(begins, depart_s)
+        return float((leaves + slots)[leaves <= ends].min())
     left, clock = float(travel.base_s[start, end]) / speed_factor, float(depart_s)
     while True:
         slot = int(clock // SLOT_S)
@@ -64,18 +86,32 @@ def missed_windows(problem: DepotProblem, route: TimedRoute) -> Found:
 
 
 def overloads(problem: DepotProblem, route: TimedRoute) -> Found:
-    """On every leg, deliveries still to come and pickups so far fit by weight and volume."""
-    crew = problem.crews[route.crew]
-    orders = [problem.orders[visit.order] for visit in route.visits]
+    """On every leg, deliveries still to come and pickups so far fit, of whatever is limited."""
+    for first, last in _trips(route):
+        yield from _overloads(problem, route.crew, route.visits[first:last])
+
+
+def _trips(route: TimedRoute) -> Iterator[tuple[int, int]]:
+    """From and to which visit each trip goes."""
+    return pairwise((0, *(reload.before for reload in route.reloads), len(route.visits)))
+
+
+def _overloads(problem: DepotProblem, crew_index: int, visits: Sequence[Visit]) -> Found:
+    crew = problem.crews[crew_index]
+    orders = [problem.orders[visit.order] for visit in visits]
     for leg in range(len(orders) + 1):
         aboard = [o for o in orders[:leg] if o.pickup] + [o for o in orders[leg:] if not o.pickup]
+        after = orders[leg - 1].id if leg else None
         over_mg = sum(order.weight_mg for order in aboard) - crew.capacity_mg
         over_mm3 = sum(order.volume_mm3 for order in aboard) - crew.capacity_mm3
-        after = orders[leg - 1].id if leg else None
         if over_mg > 0:
             yield Violation("overloads", crew.vehicle_id, after, over_mg / 1e6)
         if over_mm3 > 0:
             yield Violation("overloads", crew.vehicle_id, after, over_mm3 / 1e9)
+        parcels = sum(order.parcels for order in aboard)
+        if crew.capacity_parcels is not None and parcels > crew.capacity_parcels:
+            over = parcels - crew.capacity_parcels
+            yield Violation("overloads", crew.vehicle_id, after, over)
 
 
 def overlong_shifts(problem: DepotProblem, route: TimedRoute) -> Found:
@@ -89,8 +125,9 @@ def overlong_shifts(problem: DepotProblem, route: TimedRoute) -> Found:
 
 def overlong_drives(problem: DepotProblem, route: TimedRoute) -> Found:
     crew = problem.crews[route.crew]
-    leaves = (route.departs_s, *(visit.departure_s for visit in route.visits))
-    reaches = (*(visit.arrival_s for visit in route.visits), route.returns_s)
+    calls = route.calls
+    leaves = (route.departs_s, *(call.departure_s for call in calls))
+    reaches = (*(call.arrival_s for call in calls), route.returns_s)
     drive_s = sum(b - a for a, b in zip(leaves, reaches, strict=True))
     if crew.max_drive_s is not None and drive_s > crew.max_drive_s:
         yield Violation("overlong_drives", crew.vehicle_id, None, drive_s - crew.max_drive_s)
@@ -108,20 +145,83 @@ def missed_breaks(problem: DepotProblem, route: TimedRoute) -> Found:
         if over_s > 0:
             yield Violation("missed_breaks", crew.vehicle_id, order_id, over_s)
 
-    for visit in route.visits:
-        if _rested(visit, crew.break_s):
-            yield from overwork(visit.arrival_s, problem.orders[visit.order].id)
-            fresh_s = visit.start_s
+    for call in route.calls:
+        if _rested(call, crew.break_s):
+            yield from overwork(call.arrival_s, _name(problem, call))
+            fresh_s = call.start_s
     yield from overwork(route.returns_s, None)
 
 
-def _rested(visit: Visit, break_s: int) -> bool:
-    return visit.start_s - visit.arrival_s >= break_s
+def missed_driving_breaks(problem: DepotProblem, route: TimedRoute) -> Found:
+    """Never more than break_after_drive_s at the wheel between two breaks (EU 561/2006, art. 7)."""
+    crew, driven_s, free_s = problem.crews[route.crew], 0, route.departs_s
+    if crew.break_after_drive_s is None:
+        return
+    for call in route.calls:
+        driven_s += call.arrival_s - free_s
+        if driven_s > crew.break_after_drive_s:
+            over_s, after = driven_s - crew.break_after_drive_s, _name(problem, call)
+            yield Violation("missed_driving_breaks", crew.vehicle_id, after, over_s)
+        if _rested(call, crew.break_s):
+            driven_s = 0
+        free_s = call.departure_s
+    over_s = driven_s + route.returns_s - free_s - crew.break_after_drive_s
+    if over_s > 0:
+        yield Violation("missed_driving_breaks", crew.vehicle_id, None, over_s)
+
+
+def wrong_costs(problem: DepotProblem, route: TimedRoute) -> Found:
+    """Vehicle, road, hours, overtime, changes of vehicle and balance add up to the cost told."""
+    crew = problem.crews[route.crew]
+    hours = (route.returns_s - route.departs_s) / 3600
+    cost = crew.cost_fixed + crew.cost_per_km * route.distance_m / 1000 + crew.cost_per_h * hours
+    if crew.overtime_from_s is not None and route.returns_s > crew.overtime_from_s:
+        cost += crew.overtime_cost_per_h * (route.returns_s - crew.overtime_from_s) / 3600
+    for visit in route.visits:
+        usual = problem.orders[visit.order].usual_vehicle
+        if usual is not None and usual != crew.vehicle_id:
+            cost += problem.change_cost
+    cost += problem.balance_cost * hours * hours
+    if abs(cost - route.cost) > 1e-6 * max(cost, 1.0):
+        yield Violation("wrong_costs", crew.vehicle_id, None, route.cost - cost)
+
+
+def _name(problem: DepotProblem, call: Visit | Reload) -> str | None:
+    return problem.orders[call.order].id if isinstance(call, Visit) else None
+
+
+def _rested(call: Visit | Reload, break_s: int) -> bool:
+    return call.start_s - call.arrival_s >= break_s
+
+
+def missed_lunches(problem: DepotProblem, route: TimedRoute) -> Found:
+    """Out from before lunch opens until after it closes: a break begins in between."""
+    crew = problem.crews[route.crew]
+    if crew.lunch is None or crew.lunch.opens_s <= route.departs_s:
+        return
+    if route.returns_s <= crew.lunch.closes_s:
+        return
+    for call in route.calls:
+        earliest_s = max(call.arrival_s, crew.lunch.opens_s)
+        if earliest_s <= crew.lunch.closes_s and call.start_s - earliest_s >= crew.break_s:
+            return
+    yield Violation("missed_lunches", crew.vehicle_id, None, crew.break_s)
+
+
+def extra_trips(problem: DepotProblem, route: TimedRoute) -> Found:
+    """No more trips than the vehicle may make, and none without an order."""
+    crew = problem.crews[route.crew]
+    trips = list(_trips(route))
+    if len(trips) > crew.max_trips or any(first >= last for first, last in trips):
+        yield Violation("extra_trips", crew.vehicle_id, None, len(trips))
 
 
 def beyond_range(problem: DepotProblem, route: TimedRoute) -> Found:
     crew, distance_m = problem.crews[route.crew], problem.travel.distance_m
-    nodes = [0, *(visit.order + 1 for visit in route.visits), 0]
+    calls = route.calls
+    nodes = [0, *(call.order + 1 if isinstance(call, Visit) else 0 for call in calls)]
+    if crew.returns:
+        nodes.append(0)
     metres = sum(int(distance_m[a, b]) for a, b in pairwise(nodes))
     if crew.range_m is not None and metres > crew.range_m:
         yield Violation("beyond_range", crew.vehicle_id, None, metres - crew.range_m)
@@ -184,6 +284,10 @@ ROUTE_RULES = (
     overlong_shifts,
     overlong_drives,
     missed_breaks,
+    missed_driving_breaks,
+    missed_lunches,
+    extra_trips,
+    wrong_costs,
     beyond_range,
     missing_skills,
     wrong_vehicle,

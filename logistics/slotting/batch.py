@@ -8,7 +8,7 @@ import polars as pl
 
 from logistics import lake, plan, storage, tasks
 from logistics.config import Config
-from logistics.outputs import FORECAST_TOTALS
+from logistics.outputs_forecast import FORECAST_TOTALS
 from logistics.slotting import heat_map, inputs, outputs
 from logistics.slotting.plan import plan_warehouse
 from logistics.tasks import Dims, Tables

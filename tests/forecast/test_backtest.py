@@ -7,7 +7,7 @@ import pytest
 
 from logistics.forecast import calibrate
 from logistics.forecast.backtest import _total, seasonal_naive
-from logistics.outputs import QUANTILE_LEVELS
+from logistics.outputs_forecast import QUANTILE_LEVELS
 from tests.forecast.made import HORIZON_DAYS, panel_of, tables
 
 

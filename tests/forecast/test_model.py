@@ -157,7 +157,7 @@ def test_a_short_history_is_enough_to_train_and_to_total(
     series: Panel, small: ForecastConfig
 ) -> None:
     short = fit([series.rewind(NUM_DAYS - 62)], replace(small, train_steps=60), seed=1)
-    assert short.scores["held_out_periods"] == short.scores["total_periods"] == 15
+    assert short.scores["held_out_periods"] == short.scores["total_periods"] == 20
     forecast = predict(short.model, series.rewind(NUM_DAYS - 62))
     level = np.nanmean(series.units[:, :62])
     assert 0.4 * level < forecast.mean[:, -30:].mean() < 2.5 * level

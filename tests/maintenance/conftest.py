@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from logistics.config import MaintenanceConfig
-from logistics.maintenance.inputs import Outcomes, SensorWindows, examples, windows
+from logistics.maintenance.inputs import examples, windows
 from logistics.maintenance.train import Fit, fit
+from logistics.maintenance.windows import Outcomes, SensorWindows
 from tests.maintenance import fleet
 
 
@@ -13,12 +14,14 @@ from tests.maintenance import fleet
 def options() -> MaintenanceConfig:
     return MaintenanceConfig(
         window_days=fleet.WINDOW_DAYS,
+        memory_days=7,
         max_train_windows=5000,
         train_steps=150,
         batch_windows=64,
         learning_rate=0.002,
         hidden=16,
         at_risk_p7=0.2,
+        max_alerts=5,
         schedule_days=7,
         job_hours=3,
         solve_seconds=5,

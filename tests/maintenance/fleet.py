@@ -12,9 +12,22 @@ DAYS = (NIGHT - START).days
 
 
 def tables(num_assets: int = 40, seed: int = 3) -> dict[str, pl.DataFrame]:
-    """assets, telemetry (twice a day), events. Temperature rises from 50 to 80, where it fails."""
+    """assets, telemetry (twice a day), events. Temperature rises from 50 to 80, where it fails;
+    the current rises with it, but tells less."""
+    telemetry, events, assets, _ = _lived(num_assets, seed)
+    return {"telemetry": telemetry, "events": events, "assets": assets}
+
+
+def lives(num_assets: int = 40, seed: int = 3) -> np.ndarray:
+    """Days (n,) that each asset has left on the night, in the order of asset_id."""
+    return _lived(num_assets, seed)[-1]
+
+
+def _lived(
+    num_assets: int, seed: int
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, np.ndarray]:
     rng = np.random.default_rng(seed)
-    telemetry, events = [], []
+    telemetry, events, left = [], [], []
     ids = [f"M{i:03d}" for i in range(num_assets)]
     for asset_id in ids:
         wear, pace = rng.uniform(0, 1), rng.uniform(0.01, 0.03)
@@ -26,8 +39,11 @@ def tables(num_assets: int = 40, seed: int = 3) -> dict[str, pl.DataFrame]:
                 wear = 0.0
             for hour in (8, 16):
                 heat = 50 + 30 * wear + rng.normal(0, 0.5)
-                telemetry.append((asset_id, at + timedelta(hours=hour), heat, rng.normal(0, 1)))
-    return {
+                amperes = 5 + wear + rng.normal(0, 0.2)
+                readings = (heat, rng.normal(0, 1), amperes)
+                telemetry.append((asset_id, at + timedelta(hours=hour), *readings))
+        left.append((1 - wear) / pace)
+    made = {
         "assets": pl.DataFrame({"asset_id": ids}).with_columns(
             site_id=pl.lit("S1"),
             kind=pl.lit("pump"),
@@ -41,6 +57,7 @@ def tables(num_assets: int = 40, seed: int = 3) -> dict[str, pl.DataFrame]:
                 "at": pl.Datetime("us"),
                 "heat": pl.Float32,
                 "noise": pl.Float32,
+                "current": pl.Float32,
             },
             orient="row",
         ),
@@ -55,3 +72,4 @@ def tables(num_assets: int = 40, seed: int = 3) -> dict[str, pl.DataFrame]:
             orient="row",
         ),
     }
+    return made["telemetry"], made["events"], made["assets"], np.array(left)

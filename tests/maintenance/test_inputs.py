@@ -8,9 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logistics.maintenance import inputs
-from logistics.maintenance.features import SENSOR_FEATURES, Daily, sensor_features
-from logistics.maintenance.inputs import Outcomes, SensorWindows
+from logistics.maintenance import inputs, windows
+from logistics.maintenance.features import (
+    BASELINE_DAYS,
+    HALF_LIVES_DAYS,
+    MIN_SPREAD_DAYS2,
+    SENSOR_FEATURES,
+    Days,
+    SensorState,
+    sensor_features,
+)
+from logistics.maintenance.memory import Memory
+from logistics.maintenance.windows import Outcomes, SensorWindows
 from tests.maintenance import fleet
 
 Tables = dict[str, pl.DataFrame]
@@ -56,10 +65,10 @@ def test_row_order_and_hourly_or_daily_rows_give_the_same(tables: Tables) -> Non
     assert same(windows_of(tables, fleet.NIGHT), windows_of(shuffled, fleet.NIGHT))
     hourly = tables["telemetry"].with_columns(noise=pl.lit(1.0, dtype=pl.Float32))
     daily = hourly.group_by("asset_id", pl.col("at").dt.truncate("1d")).agg(
-        pl.col("heat", "noise").mean()
+        pl.col("heat", "noise", "current").mean()
     )
     one, other = (
-        windows_of(tables | {"telemetry": rows}, fleet.NIGHT).signals[:, 0, :-2]
+        windows_of(tables | {"telemetry": rows}, fleet.NIGHT).signals[:, 0, :-5]
         for rows in (hourly, daily)
     )
     assert np.allclose(one, other, atol=1e-3)
@@ -70,23 +79,55 @@ def test_row_order_and_hourly_or_daily_rows_give_the_same(tables: Tables) -> Non
     window=st.integers(4, 12),
 )
 @settings(max_examples=40, deadline=None)
-def test_trailing_features_are_those_of_the_window(days: list[float | None], window: int) -> None:
-    series = np.array([[np.nan if x is None else x for x in days]])
-    at = np.array([len(days)])
-    row = sensor_features(Daily(series, series * np.nan, series), at, window)[0, 0]
+def test_remembered_features_are_those_of_the_history(
+    days: list[float | None], window: int
+) -> None:
+    series = np.array([[[np.nan if x is None else x]] for x in days], dtype=np.float32)
+    history = Days(series, series * np.nan, series)
+    row = sensor_features(SensorState(1, 1), history, np.array([len(days)]), window)[0].ravel()
     found = dict(zip(SENSOR_FEATURES, row.tolist(), strict=True))
-    recent = [(i, x) for i, x in enumerate(days) if x is not None and i >= len(days) - window]
-    if not recent:
+    heard = [(len(days) - 1 - i, x) for i, x in enumerate(days) if x is not None]
+    if not heard or heard[-1][0] + 1 > window:
         assert np.isnan(row).all()
         return
-    values = np.array([x for _, x in recent])
-    assert found["last"] == pytest.approx(recent[-1][1], abs=1e-3)
-    assert found["mean_window"] == pytest.approx(values.mean(), abs=1e-3)
-    assert found["deviation_window"] == pytest.approx(values.std(), abs=1e-2)
-    assert found["share"] == pytest.approx(len(recent) / window)
-    if len(recent) >= 3:
-        slope = np.polyfit([i for i, _ in recent], values, 1)[0]
-        assert found["slope_window"] == pytest.approx(slope, abs=1e-2)
+    age, values = (np.array(column, dtype=float) for column in zip(*heard, strict=True))
+    means = {half: np.average(values, weights=0.5 ** (age / half)) for half in HALF_LIVES_DAYS}
+    for half, mean in means.items():
+        assert found[f"average_{half:g}"] == pytest.approx(mean, abs=1e-3)
+    first = values[:BASELINE_DAYS].mean()
+    assert found["from_baseline"] == pytest.approx(means[15.0] - first, abs=1e-3)
+    weight = 0.5 ** (age / 15)
+    apart = age - np.average(age, weights=weight)
+    spread = np.average(apart**2, weights=weight) + MIN_SPREAD_DAYS2
+    slope = -np.average(apart * (values - means[15.0]), weights=weight) / spread
+    assert found["trend"] == pytest.approx(15 * slope, abs=1e-2)
+    assert found["age"] == pytest.approx(np.log1p(age[-1]), abs=1e-5)
+
+
+def test_a_night_that_remembers_reads_the_new_days_alone(tables: Tables) -> None:
+    def rows(since: date, until: date) -> pl.DataFrame:
+        at = pl.col("at").dt.date()
+        return tables["telemetry"].filter(at.is_between(since, until, closed="left"))
+
+    def told(
+        telemetry: pl.DataFrame, night: date, memory: Memory | None
+    ) -> tuple[SensorWindows, Memory]:
+        given = (telemetry, tables["events"], tables["assets"], night, fleet.WINDOW_DAYS)
+        found, kept = inputs.tonight(*given, None, memory, "recipe")
+        return found, Memory(night, kept)
+
+    memory, before = None, fleet.START
+    for night in (date(2026, 2, 1), date(2026, 2, 4), fleet.NIGHT):
+        telemetry = (
+            rows(before, night).drop("noise") if night == fleet.NIGHT else rows(before, night)
+        )
+        found, memory = told(telemetry, night, memory)
+        before = night
+    whole = rows(fleet.START, fleet.NIGHT).with_columns(
+        noise=pl.when(pl.col("at").dt.date() < date(2026, 2, 4)).then("noise")
+    )
+    assert same(found, told(whole, fleet.NIGHT, None)[0])
+    assert np.isnan(found.signals[:, found.sensors.index("noise")]).all()
 
 
 def test_an_asset_without_telemetry_has_a_row_without_signals(tables: Tables) -> None:
@@ -140,17 +181,17 @@ def test_examples_are_heard_and_have_a_future(
 
 
 def test_windows_survive_the_way_through_arrow(tonight: SensorWindows) -> None:
-    again = inputs.from_table(inputs.to_table(tonight))
+    again = windows.from_table(windows.to_table(tonight))
     assert same(tonight, again)
     assert again.components == tonight.components
     none = tonight.take(np.array([], dtype=np.int64))
-    assert len(inputs.from_table(inputs.to_table(none))) == 0
+    assert len(windows.from_table(windows.to_table(none))) == 0
 
 
 def test_parts_with_other_sensors_join_over_all_of_them(tonight: SensorWindows) -> None:
-    hot = inputs.select(tonight, ["heat"], [])
-    odd = inputs.select(tonight, ["noise"], ["motor"])
-    joined = inputs.concat([hot, odd])
+    hot = windows.select(tonight, ["heat"], [])
+    odd = windows.select(tonight, ["noise"], ["motor"])
+    joined = windows.concat([hot, odd])
     assert joined.sensors == ("heat", "noise")
     assert len(joined) == 2 * len(tonight)
     assert np.isnan(joined.signals[: len(tonight), 1]).all()

@@ -35,6 +35,8 @@ def orders(draw: st.DrawFn, index: int) -> Order:
         pickup=draw(st.booleans()),
         skills=draw(skills) if index % 3 == 0 else frozenset(),
         locked_vehicle=draw(st.sampled_from([None, None, "V0", "V9"])) if index % 4 == 1 else None,
+        parcels=draw(st.integers(0, 20)),
+        usual_vehicle=draw(st.sampled_from([None, "V0", "V1"])),
     )
 
 
@@ -57,6 +59,14 @@ def crews(draw: st.DrawFn, index: int) -> Crew:
         break_after_s=draw(st.sampled_from([None, 3 * HOUR_S])),
         break_s=1800,
         skills=draw(st.frozensets(st.sampled_from(["fridge", "lift"]))),
+        capacity_parcels=draw(st.sampled_from([None, 25, 40])),
+        break_after_drive_s=draw(st.sampled_from([None, HOUR_S, 2 * HOUR_S])),
+        overtime_from_s=draw(st.sampled_from([None, starts_h * HOUR_S + 2 * HOUR_S])),
+        overtime_cost_per_h=40.0,
+        max_trips=draw(st.sampled_from([1, 1, 3])),
+        reload_s=draw(st.sampled_from([0, 900])),
+        returns=draw(st.sampled_from([True, True, False])),
+        lunch=draw(st.sampled_from([None, None, TimeWindow(11 * HOUR_S, 12 * HOUR_S)])),
     )
 
 
@@ -81,6 +91,8 @@ def problems(draw: st.DrawFn, max_orders: int = 12, max_crews: int = 3) -> Depot
         orders=tuple(draw(orders(index)) for index in range(num_orders)),
         crews=tuple(draw(crews(index)) for index in range(num_crews)),
         travel=travel,
+        change_cost=draw(st.sampled_from([0.0, 8.0])),
+        balance_cost=draw(st.sampled_from([0.0, 3.0])),
     )
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -5,13 +6,26 @@ import pytest
 
 from logistics.config import RoutesConfig
 from logistics.routes import outputs
+from logistics.routes.dispatch import handouts
 from logistics.routes.inputs import problem
 from logistics.routes.problem import Budget, DepotProblem, TimeWindow
 from logistics.routes.solve import plan_depot
 from logistics.tables import CONTRACTS
 
 DAY = date(2026, 3, 2)  # a Monday
-CONFIG = RoutesConfig("auto", 36.0, 1.5, 1.0, 50, 200.0, 100.0)
+CONFIG = RoutesConfig(
+    engine="auto",
+    speed_kmh=36.0,
+    circuity=1.5,
+    travel_service=None,
+    travel_url=None,
+    seconds_per_depot=1.0,
+    iterations_per_depot=50,
+    drop_penalty=200.0,
+    drop_penalty_per_priority=100.0,
+    change_cost=0.0,
+    balance_cost=0.0,
+)
 HOUR_S = 3600
 
 
@@ -49,8 +63,17 @@ def tables(**rows: list[dict[str, object]]) -> dict[str, pl.DataFrame]:
         name: table(name, [one | change for change in rows.get(name, [{}])])
         for name, one in base.items()
     }
-    rest = {name: table(name, rows.get(name, [])) for name in ("traffic", "travel_times")}
+    rest = {name: table(name, rows.get(name, [])) for name in ("traffic", "travel_times", "trips")}
     return found | rest
+
+
+def last_stops(**vehicle_at: float) -> pl.DataFrame:
+    """Stops of the last plan at these latitudes."""
+    rows = [
+        {"depot_id": "D1", "vehicle_id": vehicle, "lat": lat, "lon": 4.0}
+        for vehicle, lat in vehicle_at.items()
+    ]
+    return pl.DataFrame(rows, schema={"depot_id": pl.String, **outputs.STOPS.columns})
 
 
 def build(kept_back: tuple[str, ...] = (), **rows: list[dict[str, object]]) -> DepotProblem:
@@ -124,13 +147,89 @@ def test_a_booked_vehicle_is_kept_back_with_its_booking() -> None:
 
 
 def test_the_plans_tables_tell_the_timetable() -> None:
-    built = build(orders=[{}, {"order_id": "S2", "kind": "pickup", "weight_kg": 7.5}])
+    orders: list[dict[str, object]] = [{}, {"order_id": "S2", "kind": "pickup", "weight_kg": 7.5}]
+    built = build(orders=orders)
     solved = plan_depot(built, "pyvrp", Budget(iterations=20), 1)
-    found = outputs.route_rows(built, solved.routes, DAY)
-    stops = outputs.stop_rows(
-        built, solved.routes, tables(orders=[{}, {"order_id": "S2"}])["orders"], DAY
-    )
+    rows = outputs.plan_rows(built, solved.routes, [], tables(orders=orders), DAY)
+    found, stops = rows["routes"], rows["stops"]
     assert found["num_stops"].to_list() == [2]
     assert stops["load_kg"].to_list()[-1] == 7.5
     assert stops["lat"].to_list() == [52.1, 52.1]
     assert (stops["departure_local"] > stops["service_start_local"]).all()
+
+
+def test_overtime_follows_the_shift_while_the_depot_is_open() -> None:
+    late = {"shift_end_s": 70_000, "max_overtime_s": 3600, "overtime_cost_per_h": 35.0}
+    crew = build(drivers=[late]).crews[0]
+    assert (crew.overtime_from_s, crew.ends_s, crew.overtime_cost_per_h) == (70_000, 73_600, 35.0)
+    never = build(drivers=[late | {"max_overtime_s": None}]).crews[0]
+    assert (never.overtime_from_s, never.ends_s) == (None, 70_000)
+    assert build(drivers=[late | {"max_overtime_s": 40_000}]).crews[0].ends_s == 79_200
+
+
+def test_eu561_tightens_the_limits_a_driver_has() -> None:
+    crew = build(drivers=[{"rules": "eu561", "max_drive_s": 20_000, "break_s": 600}]).crews[0]
+    assert (crew.max_drive_s, crew.break_after_drive_s, crew.break_after_s) == (
+        20_000,
+        int(4.5 * HOUR_S),
+        6 * HOUR_S,
+    )
+    assert crew.break_s == 45 * 60
+    assert build(drivers=[{"max_drive_s": 20_000}]).crews[0].break_after_drive_s is None
+
+
+def test_a_fixed_break_begins_between_its_two_times() -> None:
+    noon = {"break_from_s": 12 * HOUR_S, "break_until_s": 13 * HOUR_S, "break_s": 1800}
+    assert build(drivers=[noon]).crews[0].lunch == TimeWindow(12 * HOUR_S, 13 * HOUR_S)
+    assert build(drivers=[{"break_s": 1800}]).crews[0].lunch is None
+
+
+def test_parcels_count_against_the_vehicles_room() -> None:
+    built = build(orders=[{"parcels": 7}], vehicles=[{"capacity_parcels": 5}])
+    assert not built.suits(0, 0)
+
+
+def test_the_usual_vehicle_is_the_orders_own_or_that_of_the_last_plan() -> None:
+    orders: list[dict[str, object]] = [
+        {"order_id": "S1"},
+        {"order_id": "S2", "usual_vehicle": "V2"},
+        {"order_id": "S3", "lat": 52.3},
+        {"order_id": "S4", "lat": 52.4},
+    ]
+    crews = {
+        "vehicles": [{"vehicle_id": "V1"}, {"vehicle_id": "V2"}],
+        "drivers": [{"driver_id": "W1"}, {"driver_id": "W2"}],
+    }
+    rows = tables(orders=orders, **crews) | {"last_stops": last_stops(V1=52.1, V9=52.3)}
+    built = problem(rows, "D1", (), DAY, replace(CONFIG, change_cost=5.0))
+    assert [order.usual_vehicle for order in built.orders] == ["V1", "V2", None, None]
+
+
+def test_a_vehicle_that_comes_back_for_more_says_so_in_the_plan() -> None:
+    orders: list[dict[str, object]] = [
+        {"weight_kg": 80.0},
+        {"order_id": "S2", "weight_kg": 90.0, "lat": 52.05},
+    ]
+    built = build(orders=orders, vehicles=[{"max_trips": 3, "reload_s": 1200}])
+    solved = plan_depot(built, "auto", Budget(iterations=50), 1)
+    rows = outputs.plan_rows(built, solved.routes, [], tables(orders=orders), DAY)
+    stops = rows["stops"]
+    assert stops["kind"].to_list() == ["delivery", "reload", "delivery"]
+    reload = stops.row(1, named=True)
+    assert (reload["lat"], reload["order_id"], reload["slack_s"]) == (52.0, None, None)
+    assert reload["load_kg"] in (80.0, 90.0)
+    assert (reload["departure_local"] - reload["service_start_local"]).total_seconds() == 1200
+    assert rows["routes"]["num_stops"].to_list() == [2]
+    files = handouts(str(DAY), {"lat": 52.0, "lon": 4.0}, *rows.values())
+    assert b",reload," in files["manifest-W1.csv"]
+
+
+def test_a_vehicle_that_does_not_return_ends_its_day_with_the_last_order() -> None:
+    out = build(vehicles=[{"returns": False}])
+    solved = plan_depot(out, "auto", Budget(iterations=50), 1)
+    (timed,) = solved.routes
+    assert timed.returns_s == timed.visits[-1].departure_s
+    assert timed.distance_m == out.travel.distance_m[0, 1]
+    rows = outputs.plan_rows(out, solved.routes, [], tables(), DAY)
+    files = handouts(str(DAY), {"lat": 52.0, "lon": 4.0}, *rows.values())
+    assert b",return," not in files["manifest-W1.csv"]

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logistics.routes.problem import DepotProblem, Route
+from logistics.routes.problem import DepotProblem, Route, route_of
 from logistics.routes.retime import Faults, TimedRoute, retime
 from logistics.routes.verify import ROUTE_RULES
 from tests.routes.problems import problems
@@ -9,10 +9,10 @@ from tests.routes.test_travel import step_by_step
 
 RULE_OF = {
     "late_s": "missed_windows",
-    "overwork_s": "missed_breaks",
     "overtime_s": "overlong_shifts",
     "overdrive_s": "overlong_drives",
     "overrange_m": "beyond_range",
+    "extra_trips": "extra_trips",
 }
 
 
@@ -20,7 +20,9 @@ RULE_OF = {
 def routes(draw: st.DrawFn) -> tuple[DepotProblem, Route]:
     problem = draw(problems(max_orders=6, max_crews=1))
     visits = draw(st.permutations(range(len(problem.orders))))
-    return problem, Route(0, tuple(visits[: draw(st.integers(1, len(visits)))]))
+    orders = tuple(visits[: draw(st.integers(1, len(visits)))])
+    cuts = draw(st.sets(st.integers(1, len(orders)))) - {len(orders)}
+    return problem, Route(0, orders, tuple(sorted(cuts)))
 
 
 @given(routes())
@@ -32,8 +34,9 @@ def test_faults_are_what_the_independent_rules_find(case: tuple[DepotProblem, Ro
     assert "impossible_times" not in broken
     for fault, rule in RULE_OF.items():
         assert (getattr(timed.faults, fault) > 0) == (rule in broken), rule
-    overloaded = timed.faults.overload_mg > 0 or timed.faults.overload_mm3 > 0
-    assert overloaded == ("overloads" in broken)
+    unbroken = {"missed_breaks", "missed_driving_breaks", "missed_lunches"} & broken
+    assert (timed.faults.overwork_s > 0) == bool(unbroken)
+    assert any(timed.faults.overload) == ("overloads" in broken)
     misfit = bool({"missing_skills", "wrong_vehicle"} & broken)
     if misfit:
         assert timed.faults.misfits
@@ -43,7 +46,13 @@ def walk(problem: DepotProblem, timed: TimedRoute, departs_s: int) -> int:
     """Home again, driven second by second, with the same breaks at the same stops."""
     crew, travel = problem.crews[timed.crew], problem.travel
     clock, here = departs_s, 0
-    for visit in timed.visits:
+    reloads = {reload.before: reload for reload in timed.reloads}
+    for position, visit in enumerate(timed.visits):
+        if position in reloads:
+            base_s = travel.base_s[here, 0] / crew.speed_factor
+            clock = -int(-(step_by_step(base_s, travel.factors, clock) - 1e-6) // 1)
+            rest_s = reloads[position].start_s - reloads[position].arrival_s
+            clock, here = clock + rest_s + crew.reload_s, 0
         node, order = visit.order + 1, problem.orders[visit.order]
         base_s = travel.base_s[here, node] / crew.speed_factor
         clock = -int(-(step_by_step(base_s, travel.factors, clock) - 1e-6) // 1)
@@ -53,6 +62,8 @@ def walk(problem: DepotProblem, timed: TimedRoute, departs_s: int) -> int:
             default=ready_s,
         )
         clock, here = start_s + order.service_s, node
+    if not crew.returns:
+        return clock
     base_s = travel.base_s[here, 0] / crew.speed_factor
     return -int(-(step_by_step(base_s, travel.factors, clock) - 1e-6) // 1)
 
@@ -76,10 +87,22 @@ def test_leaving_late_costs_no_time_at_the_end_of_the_day(
     timed = retime(problem, route)
     at_once_s = walk(problem, timed, problem.crews[0].starts_s)
     assert timed.departs_s >= problem.crews[0].starts_s
-    if timed.faults.late_s == 0 and problem.crews[0].break_after_s is None:
+    if timed.faults.late_s == 0 and not problem.crews[0].has_breaks:
         assert timed.returns_s <= at_once_s + len(route.orders) + 1
 
 
 def test_a_route_without_faults_says_so() -> None:
     assert Faults().none
     assert not Faults(late_s=1).none
+
+
+@given(st.lists(st.lists(st.integers(0, 98), min_size=1, max_size=3), max_size=4), st.data())
+def test_an_order_put_in_and_taken_out_leaves_the_trips_as_they_were(
+    trips: list[list[int]], data: st.DataObject
+) -> None:
+    route = route_of(0, trips)
+    assert route.trips == (tuple(map(tuple, trips)) or ((),))
+    calls = len(route.orders) + len(route.reloads)
+    longer = route.inserted(data.draw(st.integers(0, calls)), 99)
+    assert len(longer.trips) == len(route.trips)
+    assert longer.removed(longer.orders.index(99)) == route

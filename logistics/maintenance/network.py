@@ -1,0 +1,117 @@
+"""Several risk nets side by side, as one: each learns from other assets. Knows Torch only.
+
+Every net gives a rate of failure per day and component for each stretch of the time ahead
+(piecewise constant, competing hazards). Axes: e nets, n rows, c components.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from logistics.maintenance.features import Reals
+from logistics.maintenance.survival import EDGES_DAYS, LIFE_CAP_DAYS, WIDTHS_DAYS, bumps
+
+NUM_BUMPS = 10
+NUM_BLOCKS = 2
+DROPOUT = 0.2
+_UP_TO_CAP = int((EDGES_DAYS < LIFE_CAP_DAYS).sum())  # stretches
+
+
+class Linear(nn.Module):
+    """One linear layer per net: (e, n, i) → (e, n, o); it starts at zero where told to."""
+
+    def __init__(self, nets: int, ins: int, outs: int, zero: bool = False) -> None:
+        super().__init__()
+        start = torch.zeros if zero else torch.randn
+        self.weight = nn.Parameter(start(nets, ins, outs) * (3 * ins) ** -0.5)
+        self.bias = nn.Parameter(torch.zeros(nets, 1, outs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class Block(nn.Module):
+    """A residual step."""
+
+    def __init__(self, nets: int, hidden: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(nets, 1, hidden))
+        self.step = Linear(nets, hidden, hidden)
+
+    def forward(self, state: Tensor) -> Tensor:
+        normal = nn.functional.layer_norm(state, state.shape[-1:]) * self.gain
+        stepped = nn.functional.gelu(self.step(normal))
+        return state + nn.functional.dropout(stepped, DROPOUT, self.training)
+
+
+class Nets(nn.Module):
+    """Inputs (e, n, f), of which the last are the kind → log rates per day (e, n, c, stretches).
+
+    A residual MLP and a straight line side by side: with few failures the line is all that can be
+    learnt. The rates over time are a few smooth bumps on the fleet's own: free ones would be noise.
+    """
+
+    bumps: Tensor
+    fleet_log_rates: Tensor
+    usual_odds: Tensor
+
+    def __init__(
+        self, nets: int, num_kinds: int, num_inputs: int, hidden: int, num_components: int
+    ) -> None:
+        super().__init__()
+        odds = max(num_components, 1)
+        self.enter = Linear(nets, num_inputs, hidden)
+        self.blocks = nn.ModuleList(Block(nets, hidden) for _ in range(NUM_BLOCKS))
+        self.rates = Linear(nets, hidden, odds * NUM_BUMPS, zero=True)
+        self.components = Linear(nets, hidden, odds, zero=True)
+        self.line = Linear(nets, num_inputs, odds, zero=True)
+        self.register_buffer("bumps", torch.tensor(bumps(NUM_BUMPS), dtype=torch.float32))
+        self.register_buffer("fleet_log_rates", torch.zeros(nets, 1, 1, len(WIDTHS_DAYS)))
+        self.register_buffer("usual_odds", torch.zeros(num_kinds + 1, odds))  # log, by kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = self.enter(x)
+        for block in self.blocks:
+            state = block(state)
+        state = nn.functional.layer_norm(state, state.shape[-1:])
+        usual = x[..., -len(self.usual_odds) :] @ self.usual_odds
+        odds = usual + self.components(state) + self.line(x)
+        shape = self.rates(state).unflatten(-1, (-1, NUM_BUMPS)) @ self.bumps
+        log_rates: Tensor = self.fleet_log_rates + odds[..., None] + shape
+        return log_rates.clamp(-16.0, 2.0)
+
+
+def some_of(nets: Nets, which: Sequence[int]) -> Nets:
+    """Some of the nets, alone."""
+    state = nets.state_dict()
+    kinds, odds = nets.usual_odds.shape
+    _, inputs, hidden = nets.enter.weight.shape
+    alone, shared = Nets(len(which), kinds - 1, inputs, hidden, odds), ("bumps", "usual_odds")
+    alone.load_state_dict({k: v if k in shared else v[list(which)] for k, v in state.items()})
+    return alone.to(nets.bumps.device).eval()
+
+
+def life(rates: Tensor) -> Tensor:
+    """Expected days (…) of lives that are counted up to LIFE_CAP_DAYS; rates (…, stretches)."""
+    rates = rates[..., :_UP_TO_CAP]
+    steps = rates * rates.new_tensor(WIDTHS_DAYS[:_UP_TO_CAP])
+    alive = torch.exp(steps - steps.cumsum(-1))  # as each stretch begins
+    expected: Tensor = (alive * -torch.expm1(-steps) / rates).sum(-1)
+    return expected
+
+
+def curves(nets: Nets, x: Tensor) -> tuple[Reals, Reals]:
+    """Mean over nets of survival (n, edges) and of first failures by component (n, c, edges)."""
+    log_rates = nets(x.expand(len(nets.fleet_log_rates), -1, -1))
+    rates = log_rates.exp()
+    total = rates.sum(2, keepdim=True)
+    steps = total * total.new_tensor(WIDTHS_DAYS)
+    passed = steps.cumsum(-1)
+    ended = torch.exp(steps - passed) * -torch.expm1(-steps)
+    failed = (ended * rates / total).cumsum(-1).mean(0)
+    alive = torch.exp(-passed).mean(0)[:, 0]
+    return (
+        nn.functional.pad(alive, (1, 0), value=1.0).double().cpu().numpy(),
+        nn.functional.pad(failed, (1, 0)).double().cpu().numpy(),
+    )

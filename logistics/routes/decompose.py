@@ -1,0 +1,225 @@
+"""The search behind every plan: small problems whole, large ones in parts that are regrouped.
+
+Knows static problems and engines by name; who runs them at the same time (processes, Ray tasks, or
+nobody) is told by a `Team`. Parts are tours of one neighbourhood, drawn anew every round with their
+borders elsewhere, each warm-started, so the plan only ever gets better (after Santini et al. 2023).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, inf
+
+import numpy as np
+
+from logistics.routes import solve_ortools, solve_pyvrp
+from logistics.routes.parts import Part, Places, by_stops, by_tours, places, whole
+from logistics.routes.problem import Budget
+from logistics.routes.savings import savings
+from logistics.routes.static import Found, Job, StaticProblem, Tour
+
+ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
+# Stops of a part; a problem of less than twice as many is solved whole.
+_PART = {"pyvrp": 200, "ortools": 100}
+_TOURS = 5  # of a part, at least: between fewer there is little to exchange
+_ROUNDS = 6  # at most
+_JOB_S = 0.008  # per stop: what a part's search needs to get anywhere
+_FIRST, _LAST = 0.35, 0.15  # of the budget: a first plan where there is none, the whole at last
+_HASTY_S = 0.01  # per stop
+_LARGEST = 4000  # stops that are still worth a last search as a whole
+
+
+def run_job(job: Job) -> Found:
+    """One call of an engine; a top-level function, so that processes and tasks can be given it."""
+    return ENGINES[job.engine](job)
+
+
+def _in_turn(jobs: Sequence[Job]) -> list[Found]:
+    return [run_job(job) for job in jobs]
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """size workers that run jobs at the same time; the answers come in the order of the jobs."""
+
+    size: int = 1
+    run: Callable[[Sequence[Job]], list[Found]] = _in_turn
+
+
+ALONE = Team()
+
+
+def search(
+    problem: StaticProblem,
+    engine: str,
+    budget: Budget,
+    seed: int,
+    start: Found | None = None,
+    team: Team = ALONE,
+) -> Found:
+    """The cheapest tours found; none at infinite cost where none keep the rules.
+
+    start: tours to improve on. With seconds a larger team finds better tours; with iterations its
+    size changes nothing.
+    """
+    if not problem.stops or not problem.fleets:
+        return solve_pyvrp.NOTHING
+    began = time.monotonic()
+    problem = _needed(problem)
+    quick = start if start is not None else savings(problem)
+    if len(problem.stops) < 2 * _PART[engine]:
+        starts = [start] if start is not None else _starts(problem, engine, quick, budget)
+        problem = _bounded(problem, quick)
+        return _whole(problem, engine, _left(budget, began), seed, starts, team)
+    return _Rounds(problem, engine, budget, seed, team, began).run(start, quick)
+
+
+def _starts(
+    problem: StaticProblem, engine: str, quick: Found | None, budget: Budget
+) -> list[Found | None]:
+    """What the seeds begin with, the first of them first.
+
+    OR-Tools gains by a quick plan always; PyVRP at first, and later by beginning with nothing.
+    """
+    if quick is None or engine == "ortools":
+        return [quick]
+    hasty = budget.seconds is not None and budget.seconds < _HASTY_S * len(problem.stops)
+    return [quick, None] if hasty and not problem.timed else [None, quick]
+
+
+def _left(budget: Budget, began: float) -> Budget:
+    if budget.seconds is None:
+        return budget
+    return Budget(seconds=max(budget.seconds - (time.monotonic() - began), 0.0))
+
+
+def _whole(
+    problem: StaticProblem,
+    engine: str,
+    budget: Budget,
+    seed: int,
+    starts: Sequence[Found | None],
+    team: Team,
+) -> Found:
+    """The best of a seed per worker, from the starts in turn; of one seed only with iterations."""
+    num = team.size if budget.seconds is not None else 1
+    jobs = [
+        Job(engine, problem, budget, seed + 7919 * k, starts[k % len(starts)]) for k in range(num)
+    ]
+    known = [found for found in starts if found is not None]
+    return min(team.run(jobs) + known, key=lambda found: (found.cost, -len(found.tours)))
+
+
+def _needed(problem: StaticProblem) -> StaticProblem:
+    """No more vehicles of a kind than would carry everything, where only loads matter."""
+    fleets = problem.fleets
+    if problem.timed or any(f.max_duration_s or f.max_distance_m or f.max_drive_s for f in fleets):
+        return problem
+    total = np.array([np.maximum(s.delivery, s.pickup) for s in problem.stops]).sum(axis=0)
+    needed = [ceil((total / np.maximum(fleet.capacity, 1)).max()) for fleet in fleets]
+    return _at_most(problem, needed)
+
+
+def _bounded(problem: StaticProblem, quick: Found | None) -> StaticProblem:
+    """Fewer empty vehicles: they are tried at every step of a search and never used.
+
+    A tenth and three more than a quick plan uses are as good as any number.
+    """
+    if quick is None:
+        return problem
+    used = [sum(t.fleet == f for t in quick.tours) for f in range(len(problem.fleets))]
+    return _at_most(problem, used)
+
+
+def _at_most(problem: StaticProblem, used: Sequence[int]) -> StaticProblem:
+    fleets = tuple(
+        replace(fleet, num=min(fleet.num, ceil(1.1 * num) + 3))
+        for fleet, num in zip(problem.fleets, used, strict=True)
+    )
+    return replace(problem, fleets=fleets)
+
+
+class _Rounds:
+    """One search in parts: what stays the same over its rounds."""
+
+    def __init__(
+        self,
+        problem: StaticProblem,
+        engine: str,
+        budget: Budget,
+        seed: int,
+        team: Team,
+        began: float,
+    ) -> None:
+        self.problem, self.engine, self.budget = problem, engine, budget
+        self.seed, self.team, self.began = seed, team, began
+        self.where: Places = places(problem)
+        self.num = round(len(problem.stops) / _PART[engine])
+        self.turns = np.random.default_rng(seed).uniform(0, np.pi, _ROUNDS + 1)
+
+    def run(self, start: Found | None, quick: Found | None) -> Found:
+        found, spent = self._first(start, quick)
+        if found.cost == inf and found is not start:
+            return _whole(*self._rest(1 - spent), [None], self.team)
+        self.problem = _bounded(self.problem, found)
+        last = _LAST if len(self.problem.stops) <= _LARGEST else 0.0
+        rounds = self._rounds(1 - spent - last)
+        for turn in range(rounds):
+            share = (1 - spent - last) / (rounds - turn)
+            num = min(self.num, max(len(found.tours) // _TOURS, 1))
+            parts = by_tours(self.problem, self.where, found.tours, num, self.turns[turn])
+            found, spent = self._solve(parts, spent, share, turn), spent + share
+        return _whole(*self._rest(last), [found], self.team) if last else found
+
+    def _first(self, start: Found | None, quick: Found | None) -> tuple[Found, float]:
+        """A plan to begin with, and the share of the budget that it took."""
+        if start is not None:
+            return start, 0.0
+        if quick is not None and (self.engine == "ortools" or not self.problem.timed):
+            return quick, 0.0
+        if self.engine == "ortools" or len(self.problem.stops) > _LARGEST:
+            parts = by_stops(self.problem, self.where, self.num, self.turns[-1])
+            return self._solve(parts, 0.0, _FIRST, _ROUNDS), _FIRST
+        budget = self.budget.part(_FIRST)
+        problem = _bounded(self.problem, quick)
+        found = _whole(problem, self.engine, budget, self.seed, [None, quick], self.team)
+        return found, _FIRST
+
+    def _rounds(self, share: float) -> int:
+        """As many as leave every part its seconds to get anywhere."""
+        if self.budget.seconds is None:
+            return _ROUNDS
+        worked_s = share * self.budget.seconds * self.team.size
+        return int(np.clip(worked_s / (_JOB_S * len(self.problem.stops)), 1, _ROUNDS))
+
+    def _until(self, share: float) -> float:
+        """Seconds from now to this share of the budget; not used with iterations."""
+        if self.budget.seconds is None:
+            return 0.0
+        return max(self.budget.seconds * share - (time.monotonic() - self.began), 0.0)
+
+    def _rest(self, share: float) -> tuple[StaticProblem, str, Budget, int]:
+        budget = self.budget.part(share)
+        if self.budget.seconds is not None:
+            budget = Budget(seconds=self._until(1.0))
+        return self.problem, self.engine, budget, self.seed
+
+    def _solve(self, parts: Sequence[Part], spent: float, share: float, turn: int) -> Found:
+        """All parts within a share of the budget, of which `spent` is over."""
+        if self.budget.seconds is None:
+            budgets = [self.budget.part(share / len(parts))] * len(parts)
+        else:
+            waves = ceil(len(parts) / self.team.size)
+            budgets = [Budget(seconds=self._until(spent + share) / waves)] * len(parts)
+        jobs = [
+            Job(self.engine, part.problem, budget, self.seed + 101 * turn + k, part.start)
+            for k, (part, budget) in enumerate(zip(parts, budgets, strict=True))
+        ]
+        tours: list[Tour] = []
+        cost = 0.0
+        for part, found in zip(parts, self.team.run(jobs), strict=True):
+            if found.cost == inf and part.start is not None:
+                found = part.start
+            tours += whole(part, found.tours)
+            cost += found.cost
+        return Found(tuple(sorted(tours)), cost)

@@ -1,0 +1,159 @@
+"""What a depot hands out: a map, a manifest per driver, a GPX route per vehicle.
+
+Made of the plan's rows alone, so that a night that is rolled back has its own files again. Knows
+the formats; no storage. Positions in GeoJSON are longitude first (RFC 7946); GPX has no local
+times, so a stop's time stands in its name.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from urllib.parse import quote
+
+import gpxpy.gpx
+import polars as pl
+
+Row = Mapping[str, object]
+MAP = "routes.geojson"
+_MANIFEST = {
+    "run_date": pl.String,
+    "route_id": pl.String,
+    "vehicle_id": pl.String,
+    "driver_id": pl.String,
+    "stop": pl.Int64,  # 0: leaving the depot; the last: home again
+    "what": pl.String,
+    "order_id": pl.String,
+    "lat": pl.Float64,
+    "lon": pl.Float64,
+    "eta": pl.String,
+    "service_start": pl.String,
+    "leaves": pl.String,
+    "slack_min": pl.Float64,  # how much later is still within the window
+    "load_kg": pl.Float64,  # on board when leaving
+    "load_m3": pl.Float64,
+}
+
+
+def handouts(
+    run_date: str,
+    depot: Row,
+    routes: pl.DataFrame,
+    stops: pl.DataFrame,
+    unserved: pl.DataFrame,
+) -> dict[str, bytes]:
+    """File name → content. routes, stops, unserved: a depot's rows; depot: its lat and lon."""
+    by_route = {
+        str(id_): part for (id_,), part in stops.partition_by("route_id", as_dict=True).items()
+    }
+    drives = [
+        (route, by_route[str(route["route_id"])].sort("stop").to_dicts())
+        for route in routes.iter_rows(named=True)
+    ]
+    files = {MAP: _map(depot, drives, unserved)}
+    manifests: dict[str, list[Row]] = {}
+    for route, calls in drives:
+        files[f"{_safe(route['vehicle_id'])}.gpx"] = _gpx(depot, route, calls)
+        rows = manifests.setdefault(str(route["driver_id"]), [])
+        rows += _manifest(run_date, depot, route, calls)
+    for driver, rows in manifests.items():
+        csv = pl.DataFrame(rows, schema=_MANIFEST).write_csv(float_precision=6)
+        files[f"manifest-{_safe(driver)}.csv"] = csv.encode()
+    return files
+
+
+Drive = tuple[Row, Sequence[Row]]
+
+
+def _map(depot: Row, drives: Sequence[Drive], unserved: pl.DataFrame) -> bytes:
+    features = [_feature("Point", _place(depot), {"what": "depot"})]
+    for route, calls in drives:
+        line = [_place(depot), *(_place(call) for call in calls)]
+        line += [_place(depot)] if _returns(route) else []
+        features.append(_feature("LineString", line, {"what": "route", **route}))
+        features += [_feature("Point", _place(call), {"what": "stop", **call}) for call in calls]
+    for order in unserved.iter_rows(named=True):
+        features.append(_feature("Point", _place(order), {"what": "unserved", **order}))
+    collection = {"type": "FeatureCollection", "features": features}
+    return json.dumps(collection, default=_time, ensure_ascii=False).encode()
+
+
+def _feature(kind: str, coordinates: object, properties: Row) -> dict[str, object]:
+    told = {name: value for name, value in properties.items() if name not in ("lat", "lon")}
+    return {
+        "type": "Feature",
+        "geometry": {"type": kind, "coordinates": coordinates},
+        "properties": told,
+    }
+
+
+def _place(row: Row) -> tuple[float, float]:
+    lon, lat = row["lon"], row["lat"]
+    assert isinstance(lon, float)
+    assert isinstance(lat, float)
+    return lon, lat
+
+
+def _manifest(run_date: str, depot: Row, route: Row, calls: Sequence[Row]) -> Iterator[Row]:
+    same = {
+        "run_date": run_date,
+        **{name: route[name] for name in ("route_id", "vehicle_id", "driver_id")},
+    }
+    place = {"lat": depot["lat"], "lon": depot["lon"]}
+    yield {**same, **place, "stop": 0, "what": "leave", "leaves": _time(route["departs_local"])}
+    for call in calls:
+        slack_s = call["slack_s"]
+        assert slack_s is None or isinstance(slack_s, float)
+        yield {
+            **same,
+            **{
+                name: call[name]
+                for name in ("stop", "order_id", "lat", "lon", "load_kg", "load_m3")
+            },
+            "what": call["kind"],
+            "eta": _time(call["arrival_local"]),
+            "service_start": _time(call["service_start_local"]),
+            "leaves": _time(call["departure_local"]),
+            "slack_min": None if slack_s is None else slack_s / 60,
+        }
+    if not _returns(route):
+        return
+    home = {"stop": len(calls) + 1, "what": "return", "eta": _time(route["returns_local"])}
+    yield {**same, **place, **home}
+
+
+def _gpx(depot: Row, route: Row, calls: Sequence[Row]) -> bytes:
+    gpx = gpxpy.gpx.GPX()
+    gpx.creator = "logistics"
+    drive = gpxpy.gpx.GPXRoute(name=str(route["route_id"]), description=str(route["driver_id"]))
+    ends = [
+        (f"{_clock(route[column])} depot", depot) for column in ("departs_local", "returns_local")
+    ]
+    named = [
+        (f"{_clock(call['arrival_local'])} {call['order_id'] or call['kind']}", call)
+        for call in calls
+    ]
+    places: list[tuple[str, Row]] = [ends[0], *named, *(ends[1:] if _returns(route) else ())]
+    for name, place in places:
+        lon, lat = _place(place)
+        drive.points.append(gpxpy.gpx.GPXRoutePoint(lat, lon, name=name))
+    gpx.routes.append(drive)
+    return str(gpx.to_xml(version="1.1")).encode()
+
+
+def _returns(route: Row) -> bool:
+    return route["returns"] is not False
+
+
+def _time(value: object) -> str:
+    assert isinstance(value, datetime)
+    return value.isoformat(sep=" ", timespec="seconds")
+
+
+def _clock(value: object) -> str:
+    assert isinstance(value, datetime)
+    return f"{value:%H:%M}"
+
+
+def _safe(name: object) -> str:
+    """A file name for any id."""
+    return quote(str(name), safe="")
