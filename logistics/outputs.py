@@ -229,8 +229,39 @@ MOVES = Output(
         "to_slot": _TEXT,
         "picks_per_day": _REAL,
         "saving_m_per_day": _REAL,
+        "step": _WHOLE,  # moves of one step pay only together: all of them or none
+        "saving_per_day": _REAL,  # in money: the walking time saved
+        "labour_cost": _REAL,
+        "payback_days": _REAL,  # of the whole step; null: it only gives a SKU its first slot
     },
     key=("move",),
+)
+# Expected picks of each bay in the layouts before tonight's moves, after them, and at best.
+SLOTS_HEAT = Output(
+    "slots_heat",
+    "warehouse_id",
+    {
+        "aisle": _WHOLE,
+        "y_m": _REAL,
+        "picks_per_day_before": _REAL,
+        "picks_per_day_after": _REAL,
+        "picks_per_day_ideal": _REAL,
+    },
+    key=("aisle", "y_m"),
+)
+# What the moves mean for tomorrow's picks of SKUs that have a slot already.
+SLOTS_EFFECT = Output(
+    "slots_effect",
+    "warehouse_id",
+    {
+        "layout": _TEXT,  # before, after, ideal
+        "picks_per_day": _REAL,
+        "tours_per_day": _REAL,
+        "walk_m_per_day": _REAL,
+        "saved_share": _REAL,  # of the walking before
+        "walk_cost_per_day": _REAL,
+    },
+    key=("layout",),
 )
 UNPLACED = Output(
     "unplaced",
@@ -269,6 +300,8 @@ OUTPUTS: dict[str, Output] = {
         VEHICLE_PRICES,
         SLOTS_PLAN,
         MOVES,
+        SLOTS_HEAT,
+        SLOTS_EFFECT,
         UNPLACED,
         REJECTS,
     )

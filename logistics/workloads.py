@@ -164,7 +164,7 @@ WORKLOADS = (
         "slotting",
         needs=("slots",),
         reads=("forecast_totals", "order_lines", "items"),
-        writes=("slots_plan", "moves", "unplaced"),
+        writes=("slots_plan", "moves", "slots_heat", "slots_effect", "unplaced"),
         units=slotting.units,
         run=slotting.run,
         lasting="slots",

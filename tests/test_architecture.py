@@ -32,6 +32,7 @@ ALLOWED = {
     "rich": ("report.py",),
     "holidays": ("forecast/holidays.py",),
     "apprise": ("notice.py",),
+    "matplotlib": ("slotting/heat_map.py",),
     "gpxpy": ("routes/dispatch.py",),
     "requests": ("routes/service.py",),
     "icalendar": ("maintenance/agenda.py",),
