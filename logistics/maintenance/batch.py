@@ -231,16 +231,18 @@ def risk_rows(about: pl.DataFrame, risk: Risk, night: date) -> pl.DataFrame:
         rul_days_q50=pl.Series(risk.rul_days[:, 1]),
         rul_days_q90=pl.Series(risk.rul_days[:, 2]),
         component=component.replace("", None),
-        leading_sensors=_lists(there, leads.sensor),
-        leading_directions=_lists(there, np.where(leads.rising, "up", "down")),
-        leading_since=_lists(there, since),
+        leading_sensors=_lists(there, leads.sensor, pa.string()),
+        leading_directions=_lists(there, np.where(leads.rising, "up", "down"), pa.string()),
+        leading_since=_lists(there, since, pa.date32()),
     ).select(list(RISKS.columns))
 
 
-def _lists(there: NDArray[np.bool_], values: NDArray[Any]) -> pl.Series:
+def _lists(there: NDArray[np.bool_], values: NDArray[Any], kind: pa.DataType) -> pl.Series:
     """A list per row of those values (n, k) that are there."""
     offsets = np.concatenate([[0], there.sum(axis=1).cumsum()]).astype(np.int32)
-    return pl.Series(pl.from_arrow(pa.ListArray.from_arrays(offsets, pa.array(values[there]))))
+    # The type is told: where no asset leads with any sensor the values do not show it.
+    flat = pa.array(values[there], kind)
+    return pl.Series(pl.from_arrow(pa.ListArray.from_arrays(offsets, flat)))
 
 
 # --- alerts --------------------------------------------------------------------------------------
