@@ -7,7 +7,7 @@ full, so whatever is inserted keeps every rule exactly, traffic and breaks inclu
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, nextafter
 
 from logistics.routes.problem import Crew, DepotProblem, Plan, Route, plan_of, route_of
 from logistics.routes.retime import TimedRoute, calls_of, retime
@@ -256,8 +256,8 @@ def fill(table: Timetable, unserved: Sequence[int], over: Callable[[], bool] = _
         for order in tuple(left):
             if over():
                 return
-            found = table.cheapest(order)
-            if found is not None and found.delta <= orders[order].penalty:
+            found = table.cheapest(order, below=nextafter(orders[order].penalty, inf))
+            if found is not None:
                 table.put(found.timed)
                 left.remove(order)
                 inserted = True
