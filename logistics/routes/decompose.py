@@ -13,6 +13,7 @@ from math import ceil, inf
 import numpy as np
 
 from logistics.routes import solve_ortools, solve_pyvrp
+from logistics.routes.construct import construct
 from logistics.routes.parts import Part, Places, by_stops, by_tours, places, whole
 from logistics.routes.problem import Budget
 from logistics.routes.savings import savings
@@ -26,7 +27,11 @@ _ROUNDS = 6  # at most
 _JOB_S = 0.008  # per stop: what a part's search needs to get anywhere
 _FIRST, _LAST = 0.35, 0.15  # of the budget: a first plan where there is none, the whole at last
 _HASTY_S = 0.01  # per stop
+# Seconds per squared stop: PyVRP's search from nothing is bounded by no clock, and is not begun
+# with less than this.
+_COLD_S = 2e-5
 _LARGEST = 4000  # stops that are still worth a last search as a whole
+_SETUP_S = 1e-6  # per squared stop: twice what it takes before the whole's search begins
 
 
 def run_job(job: Job) -> Found:
@@ -66,12 +71,23 @@ def search(
         return solve_pyvrp.NOTHING
     began = time.monotonic()
     problem = _needed(problem)
+    start = start if start is not None and start.tours else None
     quick = start if start is not None else savings(problem)
+    if quick is None and engine == "pyvrp" and _cold_is_long(problem, budget):
+        start = quick = construct(problem)
     if len(problem.stops) < 2 * _PART[engine]:
         starts = [start] if start is not None else _starts(problem, engine, quick, budget)
         problem = _bounded(problem, quick)
         return _whole(problem, engine, _left(budget, began), seed, starts, team)
     return _Rounds(problem, engine, budget, seed, team, began).run(start, quick)
+
+
+def _cold_is_long(problem: StaticProblem, budget: Budget) -> bool:
+    """Whether a search from nothing may outlast its budget; with iterations: large ones."""
+    num = len(problem.stops)
+    if budget.seconds is None:
+        return num >= 2 * _PART["pyvrp"]
+    return budget.seconds < _COLD_S * num**2
 
 
 def _starts(
@@ -162,7 +178,7 @@ class _Rounds:
         if found.cost == inf and found is not start:
             return _whole(*self._rest(1 - spent), [None], self.team)
         self.problem = _bounded(self.problem, found)
-        last = _LAST if len(self.problem.stops) <= _LARGEST else 0.0
+        last = _LAST if self._whole_is_worth_it() else 0.0
         rounds = self._rounds(1 - spent - last)
         for turn in range(rounds):
             share = (1 - spent - last) / (rounds - turn)
@@ -175,7 +191,8 @@ class _Rounds:
         """A plan to begin with, and the share of the budget that it took."""
         if start is not None:
             return start, 0.0
-        if quick is not None and (self.engine == "ortools" or not self.problem.timed):
+        plain = self.engine == "ortools" or not self.problem.timed
+        if quick is not None and (plain or _cold_is_long(self.problem, self.budget)):
             return quick, 0.0
         if self.engine == "ortools" or len(self.problem.stops) > _LARGEST:
             parts = by_stops(self.problem, self.where, self.num, self.turns[-1])
@@ -184,6 +201,11 @@ class _Rounds:
         problem = _bounded(self.problem, quick)
         found = _whole(problem, self.engine, budget, self.seed, [None, quick], self.team)
         return found, _FIRST
+
+    def _whole_is_worth_it(self) -> bool:
+        num, seconds = len(self.problem.stops), self.budget.seconds
+        in_time = seconds is None or _LAST * seconds >= _SETUP_S * num**2
+        return num <= _LARGEST and in_time
 
     def _num_parts(self, num_tours: int) -> int:
         num = min(self.num, max(num_tours // _TOURS, 1))

@@ -1,8 +1,8 @@
 """Why an order is not on the plan: a reason that was tried, not guessed. Knows no solver.
 
 The order is put everywhere in the final plan, exactly. If it fits somewhere it was left out for its
-cost. If not, one rule at a time is lifted for all vehicles: a rule whose lifting lets it in is
-named, with the smallest change seen that is enough.
+cost, or because the time for planning was over. If not, one rule at a time is lifted for all
+vehicles: a rule whose lifting lets it in is named, with the smallest change seen that is enough.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +25,7 @@ Constraint = Literal[
     "time_window",
     "shift",
     "cost",
+    "deadline",
     "several",
 ]
 _FAR_S = 10**7
@@ -57,7 +58,7 @@ def explain(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> 
         return Reason(order, "locked_vehicle", unknown, "lift the lock to this vehicle")
     found = Timetable(problem, routes).cheapest(order)
     if found is not None:
-        return _too_dear(problem, order, found.timed, found.delta)
+        return _fits(problem, order, found.timed, found.delta)
     ways = [(constraint, way) for constraint, lift in LIFTS for way in lift(problem, routes, order)]
     if not ways:
         return _several(problem, order)
@@ -89,13 +90,16 @@ def _absent_vehicle(problem: DepotProblem, order: Order) -> str | None:
     return f"locked to {vehicle}, which is not out on this day"
 
 
-def _too_dear(problem: DepotProblem, order: int, timed: TimedRoute, delta: float) -> Reason:
-    penalty = problem.orders[order].penalty
+def _fits(problem: DepotProblem, order: int, timed: TimedRoute, delta: float) -> Reason:
+    penalty, vehicle_id = problem.orders[order].penalty, problem.crews[timed.crew].vehicle_id
+    if delta <= penalty:
+        reason = f"the time for planning was over before {vehicle_id} was given it"
+        return Reason(order, "deadline", reason, "more seconds for this depot")
     return Reason(
         order,
         "cost",
         f"serving it would add {delta:.2f}, leaving it out costs {penalty:.2f}",
-        f"{problem.crews[timed.crew].vehicle_id} could serve it at a penalty of {delta:.2f}",
+        f"{vehicle_id} could serve it at a penalty of {delta:.2f}",
     )
 
 

@@ -66,10 +66,10 @@ def flatten(
     duration_s[1:, 0] += reload_s
     profiles = sorted({(crew.speed_factor, crew.returns) for crew in problem.crews})
     kinds: dict[Fleet, list[int]] = {}
+    barred = _barred(problem)
     for index, crew in enumerate(problem.crews):
-        barred = (o for o in range(len(problem.orders)) if not problem.suits(index, o))
         profile = profiles.index((crew.speed_factor, crew.returns))
-        fleet = _fleet(crew, profile, frozenset(barred), scale, steps, reload_s)
+        fleet = _fleet(crew, profile, barred[index], scale, steps, reload_s)
         kinds.setdefault(fleet, []).append(index)
     flat = StaticProblem(
         1,
@@ -88,6 +88,20 @@ def flatten(
         for crew in problem.crews
     )
     return Flat(flat, tuple(tuple(crews) for crews in kinds.values()), tuple(known))
+
+
+def _barred(problem: DepotProblem) -> list[frozenset[int]]:
+    """The orders that each crew may not serve, found once for all crews that are alike in it."""
+    locked = {order.locked_vehicle for order in problem.orders}
+    known: dict[tuple[object, ...], frozenset[int]] = {}
+    found = []
+    for index, crew in enumerate(problem.crews):
+        key = (crew.skills, crew.room, crew.vehicle_id if crew.vehicle_id in locked else None)
+        if key not in known:
+            orders = range(len(problem.orders))
+            known[key] = frozenset(o for o in orders if not problem.suits(index, o))
+        found.append(known[key])
+    return found
 
 
 def _homeward(matrix: Matrix, returns: bool) -> Matrix:

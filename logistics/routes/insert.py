@@ -7,7 +7,7 @@ full, so whatever is inserted keeps every rule exactly, traffic and breaks inclu
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, nextafter
 
 from logistics.routes.problem import Crew, DepotProblem, Plan, Route, plan_of, route_of
 from logistics.routes.retime import TimedRoute, calls_of, retime
@@ -239,16 +239,25 @@ def keep(problem: DepotProblem, route: Route) -> TimedRoute:
     return timed
 
 
-def fill(table: Timetable, unserved: Sequence[int]) -> None:
-    """Insert, always the dearest order first, every order whose insertion is worth its penalty."""
+def _never() -> bool:
+    return False
+
+
+def fill(table: Timetable, unserved: Sequence[int], over: Callable[[], bool] = _never) -> None:
+    """Insert, always the dearest order first, every order whose insertion is worth its penalty.
+
+    What is not in when time is over stays out.
+    """
     orders = table.problem.orders
     left = sorted(unserved, key=lambda order: (-orders[order].penalty, order))
     inserted = True
     while inserted:
         inserted = False
         for order in tuple(left):
-            found = table.cheapest(order)
-            if found is not None and found.delta <= orders[order].penalty:
+            if over():
+                return
+            found = table.cheapest(order, below=nextafter(orders[order].penalty, inf))
+            if found is not None:
                 table.put(found.timed)
                 left.remove(order)
                 inserted = True
@@ -270,7 +279,7 @@ def improve(table: Timetable, over: Callable[[], bool]) -> None:
             improved |= not over() and _relocate(table, order)
         if not improved or over():
             break
-        fill(table, table.plan().unserved)
+        fill(table, table.plan().unserved, over)
 
 
 def _close(table: Timetable, crew: int) -> bool:
@@ -306,8 +315,9 @@ def _relocate(table: Timetable, order: int) -> bool:
     return found is not None
 
 
-def repair(problem: DepotProblem, plan: Plan) -> Timetable:
-    """The plan under exact travel times: offending orders taken out and put where they fit."""
+def repair(problem: DepotProblem, plan: Plan, over: Callable[[], bool] = _never) -> Timetable:
+    """The plan under exact travel times: offending orders taken out and, until time is over, put
+    where they fit."""
     table = Timetable(problem, [keep(problem, route) for route in plan.routes])
-    fill(table, table.plan().unserved)
+    fill(table, table.plan().unserved, over)
     return table

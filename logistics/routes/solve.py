@@ -6,7 +6,7 @@ plan at hand), retimes the answer, repairs what is late by the clock, and the be
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,6 +24,7 @@ Engine = Literal["auto", "pyvrp", "ortools"]
 _SPREAD_S = 1800
 _ROUNDS = (0.4, 0.2, 0.2, 0.2)  # of the budget
 _SEARCHED = 0.75  # of the seconds under traffic; the rest is for exact moves
+_REPAIRED = 0.1  # of the seconds, at most, is for putting back what one search has left out
 _CLOSE = 0.9
 _EVEN = 1.1  # of the mean day: the longest where days are to be even
 _ORTOOLS_SHARE = 0.3  # only polishes PyVRP's plan
@@ -52,25 +53,25 @@ def plan_depot(
     rounds = (1.0,) if problem.travel.same_all_day else _ROUNDS
     shares = [share / num_views for share in rounds]
     plan = _search(problem, window_s, first, clock.part(shares[0]), seed, None, team)
-    best = repair(problem, plan)
+    best = repair(problem, plan, clock.after(_REPAIRED))
     for number, share in enumerate(shares[1:], start=1):
         if clock.over():
             break
         leaves = window_s | _plan_departures(best)
         part, start = clock.part(share), best.plan()
         plan = _search(problem, leaves, first, part, seed + number, start, team)
-        best = min(best, repair(problem, plan), key=Timetable.cost)
+        best = min(best, repair(problem, plan, clock.after(_REPAIRED)), key=Timetable.cost)
     for view, most_s in _views(problem, best):
         if clock.over():
             break
         leaves = window_s | _plan_departures(best)
         plan = _search(view, leaves, first, clock.part(1 / num_views), seed, None, team, most_s)
-        best = min(best, repair(problem, plan), key=Timetable.cost)
+        best = min(best, repair(problem, plan, clock.after(_REPAIRED)), key=Timetable.cost)
     if engine == "auto" and best.plan().unserved and _driving_binds(best) and not clock.over():
         leaves = window_s | _plan_departures(best)
         part, start = clock.part(_ORTOOLS_SHARE), best.plan()
         plan = _search(problem, leaves, "ortools", part, seed, start, team)
-        best = min(best, repair(problem, plan), key=Timetable.cost)
+        best = min(best, repair(problem, plan, clock.after(_REPAIRED)), key=Timetable.cost)
     improve(best, clock.over)
     return Solved(best.timed(), best.plan().unserved, best.cost())
 
@@ -88,6 +89,14 @@ class _Clock:
         searching_s = _SEARCHED * self.budget.seconds
         left_s = searching_s - (time.monotonic() - self.began)
         return Budget(seconds=max(min(share * searching_s, left_s), 0.0))
+
+    def after(self, share: float) -> Callable[[], bool]:
+        """Whether this share of the seconds, from now on, or the whole budget is over."""
+        if self.budget.seconds is None:
+            return self.over
+        ends_s = self.began + self.budget.seconds
+        until_s = min(time.monotonic() + share * self.budget.seconds, ends_s)
+        return lambda: time.monotonic() >= until_s
 
     def over(self) -> bool:
         spent_s = time.monotonic() - self.began

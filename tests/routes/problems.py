@@ -137,3 +137,67 @@ def solomon(data_dir: Path, name: str) -> DepotProblem:
         for k in range(num_vehicles)
     )
     return DepotProblem(name, 0, horizon, orders_, crews_, Travel(tenths, tenths.astype(float)))
+
+
+RUSH = tuple(0.45 if slot in range(14, 19) or slot in range(32, 37) else 0.95 for slot in range(48))
+
+
+def night(num_orders: int, seed: int, per_crew: int = 15) -> DepotProblem:
+    """A large depot's night as the made company has them: crews of many kinds, windows, rush hours.
+
+    per_crew: orders for each crew; by load it could just carry them.
+    """
+    rng = np.random.default_rng(seed)
+    points = rng.normal(0, 12_000, (num_orders + 1, 2))
+    points[0] = 0
+    metres = 1.3 * np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1))
+    skills = rng.choice(["", "", "", "", "fridge", "lift"], num_orders)
+    orders_ = tuple(
+        Order(
+            id=f"S{k}",
+            weight_mg=int(rng.integers(5, 120)) * 10**6,
+            volume_mm3=int(rng.integers(5, 120)) * 10**7,
+            windows=_windows(rng),
+            service_s=int(rng.integers(3, 12)) * 60,
+            penalty=float(rng.choice([40.0, 80.0, 200.0])),
+            pickup=bool(rng.random() < 0.1),
+            skills=frozenset({str(skills[k])} - {""}),
+        )
+        for k in range(num_orders)
+    )
+    crews_ = tuple(_crew(rng, k) for k in range(max(num_orders // per_crew, 1)))
+    travel = Travel(metres.astype(np.int64), metres / (50 / 3.6), RUSH)
+    return DepotProblem("D1", 5 * HOUR_S, 21 * HOUR_S, orders_, crews_, travel)
+
+
+def _windows(rng: np.random.Generator) -> tuple[TimeWindow, ...]:
+    opens_h, kind = int(rng.integers(7, 15)), rng.random()
+    if kind < 0.4:
+        return (TimeWindow(6 * HOUR_S, 19 * HOUR_S),)
+    if kind < 0.9:
+        return (TimeWindow(opens_h * HOUR_S, (opens_h + 3) * HOUR_S),)
+    return (TimeWindow(7 * HOUR_S, 9 * HOUR_S), TimeWindow(15 * HOUR_S, 18 * HOUR_S))
+
+
+def _crew(rng: np.random.Generator, index: int) -> Crew:
+    truck, starts_s = index % 4 == 3, int(rng.choice([12, 13, 14, 16, 18])) * 1800
+    able = [skill for skill in ("fridge", "lift") if rng.random() < 0.4]
+    return Crew(
+        vehicle_id=f"V{index:03d}",
+        driver_id=f"W{index:03d}",
+        capacity_mg=(2500 if truck else 800) * 10**6,
+        capacity_mm3=(2500 if truck else 800) * 10**7,
+        starts_s=starts_s,
+        ends_s=starts_s + 10 * HOUR_S,
+        overtime_from_s=starts_s + 9 * HOUR_S,
+        overtime_cost_per_h=45.0,
+        cost_fixed=120.0 if truck else 70.0,
+        cost_per_km=0.75 if truck else 0.42,
+        cost_per_h=28.0,
+        speed_factor=0.9 if truck else 1.0,
+        range_m=220_000 if rng.random() < 0.2 else None,
+        max_drive_s=9 * HOUR_S,
+        break_after_s=5 * HOUR_S,
+        break_s=1800,
+        skills=frozenset(able),
+    )

@@ -1,16 +1,22 @@
 """Parts of large problems: nothing is lost between them, and the whole keeps its rules."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logistics.routes import decompose
+from logistics.routes.construct import construct
 from logistics.routes.decompose import Team, run_job, search
+from logistics.routes.flatten import flatten
 from logistics.routes.parts import by_stops, by_tours, neighbourhoods, places
-from logistics.routes.problem import Budget, TimeWindow
+from logistics.routes.problem import Budget, DepotProblem, TimeWindow
 from logistics.routes.savings import savings
+from logistics.routes.solve_pyvrp import Model
 from logistics.routes.static import Fleet, Found, StaticProblem, Stop
+from tests.routes.problems import problems
 
 FEW = {"pyvrp": Budget(iterations=200), "ortools": Budget(iterations=50)}
 
@@ -107,3 +113,20 @@ def test_a_plan_in_parts_keeps_every_rule_whoever_solves_them(
     assert found.cost < quick.cost
     backwards = Team(3, lambda jobs: [run_job(job) for job in reversed(jobs)][::-1])
     assert search(problem, engine, FEW[engine], seed=1, team=backwards) == found
+
+
+@given(problems(max_orders=20), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_a_first_plan_for_mixed_crews_is_one_for_the_engine_too(
+    problem: DepotProblem, short: bool
+) -> None:
+    """Orders with one window: of several, PyVRP is told the first one where a plan is given."""
+    orders = tuple(replace(order, windows=order.windows[:1]) for order in problem.orders)
+    problem = replace(problem, orders=orders)
+    duration_s = problem.travel.mean_s(*np.zeros((2, len(problem.orders) + 1), dtype=np.int64))
+    flat = flatten(problem, duration_s, 2 * 3600 if short else None).problem
+    first = construct(flat)
+    if first is not None:
+        served = [stop for tour in first.tours for stop in tour.stops]
+        assert len(set(served)) == len(served)
+        assert Model(flat).solution(first.tours).is_feasible()

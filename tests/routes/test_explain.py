@@ -170,3 +170,7 @@ def test_an_order_locked_to_a_vehicle_in_the_workshop_says_so() -> None:
     order = replace(problem.orders[0], locked_vehicle="V5")
     problem = replace(problem, orders=(order,), kept_back=frozenset({"V5"}))
     assert explain(problem, (), 0).reason == "locked to V5, which is in the workshop"
+
+
+def test_an_order_that_would_be_worth_it_was_left_out_for_want_of_time() -> None:
+    assert alone().constraint == "deadline"

@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from logistics.routes.insert import Timetable
 from logistics.routes.problem import Budget, DepotProblem, TimeWindow
 from logistics.routes.solve import Engine, Solved, plan_depot
 from logistics.routes.verify import verify
-from tests.routes.problems import one_order, problems, solomon
+from tests.routes.problems import night, one_order, problems, solomon
 
 FEW = Budget(iterations=40)
 ENGINES: tuple[Engine, ...] = ("pyvrp", "ortools", "auto")
@@ -78,3 +79,11 @@ def test_solomon_is_solved_to_within_a_few_percent(
     assert verify(problem, solved.routes, solved.unserved) == []
     assert solved.unserved == ()
     assert sum(route.distance_m for route in solved.routes) / 10 <= best_known * (1 + gap)
+
+
+def test_a_large_night_of_mixed_crews_is_done_in_time() -> None:
+    problem, began = night(400, seed=3), time.process_time()
+    solved = plan_depot(problem, "auto", Budget(seconds=0.8), 1)
+    assert time.process_time() - began <= 2.0
+    assert verify(problem, solved.routes, solved.unserved) == []
+    assert len(solved.unserved) <= 60

@@ -9,9 +9,9 @@ from logistics.routes.retime import retime
 from logistics.routes.solve import plan_depot
 from logistics.routes.travel import Travel
 from logistics.routes.verify import verify
+from tests.routes.problems import RUSH
 
 HOUR_S = 3600
-RUSH = tuple(0.45 if slot in range(14, 19) or slot in range(32, 37) else 0.95 for slot in range(48))
 
 
 def congested(num_orders: int) -> DepotProblem:
