@@ -27,9 +27,9 @@ _ROUNDS = 6  # at most
 _JOB_S = 0.008  # per stop: what a part's search needs to get anywhere
 _FIRST, _LAST = 0.35, 0.15  # of the budget: a first plan where there is none, the whole at last
 _HASTY_S = 0.01  # per stop
-# Seconds per squared stop: PyVRP's search from nothing is bounded by no clock, and is not begun
+# Seconds per cubed stop: PyVRP's search from nothing is bounded by no clock, and is not begun
 # with less than this.
-_COLD_S = 2e-5
+_COLD_S = 5e-8
 _LARGEST = 4000  # stops that are still worth a last search as a whole
 _SETUP_S = 1e-6  # per squared stop: twice what it takes before the whole's search begins
 
@@ -87,7 +87,7 @@ def _cold_is_long(problem: StaticProblem, budget: Budget) -> bool:
     num = len(problem.stops)
     if budget.seconds is None:
         return num >= 2 * _PART["pyvrp"]
-    return budget.seconds < _COLD_S * num**2
+    return budget.seconds < _COLD_S * num**3
 
 
 def _starts(
