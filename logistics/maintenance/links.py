@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from logistics.maintenance.features import SENSOR_FEATURES, Flags, Reals, Small, Whole
+from logistics.maintenance.features import SENSOR_FEATURES, Reals, Small, Whole
 from logistics.maintenance.survival import LIFE_CAP_DAYS
 from logistics.maintenance.windows import HISTORY_FEATURES, Outcomes, SensorWindows
 
@@ -21,6 +21,7 @@ SIGNED = SENSOR_FEATURES.index("deviation")  # features before it turn with the 
 LEVEL, NEWEST = SENSOR_FEATURES.index("average_6"), SENSOR_FEATURES.index("average_2")
 NEAR_DAYS = 14  # before a failure its sensor shows it
 RENEWED_DAYS = (2, 9)  # after a replacement the newest average is the new part's
+KINDS_OF_EVIDENCE = 3
 NO_LINK = 2.0  # log odds that none tells anything
 MIN_DEVIATION = 0.3  # of a scaled level: below it a sensor is hardly heard
 RIDGE = 0.03  # per failure
@@ -56,7 +57,7 @@ def fit_line(
     """
     sensors, components = len(windows.sensors), len(windows.components)
     signals = x[:, : sensors * features].reshape(len(x), sensors, features)
-    joined = link(evidence(windows, known, signals, np.exp(usual) > 1.5 * np.exp(usual.min())))
+    joined = link(evidence(windows, known, signals))
     own = _own_inputs(joined, x.shape[1], features)
     rows = np.arange(len(x))
     if len(x) > MOST_ROWS:
@@ -84,11 +85,11 @@ def link(found: Reals) -> Reals:
     )
 
 
-def evidence(windows: SensorWindows, known: Outcomes, signals: Small, may_fail: Flags) -> Reals:
+def evidence(windows: SensorWindows, known: Outcomes, signals: Small) -> Reals:
     """(c, s) how much a sensor's level has to do with a component, as a normal deviate.
 
     Three kinds of it: high before a failure, low with a new part, and going with reported errors.
-    signals (n, s, f) scaled; may_fail (n, c).
+    signals (n, s, f) scaled.
     """
     heard = np.isfinite(windows.signals[:, :, 0])
     level, newest = (np.where(heard, signals[:, :, i], 0.0) for i in (LEVEL, NEWEST))
@@ -99,14 +100,13 @@ def evidence(windows: SensorWindows, known: Outcomes, signals: Small, may_fail: 
         failing = near & (known.component == component)
         since = np.expm1(windows.history[:, c, 0])
         renewed = (since >= RENEWED_DAYS[0]) & (since < RENEWED_DAYS[1])
-        errors, mine = (
-            windows.history[:, c, HISTORY_FEATURES.index("log_errors_30")],
-            may_fail[:, c],
-        )
+        # Kinds that never lose it have neither errors nor wear of it to compare.
+        mine = np.isin(windows.kinds, windows.kinds[known.component == component])
+        reported = windows.history[mine, c, HISTORY_FEATURES.index("log_errors_30")]
         found[c] = _together(level[failing], assets[failing])
         found[c] -= _together(newest[renewed], assets[renewed])
-        found[c] += _correlation(level[mine], errors[mine], len(np.unique(assets[mine])))
-    return found / np.sqrt(3.0)
+        found[c] += _correlation(level[mine], reported, len(np.unique(assets[mine])))
+    return np.asarray(found / KINDS_OF_EVIDENCE**0.5)
 
 
 def _together(level: Reals, assets: NDArray[np.intp]) -> Reals:
@@ -119,15 +119,10 @@ def _together(level: Reals, assets: NDArray[np.intp]) -> Reals:
 def _correlation(level: Reals, errors: Small, num_assets: int) -> Reals:
     if not len(level):
         return np.zeros(level.shape[1], dtype=np.float64)
-    errors = (errors - errors.mean()) / max(float(errors.std()), 1e-6)
+    marks = (errors.astype(np.float64) - errors.mean()) / max(float(errors.std()), 1e-6)
     deviation = np.maximum(level.std(axis=0), MIN_DEVIATION)
-    return np.asarray(
-        errors.astype(np.float64)
-        @ (level - level.mean(axis=0))
-        / len(level)
-        / deviation
-        * num_assets**0.5
-    )
+    together = marks @ (level - level.mean(axis=0)) / len(level)
+    return np.asarray(together / deviation * num_assets**0.5)
 
 
 def _own_inputs(joined: Reals, inputs: int, features: int) -> Small:
