@@ -151,6 +151,9 @@ class MaintenanceConfig:
     max_away_share: Share  # of a site's assets in the workshop on one day
     cost_of_failure: Positive  # where the assets table gives none
     cost_of_service: Positive
+    service_life_days: Positive  # of use that a service buys; an early one wastes what is left
+    failure_days: Annotated[float, Field(ge=0)]  # that an asset stands after it has failed
+    vehicle_day_price: Annotated[float, Field(ge=0)]  # until the routes have told their own
     actors: Natural
     num_gpus: Annotated[float, Field(ge=0)]
 
@@ -160,6 +163,11 @@ class SlottingConfig:
     """Slot assignment and tonight's moves."""
 
     max_moves: Whole
+    max_move_minutes: Positive | None  # of labour a night; null: as long as max_moves take
+    minutes_per_move: Positive  # to carry one SKU from slot to slot
+    labour_cost_per_h: Positive  # of moving and of picking
+    walking_m_per_s: Positive
+    heat_map: bool  # draw every warehouse before and after, with Matplotlib
     demand_days: Natural  # forecast days that drive the picks
     history_days: Natural  # order lines read for lines per order
     min_saving_m_per_day: Annotated[float, Field(ge=0)]  # a move below this is not worth making

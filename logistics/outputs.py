@@ -193,6 +193,21 @@ WORK_ORDERS = Output(
     },
     key=("asset_id",),
 )
+VEHICLE_PRICES = Output(
+    "vehicle_prices",  # of depots that would drop orders tomorrow for want of vehicles in service
+    "workshop_id",
+    {
+        "depot_id": _TEXT,
+        "vehicles_away": _WHOLE,  # in the schedule that knew no such price
+        "orders_dropped": _WHOLE,  # for want of them
+        "price_per_vehicle_day": _REAL,
+        "cost_of_dropping": _REAL,  # of all the workshop's visits and its depots' routes together
+        "cost_of_moving": _REAL,
+        "decision": _TEXT,  # visits moved, or orders dropped
+        "moved": pl.List(_TEXT),  # the assets that come on another day, or not at all
+    },
+    key=("depot_id",),
+)
 SLOTS_PLAN = Output(
     "slots_plan",
     "warehouse_id",
@@ -214,8 +229,39 @@ MOVES = Output(
         "to_slot": _TEXT,
         "picks_per_day": _REAL,
         "saving_m_per_day": _REAL,
+        "step": _WHOLE,  # moves of one step pay only together: all of them or none
+        "saving_per_day": _REAL,  # in money: the walking time saved
+        "labour_cost": _REAL,
+        "payback_days": _REAL,  # of the whole step; null: it only gives a SKU its first slot
     },
     key=("move",),
+)
+# Expected picks of each bay in the layouts before tonight's moves, after them, and at best.
+SLOTS_HEAT = Output(
+    "slots_heat",
+    "warehouse_id",
+    {
+        "aisle": _WHOLE,
+        "y_m": _REAL,
+        "picks_per_day_before": _REAL,
+        "picks_per_day_after": _REAL,
+        "picks_per_day_ideal": _REAL,
+    },
+    key=("aisle", "y_m"),
+)
+# What the moves mean for tomorrow's picks of SKUs that have a slot already.
+SLOTS_EFFECT = Output(
+    "slots_effect",
+    "warehouse_id",
+    {
+        "layout": _TEXT,  # before, after, ideal
+        "picks_per_day": _REAL,
+        "tours_per_day": _REAL,
+        "walk_m_per_day": _REAL,
+        "saved_share": _REAL,  # of the walking before
+        "walk_cost_per_day": _REAL,
+    },
+    key=("layout",),
 )
 UNPLACED = Output(
     "unplaced",
@@ -251,8 +297,11 @@ OUTPUTS: dict[str, Output] = {
         ALERTS,
         ALERT_OUTCOMES,
         WORK_ORDERS,
+        VEHICLE_PRICES,
         SLOTS_PLAN,
         MOVES,
+        SLOTS_HEAT,
+        SLOTS_EFFECT,
         UNPLACED,
         REJECTS,
     )

@@ -8,43 +8,32 @@ from dataclasses import replace
 
 import polars as pl
 
-from logistics.schema import Column, Contract
-
-ID = Column(pl.String(), name=True)
-DAY = Column(pl.Date())
-AT = Column(pl.Datetime("us"))
-LAT = Column(pl.Float64(), at_least=-90, at_most=90)
-LON = Column(pl.Float64(), at_least=-180, at_most=180)
-SHARE = Column(pl.Float64(), at_least=0, at_most=1)
-# The upper limits are far beyond what is real. They keep sums exact and float32 finite: a single
-# 1e300 would cost its whole site.
-AMOUNT = Column(pl.Float64(), at_least=0, at_most=1e9)
-POSITIVE = Column(pl.Float64(), above=0, at_most=1e9)
-LOAD_KG = replace(AMOUNT, at_most=1e6)
-LOAD_M3 = replace(AMOUNT, at_most=1e5)
-ROOM_KG = replace(POSITIVE, at_most=1e6)
-ROOM_M3 = replace(POSITIVE, at_most=1e5)
-PLACE_M = Column(pl.Float64(), at_least=-1e6, at_most=1e6)
-SECONDS = Column(pl.Int64(), at_least=0, at_most=7 * 24 * 3600)
-# A shift may end after midnight, so a time of day may reach into the next day.
-TIME_OF_DAY_S = Column(pl.Int64(), at_least=0, at_most=36 * 3600)
-COUNT = Column(pl.Int64(), at_least=0, at_most=10**9)
-SIGNAL = Column(pl.Float64(), at_least=-1e12, at_most=1e12)
-FLAG = Column(pl.Boolean())
-SKILLS = Column(pl.List(pl.String()), required=False)
-WINDOWS = Column(
-    pl.List(pl.Struct({"opens_s": pl.Int64(), "closes_s": pl.Int64()})), required=False
+from logistics.columns import (
+    AMOUNT,
+    AT,
+    COUNT,
+    DAY,
+    FLAG,
+    ID,
+    LAT,
+    LOAD_KG,
+    LOAD_M3,
+    LON,
+    PLACE_M,
+    POSITIVE,
+    ROOM_KG,
+    ROOM_M3,
+    SECONDS,
+    SHARE,
+    SIGNAL,
+    SKILLS,
+    STORAGE_CLASSES,
+    TIME_OF_DAY_S,
+    WINDOWS,
+    one_of,
+    optional,
 )
-STORAGE_CLASSES = ("ambient", "chilled", "frozen", "hazmat")
-
-
-def one_of(*choices: str) -> Column:
-    return Column(pl.String(), choices=choices)
-
-
-def optional(column: Column) -> Column:
-    return replace(column, required=False)
-
+from logistics.schema import Column, Contract
 
 SALES = Contract(
     "sales",
@@ -262,6 +251,7 @@ ASSETS = Contract(
         "workshop_id": optional(ID),
         "cost_of_failure": optional(AMOUNT),
         "cost_of_service": optional(AMOUNT),
+        "inspection_due": optional(DAY),  # the last day on which the law lets it drive without
     },
     refs={"workshop_id": "workshops"},
 )
@@ -297,6 +287,10 @@ WORKSHOPS = Contract(
         "opens_s": TIME_OF_DAY_S,
         "closes_s": TIME_OF_DAY_S,
         "weekdays": Column(pl.List(pl.Int64()), required=False),  # open days, 0 = Monday; null: all
+        # The kinds of asset that a bay (from 1) is for; those not named here take every kind.
+        "bay_kinds": Column(
+            pl.List(pl.Struct({"bay": pl.Int64(), "kind": pl.String()})), required=False
+        ),
     },
     rules={
         "closes before it opens": pl.col("closes_s") > pl.col("opens_s"),
@@ -324,7 +318,23 @@ PARTS = Contract(
         "component": ID,
         "stock": COUNT,
         "lead_time_days": COUNT,
+        "service_s": optional(SECONDS),  # how long fitting one takes
     },
+    refs={"workshop_id": "workshops"},
+)
+BOOKINGS = Contract(
+    "bookings",  # hours of a workshop that are promised already
+    key=("workshop_id", "asset_id", "date"),
+    columns={
+        "workshop_id": ID,
+        "asset_id": ID,
+        "date": DAY,
+        "start_s": TIME_OF_DAY_S,
+        "end_s": TIME_OF_DAY_S,
+        "bay": Column(pl.Int64(), at_least=1, at_most=200),
+        "technician_id": optional(ID),
+    },
+    rules={"ends before it starts": pl.col("end_s") > pl.col("start_s")},
     refs={"workshop_id": "workshops"},
 )
 SLOTS = Contract(
@@ -373,6 +383,7 @@ CONTRACTS: dict[str, Contract] = {
         TRIPS,
         TECHNICIANS,
         PARTS,
+        BOOKINGS,
         ITEMS,
         PROMOTIONS,
         PRICES,

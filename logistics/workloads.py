@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
 from logistics.forecast import batch as forecast
 from logistics.maintenance import batch as maintenance
+from logistics.maintenance import shop_batch as workshops
 from logistics.outputs import OUTPUTS
 from logistics.registry import Card
 from logistics.routes import batch as routes
@@ -137,11 +139,15 @@ WORKLOADS = (
         "workshop",
         "maintenance",
         needs=("assets", "workshops"),
-        reads=("risks", "technicians", "parts"),
-        writes=("work_orders",),
-        units=maintenance.workshop_units,
-        run=maintenance.run_workshops,
-        upstream=maintenance.workshop_upstream,
+        # What its visits cost the depots, too: it weighs them against tomorrow's routes.
+        reads=(
+            *("risks", "technicians", "parts", "bookings"),
+            *("orders", "travel_times", "trips", "depots", "vehicles", "drivers", "traffic"),
+        ),
+        writes=("work_orders", "vehicle_prices"),
+        units=workshops.units,
+        run=partial(workshops.run, routes.cost_without),
+        upstream=workshops.upstream,
     ),
     Workload(
         "routes",
@@ -158,7 +164,7 @@ WORKLOADS = (
         "slotting",
         needs=("slots",),
         reads=("forecast_totals", "order_lines", "items"),
-        writes=("slots_plan", "moves", "unplaced"),
+        writes=("slots_plan", "moves", "slots_heat", "slots_effect", "unplaced"),
         units=slotting.units,
         run=slotting.run,
         lasting="slots",

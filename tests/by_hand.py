@@ -1,6 +1,6 @@
 """Good rows of the tables that no made company has, for the tests."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import polars as pl
 
@@ -44,4 +44,17 @@ def trips(orders: pl.DataFrame) -> pl.DataFrame:
             "distance_m": [7000.0 + i for i in range(places.height)],
             "duration_s": [600.0 + i for i in range(places.height)],
         }
+    )
+
+
+def bookings(assets: pl.DataFrame) -> pl.DataFrame:
+    """Some assets promised two hours, each on a day of its own."""
+    promised = assets.filter(pl.col("workshop_id").is_not_null()).head(4)
+    days = [date(2026, 3, 3 + n) for n in range(promised.height)]
+    return promised.select("workshop_id", "asset_id").with_columns(
+        date=pl.Series(days, dtype=pl.Date),
+        start_s=pl.lit(9 * 3600, pl.Int64),
+        end_s=pl.lit(11 * 3600, pl.Int64),
+        bay=pl.lit(1, pl.Int64),
+        technician_id=pl.lit("T1"),
     )

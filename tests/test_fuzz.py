@@ -21,7 +21,7 @@ from logistics import lake
 from logistics.forecast import inputs as forecast
 from logistics.forecast import transfer
 from logistics.maintenance import inputs as maintenance
-from logistics.maintenance import problem as workshop
+from logistics.maintenance import shop_inputs as workshop
 from logistics.maintenance import windows
 from logistics.routes import inputs as routes
 from logistics.schema import Contract, TableError
@@ -30,7 +30,7 @@ from logistics.slotting.travel import expect, lay_out
 from logistics.storage import LakeError
 from logistics.tables import CONTRACTS
 from logistics.units import Count, Run, Unit
-from tests.by_hand import overrides, travel_times, trips
+from tests.by_hand import bookings, overrides, travel_times, trips
 from tests.mutations import Case, arrow, mutations
 from tests.settings import config
 from tests.world.conftest import make
@@ -73,10 +73,12 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
         "travel_times": made.site["orders"],
         "trips": made.site["orders"],
         "forecast_overrides": None,
+        "bookings": None,
     }
     raw["travel_times"] = travel_times(raw["orders"])
     raw["trips"] = trips(raw["orders"])
     raw["forecast_overrides"] = overrides(raw["promotions"])
+    raw["bookings"] = bookings(raw["assets"])
     for name, rows in raw.items():
         _write_flat(run, name, arrow(rows))
     good = dict(lake.enter(run, lake.COMPANY, COMPANY, {}).tables)
@@ -281,6 +283,7 @@ def _workshops(run: Run, tables: Tables, sites: Mapping[str, str | None]) -> Non
     risks = tables["assets"].select(
         "asset_id",
         "site_id",
+        "kind",
         component=pl.lit("engine"),
         p_fail_7d=pl.lit(0.3),
         p_fail_30d=pl.lit(0.6),
@@ -315,7 +318,7 @@ WORKLOADS = {
     _forecast: ("sales", "signals", "promotions", "prices", "items"),
     _routes: ("orders", "travel_times", "trips", "depots", "vehicles", "drivers", "traffic"),
     _maintenance: ("telemetry", "events", "assets"),
-    _workshops: ("assets", "workshops", "technicians", "parts"),
+    _workshops: ("assets", "workshops", "technicians", "parts", "bookings"),
     _slotting: ("slots", "order_lines", "items"),
 }
 

@@ -1,5 +1,4 @@
-"""Risks and workshop schedules on Ray. Knows storage and Ray; how a risk or a schedule comes about
-is in the files beside it."""
+"""Risks and alerts on Ray. Knows storage and Ray; how they come about is in the files beside it."""
 
 import hashlib
 import json
@@ -16,12 +15,10 @@ import ray
 from numpy.typing import NDArray
 
 from logistics import lake, plan, records, registry, tasks
-from logistics.maintenance import alerts, inputs, problem, regimes, windows, workshop
+from logistics.maintenance import alerts, inputs, regimes, windows
 from logistics.maintenance.memory import RECIPE, Memory
-from logistics.maintenance.problem import NO_WORKSHOP, WorkOrder
 from logistics.maintenance.regimes import Regimes
 from logistics.maintenance.risk import Risk
-from logistics.maintenance.verify import verify
 from logistics.outputs import ALERT_OUTCOMES, ALERTS, RISKS, SENSOR_STATES
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
@@ -234,16 +231,18 @@ def risk_rows(about: pl.DataFrame, risk: Risk, night: date) -> pl.DataFrame:
         rul_days_q50=pl.Series(risk.rul_days[:, 1]),
         rul_days_q90=pl.Series(risk.rul_days[:, 2]),
         component=component.replace("", None),
-        leading_sensors=_lists(there, leads.sensor),
-        leading_directions=_lists(there, np.where(leads.rising, "up", "down")),
-        leading_since=_lists(there, since),
+        leading_sensors=_lists(there, leads.sensor, pa.string()),
+        leading_directions=_lists(there, np.where(leads.rising, "up", "down"), pa.string()),
+        leading_since=_lists(there, since, pa.date32()),
     ).select(list(RISKS.columns))
 
 
-def _lists(there: NDArray[np.bool_], values: NDArray[Any]) -> pl.Series:
+def _lists(there: NDArray[np.bool_], values: NDArray[Any], kind: pa.DataType) -> pl.Series:
     """A list per row of those values (n, k) that are there."""
     offsets = np.concatenate([[0], there.sum(axis=1).cumsum()]).astype(np.int32)
-    return pl.Series(pl.from_arrow(pa.ListArray.from_arrays(offsets, pa.array(values[there]))))
+    # The type is told: where no asset leads with any sensor the values do not show it.
+    flat = pa.array(values[there], kind)
+    return pl.Series(pl.from_arrow(pa.ListArray.from_arrays(offsets, flat)))
 
 
 # --- alerts --------------------------------------------------------------------------------------
@@ -278,67 +277,3 @@ def _alert(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
         files += plan.publish(run, Unit(str(site_id)), {ALERTS.name: rows.drop("site_id")})
     figures = {"alerts": float(found.height), "expected_cost": float(found["expected_cost"].sum())}
     return replace(parcel, files=files, figures=figures)
-
-
-# --- workshops -----------------------------------------------------------------------------------
-
-
-def workshop_units(run: Run, dims: Dims) -> list[Unit]:
-    """One unit per workshop that tonight's risks name, and one for assets without any."""
-    shops = plan.values(run.config.plan, "risks", run.config.date, "workshop_id")
-    return sorted(Unit(NO_WORKSHOP if shop is None else shop) for shop in shops)
-
-
-def workshop_upstream(run: Run, dims: Dims) -> dict[str, str]:
-    """Workshop → digest of tonight's risks of its assets."""
-    return ray.get(_risk_digests.remote(run))  # type: ignore[no-any-return]
-
-
-@ray.remote(num_cpus=0.5)
-def _risk_digests(run: Run) -> dict[str, str]:
-    found = plan.row_digests(run.config.plan, "risks", run.config.date, "workshop_id")
-    return {NO_WORKSHOP if shop is None else shop: digest for shop, digest in found.items()}
-
-
-def run_workshops(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
-    """Each workshop's schedule as it is done; they share nothing."""
-    risks = _risks_of_each.remote(run, [parcel.unit.site_id for parcel in parcels])
-    given = cast("Iterator[ray.ObjectRef[tasks.Given]]", risks)
-    yield from tasks.solve_each("workshop", _plan, run, dims, parcels, given)
-
-
-@ray.remote(num_cpus=0.5)
-def _risks_of_each(run: Run, shops: Sequence[str]) -> Iterator[tasks.Given]:
-    """Each workshop's part of tonight's risks: those lie by site, and are read once for all."""
-    risks = plan.read_plan(run.config.plan, "risks", run.config.date)
-    assert risks is not None, "workshops are units because tonight's risks name them"
-    parts = risks.partition_by("workshop_id", as_dict=True)
-    for shop in shops:
-        yield {"risks": parts[None if shop == NO_WORKSHOP else shop,].to_arrow()}
-
-
-def _plan(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
-    config, shop = run.config, parcel.unit.site_id
-    options = config.maintenance
-    risks = _frame(parcel.tables["risks"])
-    task = problem.problem(dims, risks, shop, config.date, options)
-    budget = workshop.Budget(seconds=options.solve_seconds)
-    if config.deterministic:
-        budget = workshop.Budget(deterministic_time=options.solve_deterministic_time)
-    seed = run.seed_of(shop)
-    orders = workshop.schedule(task, budget, seed)
-    violations = verify(task, orders)
-    if violations:
-        raise AssertionError(f"{len(violations)} violations in {shop}; first {violations[0]}")
-    files = plan.publish(run, parcel.unit, {"work_orders": problem.to_table(task, orders)})
-    return replace(parcel, files=files, figures=_figures(orders)).tally()
-
-
-def _figures(orders: Sequence[WorkOrder]) -> dict[str, float]:
-    visits = [order.visit for order in orders if order.visit is not None]
-    return {
-        "booked": float(len(visits)),
-        "deferred": float(len(orders) - len(visits)),
-        "booked_tomorrow": float(sum(visit.day == 0 for visit in visits)),
-        "saving": float(sum(order.saving for order in orders)),
-    }

@@ -1,24 +1,32 @@
-"""A workshop's problem and its answer as values, and the tables they come from and go to.
+"""A workshop's problem and its answer as values, and what each choice costs. Knows no table.
 
-Knows polars; nothing of how a schedule is found. Days are counted from the first day planned;
-times of day are seconds after midnight there; money is in cost units.
+Days are counted from the first day planned; times of day are seconds after midnight there; money is
+in cost units.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from math import exp, log
-from typing import Any
-
-import polars as pl
-
-from logistics.config import MaintenanceConfig
-from logistics.outputs import WORK_ORDERS
+from statistics import median
 
 NO_WORKSHOP = "none"  # the work_orders partition of assets that no workshop looks after
+INSPECTION = "inspection"  # the component of a visit that the law asks for
 DAY_S = 24 * 3600
+HORIZON_DAYS = 30
 # A certain failure has no finite hazard; this is as good as certain.
 _ALMOST_CERTAIN = 0.9999
+
+
+@dataclass(frozen=True, slots=True)
+class Bay:
+    """kinds: of the assets that fit in; None: all."""
+
+    number: int  # from 1
+    kinds: frozenset[str] | None = None
+
+    def fits(self, kind: str) -> bool:
+        return self.kinds is None or kind in self.kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,49 +51,97 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Booking:
+    """A bay, and a technician if one is named, that somebody has promised to an asset."""
+
+    asset_id: str
+    site_id: str | None
+    day: int
+    start_s: int
+    end_s: int
+    bay: int
+    technician_id: str | None = None
+
+
+def failing_by(p_fail_7d: float, p_fail_30d: float) -> tuple[float, ...]:
+    """Chance to fail before the morning of each day to HORIZON_DAYS: the hazard is constant to day
+    7, and from there on."""
+    week, month = (-log(1 - min(p, _ALMOST_CERTAIN)) for p in (p_fail_7d, p_fail_30d))
+    later = max(month - week, 0.0) / (HORIZON_DAYS - 7)
+    days = range(HORIZON_DAYS + 1)
+    return tuple(1 - exp(-week * min(d, 7) / 7 - later * max(d - 7, 0)) for d in days)
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """An asset that may be worth a visit, and what leaving it alone may cost."""
+    """An asset that may be worth a visit, and what leaving it alone may cost.
+
+    p_fail: chance that the component fails before the morning of each day, to HORIZON_DAYS.
+    cost_of_failure: with the days that the asset then stands. life_day_price: what a day of the
+    component's life is worth that a service wastes. day_prices: of the asset's absence on each day
+    planned; empty: nothing. due_day: the last one on which the law lets it drive uninspected; each
+    day after it costs overdue_price.
+    """
 
     asset_id: str
     site_id: str
+    kind: str
     component: str | None
-    p_fail_7d: float
-    p_fail_30d: float
+    duration_s: int
+    p_fail: tuple[float, ...]
     cost_of_failure: float
     cost_of_service: float
+    life_day_price: float = 0.0
+    day_prices: tuple[float, ...] = ()
+    due_day: int | None = None
+    overdue_price: float = 0.0
 
-    def p_fail_before(self, day: int) -> float:
-        """Chance to fail before the morning of `day`: the hazard is constant to 7 and to 30."""
-        week, month = (-log(1 - min(p, _ALMOST_CERTAIN)) for p in (self.p_fail_7d, self.p_fail_30d))
-        if day <= 7:
-            return 1 - exp(-week * day / 7)
-        return 1 - exp(-week - max(month - week, 0.0) * (day - 7) / 23)
+    def cost(self, day: int) -> float:
+        """Expected cost of a visit on `day` at the latest, sooner if it fails before.
+
+        Beside the repair or service it counts the days to the horizon that the component could not
+        live: a service today brings the next one nearer (renewal reward: a visit pays as soon as
+        the hazard times what a failure costs more is above the price of a day of life; Barlow &
+        Proschan 1965, age replacement).
+        """
+        fails = self.p_fail[day]
+        service = self.cost_of_service + self._day_price(day)
+        late = 0 if self.due_day is None else max(day - self.due_day, 0)
+        lost_days = HORIZON_DAYS - sum(1 - p for p in self.p_fail[:day])
+        paid = fails * self.cost_of_failure + (1 - fails) * service
+        return paid + late * self.overdue_price + lost_days * self.life_day_price
 
     def saving(self, day: int) -> float:
-        """Expected cost of no visit within 30 days, less that of a visit on `day`."""
-        left = self.cost_of_failure * self.p_fail_30d
-        return left - self.cost_of_failure * self.p_fail_before(day) - self.cost_of_service
+        """What a visit on `day` saves against none before the horizon's end."""
+        return self.cost(HORIZON_DAYS) - self.cost(day)
+
+    def _day_price(self, day: int) -> float:
+        """Beyond the days planned: the median of theirs."""
+        if day < len(self.day_prices):
+            return self.day_prices[day]
+        return median(self.day_prices) if self.day_prices else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkshopProblem:
     """One workshop, its people, parts and jobs.
 
-    weekdays: open days, 0 = Monday. max_away: site → assets that may be away on one day.
+    weekdays: open days, 0 = Monday. max_away: site → assets that may be away on each day.
+    bookings: promised already; an asset that has one is none of the jobs.
     """
 
     workshop_id: str
     first_day: date
     num_days: int
-    job_s: int
-    bays: int
+    bays: tuple[Bay, ...]
     opens_s: int
     closes_s: int
     weekdays: frozenset[int]
     technicians: tuple[Technician, ...]
     jobs: tuple[Job, ...]
     parts: Mapping[str, Part] = field(default_factory=dict)
-    max_away: Mapping[str, int] = field(default_factory=dict)
+    max_away: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    bookings: tuple[Booking, ...] = ()
 
     def date_of(self, day: int) -> date:
         return self.first_day + timedelta(days=day)
@@ -105,7 +161,7 @@ class Visit:
     asset_id: str
     day: int
     start_s: int
-    bay: int  # from 1
+    bay: int
     technician_id: str
 
 
@@ -121,103 +177,23 @@ class WorkOrder:
     def saving(self) -> float:
         return 0.0 if self.visit is None else self.job.saving(self.visit.day)
 
-
-Tables = Mapping[str, pl.DataFrame]
-
-
-def problem(
-    tables: Tables, risks: pl.DataFrame, workshop_id: str, day: date, options: MaintenanceConfig
-) -> WorkshopProblem:
-    """The problem of one workshop, from tonight's risks of its assets.
-
-    A lake without technicians has one per bay all day; without parts, every part is there. An
-    unknown workshop has no bays.
-    """
-    found = tables["workshops"].filter(workshop_id=workshop_id).to_dicts()
-    closed: dict[str, Any] = {"bays": 0, "opens_s": 0, "closes_s": 0, "weekdays": None}
-    shop = found[0] if found else closed
-    assets = tables["assets"].filter(workshop_id=workshop_id)
-    homes = assets.group_by("site_id").len().sort("site_id").iter_rows()
-    return WorkshopProblem(
-        workshop_id=workshop_id,
-        first_day=day,
-        num_days=options.schedule_days,
-        job_s=options.job_hours * 3600,
-        bays=shop["bays"],
-        opens_s=shop["opens_s"],
-        closes_s=shop["closes_s"],
-        weekdays=frozenset(range(7) if shop["weekdays"] is None else shop["weekdays"]),
-        technicians=_technicians(tables["technicians"], workshop_id, shop),
-        jobs=jobs(tables["assets"], risks, options),
-        parts=_parts(tables["parts"], workshop_id),
-        # Assets of the same site that other workshops look after are not counted on either side.
-        max_away={site: max(1, int(options.max_away_share * n)) for site, n in homes},
-    )
+    @property
+    def cost(self) -> float:
+        return self.job.cost(HORIZON_DAYS if self.visit is None else self.visit.day)
 
 
-def jobs(assets: pl.DataFrame, risks: pl.DataFrame, options: MaintenanceConfig) -> tuple[Job, ...]:
-    """Assets at risk, and those for which a visit on the first day would pay, by asset_id."""
-    costs = assets.select("asset_id", "cost_of_failure", "cost_of_service")
-    rows = risks.join(costs, on="asset_id", how="left").sort("asset_id")
-    rows = rows.with_columns(
-        pl.col("cost_of_failure").fill_null(options.cost_of_failure),
-        pl.col("cost_of_service").fill_null(options.cost_of_service),
-    )
-    columns = [*Job.__dataclass_fields__]
-    every = (Job(**row) for row in rows.select(columns).iter_rows(named=True))
-    return tuple(j for j in every if j.p_fail_7d >= options.at_risk_p7 or j.saving(0) > 0)
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Every job's order, what they cost together, and what they cannot cost less than."""
 
+    orders: tuple[WorkOrder, ...]
+    bound: float
 
-def _technicians(
-    table: pl.DataFrame, workshop_id: str, shop: Mapping[str, Any]
-) -> tuple[Technician, ...]:
-    if table.is_empty():
-        return tuple(
-            Technician(f"{workshop_id}-bay-{bay + 1}", shop["opens_s"], shop["closes_s"])
-            for bay in range(shop["bays"])
-        )
-    return tuple(
-        Technician(
-            row["technician_id"],
-            row["shift_start_s"],
-            row["shift_end_s"],
-            frozenset(row["skills"]) if row["skills"] else None,
-        )
-        for row in table.filter(workshop_id=workshop_id).sort("technician_id").to_dicts()
-    )
+    @property
+    def cost(self) -> float:
+        return sum(order.cost for order in self.orders)
 
-
-def _parts(table: pl.DataFrame, workshop_id: str) -> dict[str, Part]:
-    rows = table.filter(workshop_id=workshop_id).sort("component").to_dicts()
-    return {row["component"]: Part(row["stock"], row["lead_time_days"]) for row in rows}
-
-
-def to_table(problem: WorkshopProblem, orders: Sequence[WorkOrder]) -> pl.DataFrame:
-    """work_orders rows, by asset_id."""
-    rows = [_row(problem, order) for order in sorted(orders, key=lambda o: o.job.asset_id)]
-    return pl.DataFrame(rows, schema=WORK_ORDERS.columns, orient="row")
-
-
-def _row(problem: WorkshopProblem, order: WorkOrder) -> dict[str, object]:
-    job, visit = order.job, order.visit
-    row: dict[str, object] = {
-        "asset_id": job.asset_id,
-        "component": job.component,
-        "status": "deferred" if visit is None else "booked",
-        "bay": None,
-        "technician_id": None,
-        "start_local": None,
-        "end_local": None,
-        "p_fail_7d": job.p_fail_7d,
-        "p_fail_30d": job.p_fail_30d,
-        "saving": order.saving,
-        "reason": order.reason,
-    }
-    if visit is not None:
-        start = datetime.combine(problem.date_of(visit.day), time()) + timedelta(
-            seconds=visit.start_s
-        )
-        end = start + timedelta(seconds=problem.job_s)
-        row |= {"bay": visit.bay, "technician_id": visit.technician_id}
-        row |= {"start_local": start, "end_local": end}
-    return row
+    @property
+    def gap(self) -> float:
+        """How far above the bound the cost is at most, as a share of it."""
+        return max(self.cost - self.bound, 0.0) / max(abs(self.cost), 1e-9)

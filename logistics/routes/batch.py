@@ -4,7 +4,7 @@ Knows storage and the night's deadline; no solver.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
@@ -36,6 +36,7 @@ _TABLES = ("orders", "travel_times", "trips")
 _LARGE = 1000  # orders
 _KILLED = 0.8  # of the limit after which a task is killed
 _LAST_DAYS = 7  # within these a depot's last plan is looked for
+_WEIGHING_SHARE = 0.3  # of a depot's budget, where only what a vehicle is worth is asked
 _DIMS = ("depots", "vehicles", "drivers", "traffic")
 
 
@@ -123,9 +124,12 @@ def _last_plans(run: Run, output: Output) -> pl.DataFrame:
     """Every depot's rows of its last night before this one."""
     rows = plan.read_nights(run.config.plan, output.name, *_days_before(run))
     if rows is None:
-        schema = {"run_date": pl.Date(), output.site: pl.String(), **output.columns}
-        return pl.DataFrame(schema=schema)
+        return _no_plans(output)
     return rows.filter(pl.col("run_date") == pl.col("run_date").max().over(output.site))
+
+
+def _no_plans(output: Output) -> pl.DataFrame:
+    return pl.DataFrame(schema={"run_date": pl.Date(), output.site: pl.String(), **output.columns})
 
 
 def _plan_unit(
@@ -205,6 +209,27 @@ def _roads(
         found = [fresh.distance_m, fresh.duration_s]
         kept.save(run, found, *names)
     return Roads(*found), {}
+
+
+def cost_without(
+    run: Run, dims: Tables, depot_id: str, asset_ids: Collection[str]
+) -> tuple[float, int] | None:
+    """Cost of the depot's routes without these assets, and the orders that they drop.
+
+    For weighing, with a share of the night's budget. None: it has no orders that can be read.
+    """
+    read = lake.peek(run, Unit(depot_id), _TABLES, dims)
+    if read is None or read["orders"].is_empty() or dims["depots"].is_empty():
+        return None
+    config = run.config
+    vehicles = dims["vehicles"].filter(pl.col("asset_id").is_in(sorted(asset_ids)))
+    tables = {**{name: dims[name] for name in _DIMS}, **read, "last_stops": _no_plans(STOPS)}
+    away = vehicles["vehicle_id"].to_list()
+    known, _ = _roads(run, tables, depot_id)
+    problem = inputs.problem(tables, depot_id, away, config.date, config.routes, known)
+    budget = _budget(run, config.routes.seconds_per_depot).part(_WEIGHING_SHARE)
+    solved = plan_depot(problem, config.routes.engine, budget, run.seed_of(depot_id))
+    return solved.cost, len(solved.unserved)
 
 
 def _budget(run: Run, seconds_: float) -> Budget:

@@ -166,7 +166,7 @@ class _Rounds:
         rounds = self._rounds(1 - spent - last)
         for turn in range(rounds):
             share = (1 - spent - last) / (rounds - turn)
-            num = min(self.num, max(len(found.tours) // _TOURS, 1))
+            num = self._num_parts(len(found.tours))
             parts = by_tours(self.problem, self.where, found.tours, num, self.turns[turn])
             found, spent = self._solve(parts, spent, share, turn), spent + share
         return _whole(*self._rest(last), [found], self.team) if last else found
@@ -184,6 +184,13 @@ class _Rounds:
         problem = _bounded(self.problem, quick)
         found = _whole(problem, self.engine, budget, self.seed, [None, quick], self.team)
         return found, _FIRST
+
+    def _num_parts(self, num_tours: int) -> int:
+        num = min(self.num, max(num_tours // _TOURS, 1))
+        if self.budget.seconds is None or num < self.team.size:
+            return num
+        # As many for every worker: else some wait for the last part of each round.
+        return round(num / self.team.size) * self.team.size
 
     def _rounds(self, share: float) -> int:
         """As many as leave every part its seconds to get anywhere."""

@@ -54,15 +54,19 @@ def plan_depot(
     plan = _search(problem, window_s, first, clock.part(shares[0]), seed, None, team)
     best = repair(problem, plan)
     for number, share in enumerate(shares[1:], start=1):
+        if clock.over():
+            break
         leaves = window_s | _plan_departures(best)
         part, start = clock.part(share), best.plan()
         plan = _search(problem, leaves, first, part, seed + number, start, team)
         best = min(best, repair(problem, plan), key=Timetable.cost)
     for view, most_s in _views(problem, best):
+        if clock.over():
+            break
         leaves = window_s | _plan_departures(best)
         plan = _search(view, leaves, first, clock.part(1 / num_views), seed, None, team, most_s)
         best = min(best, repair(problem, plan), key=Timetable.cost)
-    if engine == "auto" and best.plan().unserved and _driving_binds(best):
+    if engine == "auto" and best.plan().unserved and _driving_binds(best) and not clock.over():
         leaves = window_s | _plan_departures(best)
         part, start = clock.part(_ORTOOLS_SHARE), best.plan()
         plan = _search(problem, leaves, "ortools", part, seed, start, team)

@@ -6,9 +6,10 @@ from typing import cast
 
 import polars as pl
 
-from logistics import lake, plan, tasks
+from logistics import lake, plan, storage, tasks
+from logistics.config import Config
 from logistics.outputs_forecast import FORECAST_TOTALS
-from logistics.slotting import inputs, outputs
+from logistics.slotting import heat_map, inputs, outputs
 from logistics.slotting.plan import plan_warehouse
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
@@ -35,6 +36,13 @@ def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     return _solve(run, dims, _read(run, dims, parcel))
 
 
+def _put(config: Config, unit: Unit, name: str, content: bytes) -> None:
+    """A file for people, beside the tables; a night that is run again replaces it whole."""
+    folder = f"files/run_date={config.date}/warehouse_id={unit.site_id}"
+    fs, path = storage.at(f"{config.plan}/{folder}/{name}")
+    storage.put(fs, path, content)
+
+
 def _read(run: Run, company: Tables, parcel: Parcel) -> Parcel:
     entry = lake.enter(run, parcel.unit, _TABLES, company)
     tables = {name: rows.to_arrow() for name, rows in entry.tables.items()}
@@ -53,14 +61,23 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
         tables, totals, unit.site_id, config.date, config.slotting, seed
     )
     night, ideal, walking = plan_warehouse(warehouse, demand, tours, config.slotting)
+    slotting = config.slotting
+    moves = outputs.moves_rows(warehouse, demand, night, slotting)
+    heat = outputs.heat_rows(warehouse, demand, demand.face, night.slot_of, ideal)
     files = plan.publish(
         run,
         unit,
         {
             "slots_plan": outputs.slots_plan_rows(warehouse, demand, night.slot_of, ideal),
-            "moves": outputs.moves_rows(warehouse, demand, night),
+            "moves": moves,
+            "slots_heat": heat,
+            "slots_effect": outputs.effect_rows(demand, walking, night.slot_of, ideal, slotting),
             "unplaced": outputs.unplaced_rows(demand, night),
         },
     )
+    _put(config, unit, "labels.csv", outputs.labels_csv(moves))
+    if slotting.heat_map:
+        title = f"{unit.site_id}, {config.date}: expected picks a day"
+        _put(config, unit, "heat_map.png", heat_map.draw(heat, title))
     figures = outputs.figures(warehouse, demand, walking.layout, tours, night, ideal)
     return replace(parcel, files=parcel.files + files, figures=figures).tally()

@@ -13,10 +13,10 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from logistics.columns import STORAGE_CLASSES
 from logistics.config import SlottingConfig
 from logistics.slotting.problem import NONE, TOLERANCE, Demand, Ints, Reals, Warehouse
 from logistics.slotting.travel import MAX_TOUR_LINES, Tours, lay_out
-from logistics.tables import STORAGE_CLASSES
 
 
 def read(
@@ -57,7 +57,8 @@ def recent_lines(order_lines: pl.DataFrame, run_date: date, history_days: int) -
 
 
 def tours(lines: pl.DataFrame, seed: int) -> Tours:
-    """Each order is a tour; one of more than MAX_TOUR_LINES is dealt at random into equal tours.
+    """Each order is a tour, the earliest first; one of more than MAX_TOUR_LINES is dealt at random
+    into equal tours.
 
     lines: order_id, at, sku_id and sku, its index.
     """
@@ -67,9 +68,9 @@ def tours(lines: pl.DataFrame, seed: int) -> Tours:
     num_tours = (size - 1) // MAX_TOUR_LINES + 1
     dealt = lines.with_columns(chance=chance).with_columns(
         part=(pl.col("chance").rank("ordinal").over("order_id") - 1) * num_tours // size,
-        order=pl.col("order_id").rank("dense"),
+        begun=pl.col("at").min().over("order_id"),
     )
-    tour = pl.struct("order", "part").rank("dense") - 1
+    tour = pl.struct("begun", "order_id", "part").rank("dense") - 1
     dealt = dealt.select("sku", tour.cast(pl.Int64).alias("tour")).sort("tour", "sku")
     return Tours(_whole(dealt, "tour"), _whole(dealt, "sku"))
 

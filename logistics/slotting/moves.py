@@ -26,12 +26,16 @@ _KEPT_EMPTY = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """sku goes from from_slot (-1: it had none) to to_slot; saving in metres a day."""
+    """sku goes from from_slot (-1: it had none) to to_slot; saving in metres a day.
+
+    step: the moves of one step, numbered from 1, are carried out whole or not at all.
+    """
 
     sku: int
     from_slot: int
     to_slot: int
     saving_m_per_day: float
+    step: int = 1
 
 
 Carry = tuple[int, int]  # a SKU and the slot it goes to
@@ -75,6 +79,7 @@ class _Floor:
         self.warehouse, self.demand, self.walking = warehouse, demand, walking
         self.slot_of = demand.face.copy()
         self.holds = warehouse.holds.copy()
+        self.steps = 0
         self.free = np.flatnonzero(~warehouse.locked)
         self.picks, self.depth_picks_m = walking.picks_by_aisle(demand.picks_per_day, self.slot_of)
         self.goal_costs = walking.slot_costs(walking.picks_by_aisle(demand.picks_per_day, ideal)[0])
@@ -85,6 +90,7 @@ class _Floor:
         return slots
 
     def make(self, step: Step) -> list[Move]:
+        self.steps += 1
         return [self._carry(carry) for carry in step]
 
     def _carry(self, carry: Carry) -> Move:
@@ -95,7 +101,7 @@ class _Floor:
         self.slot_of[sku], self.holds[target] = target, sku
         if origin != NONE:
             self.holds[origin] = NONE
-        return Move(sku, origin, target, saving_m)
+        return Move(sku, origin, target, saving_m, self.steps)
 
     def may_place(self, sku: int) -> bool:
         """Whether an empty slot of the new SKU's class would be left for moving others."""

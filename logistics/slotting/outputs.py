@@ -3,10 +3,11 @@
 import numpy as np
 import polars as pl
 
-from logistics.outputs import MOVES, SLOTS_PLAN, UNPLACED
+from logistics.config import SlottingConfig
+from logistics.outputs import MOVES, SLOTS_EFFECT, SLOTS_HEAT, SLOTS_PLAN, UNPLACED
 from logistics.slotting.moves import Night
 from logistics.slotting.problem import NONE, Demand, Ints, Warehouse
-from logistics.slotting.travel import Layout, Tours, walk
+from logistics.slotting.travel import Layout, Tours, Walking, walk
 
 
 def slots_plan_rows(
@@ -30,8 +31,16 @@ def contents(warehouse: Warehouse, slot_of: Ints) -> Ints:
     return holds
 
 
-def moves_rows(warehouse: Warehouse, demand: Demand, night: Night) -> pl.DataFrame:
-    """moves, numbered from 1 in the order they are made."""
+def moves_rows(
+    warehouse: Warehouse, demand: Demand, night: Night, config: SlottingConfig
+) -> pl.DataFrame:
+    """moves, numbered from 1 in the order they are made, with what each costs and brings."""
+    cost = config.minutes_per_move / 60 * config.labour_cost_per_h
+    value_per_m = 1 / config.walking_m_per_s / 3600 * config.labour_cost_per_h
+    step = np.array([move.step for move in night.moves], dtype=np.int64)
+    saving_m = np.array([move.saving_m_per_day for move in night.moves])
+    of_step = np.bincount(step, saving_m) * value_per_m
+    cost_of_step = np.bincount(step) * cost
     rows = [
         (
             number,
@@ -40,10 +49,61 @@ def moves_rows(warehouse: Warehouse, demand: Demand, night: Night) -> pl.DataFra
             warehouse.slot_ids[move.to_slot],
             float(demand.picks_per_day[move.sku]),
             move.saving_m_per_day,
+            move.step,
+            move.saving_m_per_day * value_per_m,
+            cost,
+            cost_of_step[move.step] / of_step[move.step] if of_step[move.step] > 0 else None,
         )
         for number, move in enumerate(night.moves, 1)
     ]
     return pl.DataFrame(rows, schema=MOVES.columns, orient="row")
+
+
+def heat_rows(
+    warehouse: Warehouse, demand: Demand, before: Ints, after: Ints, ideal: Ints
+) -> pl.DataFrame:
+    """slots_heat of three layouts (n,)."""
+    bays, bay = np.unique(
+        np.column_stack((warehouse.aisle, warehouse.y_m)), axis=0, return_inverse=True
+    )
+    columns = {"aisle": bays[:, 0].astype(np.int64), "y_m": bays[:, 1]}
+    for name, slot_of in (("before", before), ("after", after), ("ideal", ideal)):
+        placed = slot_of != NONE
+        here, picks = bay.reshape(-1)[slot_of[placed]], demand.picks_per_day[placed]
+        columns[f"picks_per_day_{name}"] = np.bincount(here, picks, minlength=len(bays))
+    return pl.DataFrame(columns, schema=SLOTS_HEAT.columns)
+
+
+def effect_rows(
+    demand: Demand, walking: Walking, after: Ints, ideal: Ints, config: SlottingConfig
+) -> pl.DataFrame:
+    """slots_effect: expected of tomorrow, for the SKUs that have a slot in all three layouts."""
+    picks = np.where((demand.face != NONE) & (ideal != NONE), demand.picks_per_day, 0.0)
+    cost_per_m = 1 / config.walking_m_per_s / 3600 * config.labour_cost_per_h
+
+    def metres(slot_of: Ints) -> float:
+        return float(walking.metres(*walking.picks_by_aisle(picks, slot_of)))
+
+    before_m = metres(demand.face)
+    share = float(picks.sum()) / max(walking.picks_per_day, 1e-9)
+    rows = [
+        (
+            name,
+            float(picks.sum()),
+            float(walking.tours_per_day.sum()) * share,
+            metres(slot_of),
+            1 - metres(slot_of) / before_m if before_m > 0 else 0.0,
+            metres(slot_of) * cost_per_m,
+        )
+        for name, slot_of in (("before", demand.face), ("after", after), ("ideal", ideal))
+    ]
+    return pl.DataFrame(rows, schema=SLOTS_EFFECT.columns, orient="row")
+
+
+def labels_csv(moves: pl.DataFrame) -> bytes:
+    """A label for every slot that is filled anew: in order of the moves, which SKU comes there."""
+    columns = pl.col("move", "to_slot", "sku_id", "from_slot")
+    return moves.select(columns).write_csv().encode()
 
 
 def unplaced_rows(demand: Demand, night: Night) -> pl.DataFrame:

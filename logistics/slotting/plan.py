@@ -1,6 +1,7 @@
 """One warehouse's plan: expected walking → ideal layout → tonight's moves → every rule checked."""
 
 from logistics.config import SlottingConfig
+from logistics.slotting.affinity import gather_if_it_helps
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import Demand, Ints, Warehouse
 from logistics.slotting.solve import assign
@@ -12,15 +13,17 @@ def plan_warehouse(
     warehouse: Warehouse, demand: Demand, tours: Tours, config: SlottingConfig
 ) -> tuple[Night, Ints, Walking]:
     """Tonight's moves and the ideal layout; raises AssertionError rather than break a rule."""
+    max_moves = affordable(config)
     walking = expect(lay_out(warehouse), tours, float(demand.picks_per_day.sum()))
     ideal = assign(warehouse, demand, walking)
-    night = plan_moves(
-        warehouse, demand, walking, ideal, config.max_moves, config.min_saving_m_per_day
-    )
+    night = plan_moves(warehouse, demand, walking, ideal, max_moves, config.min_saving_m_per_day)
+    # Moves are worth what walking is expected of each SKU alone; what is bought together shows only
+    # in the layout that everything would be moved into.
+    ideal = gather_if_it_helps(warehouse, walking.layout, tours, demand.picks_per_day, ideal)
     plan = Plan(
         warehouse,
         demand,
-        config.max_moves,
+        max_moves,
         night.moves,
         night.slot_of.tolist(),
         ideal.tolist(),
@@ -32,3 +35,10 @@ def plan_warehouse(
             f"{len(violations)} violations in {warehouse.id}; first {violations[0]}"
         )
     return night, ideal, walking
+
+
+def affordable(config: SlottingConfig) -> int:
+    """Moves that both budgets allow."""
+    if config.max_move_minutes is None:
+        return config.max_moves
+    return min(config.max_moves, int(config.max_move_minutes / config.minutes_per_move))

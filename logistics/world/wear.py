@@ -13,6 +13,7 @@ from logistics.world.weather import Array, Ints
 REPAIR_DAYS = 1  # whole days without the asset after the day of its failure
 SERVICES_PER_DAY = 0.003
 NONE = -1
+AT_FIRST, MORE_WHEN_WORN = 0.48, 1.2  # of the usual pace of wear
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +91,55 @@ class Lives:
     minute: Ints
 
 
-def live(rng: np.random.Generator, kind: str, n: int, weekdays: Ints) -> Lives:
-    """Lives of n assets over the days whose weekdays are given; Sundays are quiet."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Fleet:
+    """n assets of one kind as they are on the first of d days, and what they will carry.
+
+    load (n, d) as in Lives, without repairs. pace (n, c): wear of a new component per day of full
+    load; limit (n, c): the wear at which it fails; state (n, c): its wear.
+    """
+
+    load: Array
+    pace: Array
+    limit: Array
+    state: Array
+
+
+def fleet(rng: np.random.Generator, kind: str, n: int, weekdays: Ints) -> Fleet:
+    """Assets on the days whose weekdays are given; Sundays are quiet."""
     parts, d = COMPONENTS[kind], weekdays.size
     usual = rng.uniform(0.45, 1.0, (n, 1)) * np.where(weekdays == 6, 0.15, 1.0)
     load = (usual * rng.uniform(0.7, 1.3, (n, d))).clip(0, 1.3)
     life_days = np.array([part.life_days for part in parts.values()])
     pace = np.exp(rng.normal(0, 0.35, (n, len(parts)))) / life_days
     limit = rng.uniform(0.9, 1.1, (n, len(parts)))
-    state = rng.uniform(0, 0.92, (n, len(parts)))
-    wear = np.empty((n, len(parts), d))
+    return Fleet(load, pace, limit, rng.uniform(0, 0.92, (n, len(parts))))
+
+
+def shocks(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """How much faster or slower than usual each component wears on a day."""
+    return np.asarray(rng.gamma(4.0, 0.25, shape))
+
+
+def renewed_state(rng: np.random.Generator, shape: int | tuple[int, ...]) -> Array:
+    return np.asarray(rng.uniform(0, 0.05, shape))
+
+
+def pace_at(state: Array) -> Array:
+    """Wear feeds on itself: the second half of a life goes faster than the first."""
+    return AT_FIRST + MORE_WHEN_WORN * state
+
+
+def live(rng: np.random.Generator, kind: str, n: int, weekdays: Ints) -> Lives:
+    """Lives of n assets over the days whose weekdays are given, repaired when they fail."""
+    made, d = fleet(rng, kind, n, weekdays), weekdays.size
+    load, limit, state = made.load, made.limit, made.state
+    wear = np.empty((*state.shape, d))
     failed, serviced = np.full((2, n, d), NONE)
     away = np.zeros(n, dtype=np.int64)
     for day in range(d):
         load[away > 0, day] = 0.0
-        # Wear feeds on itself: the second half of a life goes faster than the first.
-        grown = load[:, [day]] * pace * (0.48 + 1.2 * state) * rng.gamma(4.0, 0.25, state.shape)
+        grown = load[:, [day]] * made.pace * pace_at(state) * shocks(rng, state.shape)
         state = state + grown
         wear[:, :, day] = np.minimum(state / limit, 1.0)
         worst = np.argmax(state / limit, axis=1)
@@ -114,5 +148,5 @@ def live(rng: np.random.Generator, kind: str, n: int, weekdays: Ints) -> Lives:
         failed[broken, day], serviced[visits, day] = worst[broken], worst[visits]
         away = np.where(broken, REPAIR_DAYS, np.maximum(away - 1, 0))
         renewed = np.flatnonzero(broken | visits)
-        state[renewed, worst[renewed]] = rng.uniform(0, 0.05, renewed.size)
+        state[renewed, worst[renewed]] = renewed_state(rng, renewed.size)
     return Lives(load, wear, failed, serviced, rng.integers(360, 1200, (n, d)))

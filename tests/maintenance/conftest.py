@@ -1,5 +1,8 @@
 """The tiny fleet and a model trained on it, made once."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -8,29 +11,23 @@ from logistics.maintenance.inputs import examples, windows
 from logistics.maintenance.train import Fit, fit
 from logistics.maintenance.windows import Outcomes, SensorWindows
 from tests.maintenance import fleet
+from tests.settings import config
 
 
 @pytest.fixture(scope="session")
 def options() -> MaintenanceConfig:
-    return MaintenanceConfig(
+    return replace(
+        config(Path("nowhere")).maintenance,
         window_days=fleet.WINDOW_DAYS,
-        memory_days=7,
         max_train_windows=5000,
         train_steps=150,
         batch_windows=64,
         learning_rate=0.002,
         hidden=16,
-        at_risk_p7=0.2,
         max_alerts=5,
         schedule_days=7,
-        job_hours=3,
         solve_seconds=5,
-        solve_deterministic_time=5,
         max_away_share=0.2,
-        cost_of_failure=2000,
-        cost_of_service=300,
-        actors=1,
-        num_gpus=0,
     )
 
 

@@ -4,15 +4,24 @@ from dataclasses import replace
 
 import pytest
 
-from logistics.maintenance.problem import Part, Technician, Visit, WorkOrder, WorkshopProblem
+from logistics.maintenance.problem import (
+    Booking,
+    Part,
+    Technician,
+    Visit,
+    WorkOrder,
+    WorkshopProblem,
+)
 from logistics.maintenance.verify import verify
-from tests.maintenance.shops import HOUR, job, shop
+from tests.maintenance.shops import HOUR, bays, job, shop
 
 FIRST, SECOND = job("A"), job("B", site_id="S2")
 GOOD = Visit("A", 0, 8 * HOUR, 1, "T1")
 LATER = Visit("B", 0, 11 * HOUR, 1, "T1")
 TWO = (Technician("T1", 8 * HOUR, 17 * HOUR), Technician("T2", 11 * HOUR, 17 * HOUR))
-SHOP = shop(FIRST, SECOND, bays=2, technicians=TWO, max_away={"S1": 1, "S2": 1})
+PROMISED = Booking("C", "S2", 0, 11 * HOUR, 13 * HOUR, 2)
+NOBODYS = replace(PROMISED, site_id=None)
+SHOP = shop(FIRST, SECOND, bays=bays(2), technicians=TWO, max_away={"S1": (1,) * 5, "S2": (1,) * 5})
 
 
 def broken(problem: WorkshopProblem, first: Visit | None, second: Visit | None) -> set[str]:
@@ -35,7 +44,14 @@ def test_a_lawful_schedule_has_no_violation() -> None:
         (SHOP, replace(LATER, technician_id="T9"), "shifts"),
         (replace(SHOP, parts={"brakes": Part(1, 4)}), LATER, "parts"),
         (replace(SHOP, jobs=(FIRST, job("B"))), LATER, "assets away"),
-        (replace(SHOP, jobs=(FIRST, replace(SECOND, p_fail_30d=0.1))), LATER, "every visit pays"),
+        (
+            replace(SHOP, jobs=(FIRST, replace(SECOND, life_day_price=999.0))),
+            LATER,
+            "every visit pays",
+        ),
+        (replace(SHOP, bays=bays(2, b1="truck")), replace(LATER, bay=2), "bays"),
+        (replace(SHOP, bookings=(NOBODYS,)), replace(LATER, bay=2), "one job a bay"),
+        (replace(SHOP, bookings=(PROMISED,)), replace(LATER, start_s=14 * HOUR), "assets away"),
     ],
 )
 def test_a_broken_rule_is_named(problem: WorkshopProblem, second: Visit, rule: str) -> None:

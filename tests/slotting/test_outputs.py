@@ -14,7 +14,16 @@ from logistics.slotting.problem import NONE, Demand, Warehouse
 from tests.slotting import made
 
 CONFIG = SlottingConfig(
-    max_moves=6, demand_days=30, history_days=28, min_saving_m_per_day=0.5, replenish_days=3
+    max_moves=6,
+    demand_days=30,
+    history_days=28,
+    min_saving_m_per_day=0.5,
+    replenish_days=3,
+    max_move_minutes=None,
+    minutes_per_move=4.0,
+    labour_cost_per_h=25.0,
+    walking_m_per_s=1.0,
+    heat_map=False,
 )
 FEW = settings(max_examples=25, deadline=None)
 
@@ -23,11 +32,14 @@ FEW = settings(max_examples=25, deadline=None)
 @FEW
 def test_the_tables_tell_the_same_story(company: tuple[Warehouse, Demand]) -> None:
     warehouse, demand = company
-    night, ideal, _ = plan_warehouse(warehouse, demand, made.one_tour(3, 4), CONFIG)
+    night, ideal, walking = plan_warehouse(warehouse, demand, made.one_tour(3, 4), CONFIG)
     plan = outputs.slots_plan_rows(warehouse, demand, night.slot_of, ideal)
-    moves = outputs.moves_rows(warehouse, demand, night)
+    moves = outputs.moves_rows(warehouse, demand, night, CONFIG)
     unplaced = outputs.unplaced_rows(demand, night)
-    for name, rows in (("slots_plan", plan), ("moves", moves), ("unplaced", unplaced)):
+    heat = outputs.heat_rows(warehouse, demand, demand.face, night.slot_of, ideal)
+    effect = outputs.effect_rows(demand, walking, night.slot_of, ideal, CONFIG)
+    tables = {"slots_plan": plan, "moves": moves, "slots_heat": heat, "slots_effect": effect}
+    for name, rows in (tables | {"unplaced": unplaced}).items():
         assert rows.schema == pl.Schema(OUTPUTS[name].columns)
     layout = dict(plan.select("slot_id", "sku_before").iter_rows())
     for move in moves.iter_rows(named=True):

@@ -13,7 +13,7 @@ from tests.settings import config
 from tests.world.conftest import SEED, Made, make
 
 # A made company has no matrix of its own travel times, and nobody there to override forecasts.
-BY_HAND = ("travel_times", "trips", "forecast_overrides")
+BY_HAND = ("travel_times", "trips", "forecast_overrides", "bookings")
 
 
 def test_the_same_seed_makes_the_same_company(world: WorldConfig, made: Made) -> None:

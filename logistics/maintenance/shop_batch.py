@@ -1,0 +1,124 @@
+"""Workshop schedules on Ray, one task each. Knows storage and Ray; how a schedule comes about is in
+the files beside it, and what routes cost it is told by a function."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import date
+from functools import partial
+from typing import cast
+from urllib.parse import quote
+
+import polars as pl
+import ray
+
+from logistics import lake, plan, records, tasks
+from logistics.handouts import FOLDER
+from logistics.maintenance import shop_inputs, work_orders, workshop
+from logistics.maintenance.agenda import NAME, agenda
+from logistics.maintenance.problem import NO_WORKSHOP, Schedule
+from logistics.maintenance.tradeoff import Routed, Trade, settle
+from logistics.maintenance.verify import verify
+from logistics.storage import at, put
+from logistics.tasks import Dims, Tables
+from logistics.units import Parcel, Run, Unit
+
+_ORDER_TABLES = ("orders", "travel_times", "trips")
+# Depot and assets that are away → cost of its routes, and the orders they drop; None: it has none.
+Weigh = Callable[[Run, Tables, str, Collection[str]], tuple[float, int] | None]
+
+
+def units(run: Run, dims: Dims) -> list[Unit]:
+    """One unit per workshop that tonight's risks name, and one for assets without any."""
+    shops = plan.values(run.config.plan, "risks", run.config.date, "workshop_id")
+    return sorted(Unit(NO_WORKSHOP if shop is None else shop) for shop in shops)
+
+
+def upstream(run: Run, dims: Dims) -> dict[str, str]:
+    """Workshop → digest of tonight's risks of its assets, and of the orders where they are home."""
+    return ray.get(_shop_digests.remote(run, dims))  # type: ignore[no-any-return]
+
+
+@ray.remote(num_cpus=0.5)
+def _shop_digests(run: Run, dims: Tables) -> dict[str, str]:
+    config = run.config
+    risks = plan.row_digests(config.plan, "risks", config.date, "workshop_id")
+    states = [lake.states(config.lake, table) for table in _ORDER_TABLES]
+    homes = dims["assets"].select("workshop_id", "site_id").unique().sort("site_id")
+    found = {}
+    for shop, digest in risks.items():
+        sites = homes.filter(pl.col("workshop_id").eq_missing(shop))["site_id"].to_list()
+        orders = [[own.get(site) for site in sites] for own in states]
+        found[_name(shop)] = records.fingerprint(digest, orders, asdict(config.routes))
+    return found
+
+
+def _name(shop: str | None) -> str:
+    return NO_WORKSHOP if shop is None else shop
+
+
+def run(weigh: Weigh, run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+    """Each workshop's schedule as it is done; they share nothing.
+
+    weigh: what a depot's routes cost without some assets, and how many orders they drop.
+    """
+    risks = _risks_of_each.remote(run, [parcel.unit.site_id for parcel in parcels])
+    given = cast("Iterator[ray.ObjectRef[tasks.Given]]", risks)
+    yield from tasks.solve_each("workshop", partial(_plan, weigh), run, dims, parcels, given)
+
+
+@ray.remote(num_cpus=0.5)
+def _risks_of_each(run: Run, shops: Sequence[str]) -> Iterator[tasks.Given]:
+    """Each workshop's part of tonight's risks: those lie by site, and are read once for all."""
+    risks = plan.read_plan(run.config.plan, "risks", run.config.date)
+    assert risks is not None, "workshops are units because tonight's risks name them"
+    parts = risks.partition_by("workshop_id", as_dict=True)
+    for shop in shops:
+        yield {"risks": parts[None if shop == NO_WORKSHOP else shop,].to_arrow()}
+
+
+def _plan(weigh: Weigh, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    config, shop = run.config, parcel.unit.site_id
+    risks = cast(pl.DataFrame, pl.from_arrow(parcel.tables["risks"]))
+    task = shop_inputs.problem(dims, risks, shop, config.date, config.maintenance)
+    seed = run.seed_of(shop)
+
+    def route(site_id: str, assets: frozenset[str]) -> Routed | None:
+        found = weigh(run, dims, site_id, assets)
+        return None if found is None else Routed(*found)
+
+    schedule, trades = settle(
+        task, partial(workshop.schedule, budget=_budget(run), seed=seed), route
+    )
+    violations = verify(task, schedule.orders)
+    if violations:
+        raise AssertionError(f"{len(violations)} violations in {shop}; first {violations[0]}")
+    rows = work_orders.to_table(task, schedule.orders)
+    files = plan.publish(
+        run, parcel.unit, {"work_orders": rows, "vehicle_prices": work_orders.price_rows(trades)}
+    )
+    _hand_out(config.plan, config.date, shop, agenda(shop, config.date, rows))
+    return replace(parcel, files=files, figures=_figures(schedule, trades)).tally()
+
+
+def _hand_out(to: str, night: date, shop: str, calendar: bytes) -> None:
+    """The calendar as a file beside the plan's tables, whole or not at all."""
+    fs, root = at(f"{to}/{FOLDER}/run_date={night}/workshop_id={quote(shop, safe='')}")
+    put(fs, f"{root}/{NAME}", calendar)
+
+
+def _budget(run: Run) -> workshop.Budget:
+    options = run.config.maintenance
+    if run.config.deterministic:
+        return workshop.Budget(deterministic_time=options.solve_deterministic_time)
+    return workshop.Budget(seconds=options.solve_seconds)
+
+
+def _figures(schedule: Schedule, trades: Sequence[Trade]) -> dict[str, float]:
+    visits = [order.visit for order in schedule.orders if order.visit is not None]
+    return {
+        "booked": float(len(visits)),
+        "deferred": float(len(schedule.orders) - len(visits)),
+        "booked_tomorrow": float(sum(visit.day == 0 for visit in visits)),
+        "saving": float(sum(order.saving for order in schedule.orders)),
+        "visits_moved": float(sum(len(trade.moved) for trade in trades)),
+    }

@@ -1,0 +1,33 @@
+"""A warehouse before and after its moves, as a picture. The only file that knows Matplotlib."""
+
+import io
+
+import numpy as np
+import polars as pl
+
+LAYOUTS = ("before", "after", "ideal")
+
+
+def draw(heat: pl.DataFrame, title: str) -> bytes:
+    """PNG of the rows of slots_heat: one panel per layout, aisles across, bays up, one scale."""
+    # Importing Matplotlib takes a second, which nights without pictures need not spend.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    figure.suptitle(title)
+    grids = [_grid(heat, f"picks_per_day_{name}") for name in LAYOUTS]
+    most = max(float(np.nanmax(grid)) for grid in grids) or 1.0
+    for axes, name, grid in zip(figure.subplots(1, len(LAYOUTS)), LAYOUTS, grids, strict=True):
+        image = axes.imshow(grid, origin="lower", aspect="auto", cmap="inferno", vmax=most, vmin=0)
+        axes.set(title=name, xlabel="aisle", ylabel="bay from the front")
+    figure.colorbar(image, ax=figure.axes, label="picks a day")
+    png = io.BytesIO()
+    # Without a name of the software in it, the same heat is the same file.
+    figure.savefig(png, format="png", dpi=100, metadata={"Software": None})
+    return png.getvalue()
+
+
+def _grid(heat: pl.DataFrame, column: str) -> np.ndarray:
+    """Bays (from the front) by aisles; nan where there is none."""
+    wide = heat.pivot(on="aisle", index="y_m", values=column, sort_columns=True).sort("y_m")
+    return wide.drop("y_m").cast(pl.Float64).fill_null(float("nan")).to_numpy()

@@ -1,0 +1,33 @@
+"""How often each SKU will be picked, from nothing but its picks. Knows counts per SKU and day only.
+
+Recent picks weigh more, and count from a SKU's first day on, so that a new SKU is not held to be
+slow. A tenth comes from the SKUs with the neighbouring ids: families of articles share a season.
+
+A Poisson regression on many half-lives, age, idle days and neighbours, learnt on earlier origins,
+was no better on three 60-day origins of real order lines: by its ridge, layouts saved between 0.3
+points more and 1.2 less. Half-lives of 14 to 45 days are alike there, within a point.
+"""
+
+import numpy as np
+
+from logistics.slotting.problem import Reals
+
+_HALF_LIFE_DAYS = 28.0
+_OF_NEIGHBOURS = 0.1
+_REACH = 2  # neighbours on each side
+
+
+def expect(picks: Reals) -> Reals:
+    """Expected picks per day (n,); 0 for a SKU that was never picked.
+
+    picks (n, d): of every SKU, in the order of their ids, on each of the last d days.
+    """
+    num_days = picks.shape[1]
+    seen = picks.any(axis=1)
+    age_days = np.where(seen, num_days - (picks > 0).argmax(axis=1), num_days)
+    weights = 0.5 ** (np.arange(num_days - 1, -1, -1) / _HALF_LIFE_DAYS)
+    own = picks @ weights / np.cumsum(weights[::-1])[age_days - 1]
+    padded = np.pad(own, _REACH, mode="edge")
+    others = [padded[s : s + own.size] for s in range(2 * _REACH + 1) if s != _REACH]
+    blended = (1 - _OF_NEIGHBOURS) * own + _OF_NEIGHBOURS * np.mean(others, axis=0)
+    return np.where(seen, blended, 0.0)
