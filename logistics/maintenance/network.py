@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from logistics.maintenance.features import Reals
+from logistics.maintenance.links import Line, tempo
 from logistics.maintenance.survival import EDGES_DAYS, LIFE_CAP_DAYS, WIDTHS_DAYS, bumps
 
 NUM_BUMPS = 10
@@ -49,11 +50,13 @@ class Block(nn.Module):
 class Nets(nn.Module):
     """Inputs (e, n, f), of which the last are the kind → log rates per day (e, n, c, stretches).
 
-    A residual MLP and a straight line side by side: with few failures the line is all that can be
-    learnt. The rates over time are a few smooth bumps on the fleet's own: free ones would be noise.
+    A residual MLP and a straight line (see links.py) side by side: with few failures the line is
+    all that can be learnt. The rates over time are a few smooth bumps on the fleet's own: free ones
+    would be noise.
     """
 
     bumps: Tensor
+    tempo: Tensor
     fleet_log_rates: Tensor
     usual_odds: Tensor
 
@@ -67,7 +70,10 @@ class Nets(nn.Module):
         self.rates = Linear(nets, hidden, odds * NUM_BUMPS, zero=True)
         self.components = Linear(nets, hidden, odds, zero=True)
         self.line = Linear(nets, num_inputs, odds, zero=True)
+        self.drift = Linear(nets, num_inputs, odds, zero=True)
         self.register_buffer("bumps", torch.tensor(bumps(NUM_BUMPS), dtype=torch.float32))
+        middle = tempo((EDGES_DAYS[:-1] + EDGES_DAYS[1:]) / 2)
+        self.register_buffer("tempo", torch.tensor(middle, dtype=torch.float32))
         self.register_buffer("fleet_log_rates", torch.zeros(nets, 1, 1, len(WIDTHS_DAYS)))
         self.register_buffer("usual_odds", torch.zeros(num_kinds + 1, odds))  # log, by kind
 
@@ -79,8 +85,18 @@ class Nets(nn.Module):
         usual = x[..., -len(self.usual_odds) :] @ self.usual_odds
         odds = usual + self.components(state) + self.line(x)
         shape = self.rates(state).unflatten(-1, (-1, NUM_BUMPS)) @ self.bumps
+        shape = shape + self.drift(x)[..., None] * self.tempo
         log_rates: Tensor = self.fleet_log_rates + odds[..., None] + shape
         return log_rates.clamp(-16.0, 2.0)
+
+
+@torch.no_grad()
+def start_from(nets: Nets, which: int, line: Line) -> None:
+    """Net number `which` begins as the line."""
+    nets.line.weight[which] = torch.from_numpy(line.level)
+    nets.line.bias[which, 0] = torch.from_numpy(line.bias)
+    nets.drift.weight[which] = torch.from_numpy(line.drift)
+    nets.drift.bias[which, 0] = torch.from_numpy(line.drift_bias)
 
 
 def some_of(nets: Nets, which: Sequence[int]) -> Nets:
@@ -88,7 +104,10 @@ def some_of(nets: Nets, which: Sequence[int]) -> Nets:
     state = nets.state_dict()
     kinds, odds = nets.usual_odds.shape
     _, inputs, hidden = nets.enter.weight.shape
-    alone, shared = Nets(len(which), kinds - 1, inputs, hidden, odds), ("bumps", "usual_odds")
+    alone, shared = (
+        Nets(len(which), kinds - 1, inputs, hidden, odds),
+        ("bumps", "tempo", "usual_odds"),
+    )
     alone.load_state_dict({k: v if k in shared else v[list(which)] for k, v in state.items()})
     return alone.to(nets.bumps.device).eval()
 

@@ -16,6 +16,7 @@ from logistics.config import MaintenanceConfig
 from logistics.maintenance import impute
 from logistics.maintenance.backtest import FOLDS, PRIOR_DAYS, age_rule, scores
 from logistics.maintenance.features import Flags, Reals, Whole
+from logistics.maintenance.links import Line, fit_line
 from logistics.maintenance.model import (
     CHUNK,
     NET_FEATURES,
@@ -27,7 +28,7 @@ from logistics.maintenance.model import (
     single_thread,
     survival,
 )
-from logistics.maintenance.network import Nets, life, some_of
+from logistics.maintenance.network import Nets, life, some_of, start_from
 from logistics.maintenance.survival import (
     EDGES_DAYS,
     LAST_DAY,
@@ -88,7 +89,9 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
         return Fit(model, {"failures": float(failures)}, remark)
     rows = _Rows(encode(model.scaling, kind_of, windows), known, components)
     fold_of = _folds(windows, known, seed)
-    nets = _fit_folds(rows, np.where(learnt, fold_of, FOLDS), model, options, seed)
+    fold_of_learnt = np.where(learnt, fold_of, FOLDS)
+    lines = _lines(windows, known, rows.x, kind_of, fold_of_learnt, model.fleet)
+    nets = _fit_folds(rows, fold_of_learnt, model, lines, options, seed)
     held_out = -np.log(np.maximum(_held_out(nets, rows.x, fold_of), 1e-37))
     stretch, _ = calibrate(held_out, known)
     calibrated = stretched(held_out, stretch)
@@ -172,7 +175,12 @@ class _Rows:
 
 
 def _fit_folds(
-    rows: _Rows, fold_of: Whole, model: RiskModel, options: MaintenanceConfig, seed: int
+    rows: _Rows,
+    fold_of: Whole,
+    model: RiskModel,
+    lines: list[Line],
+    options: MaintenanceConfig,
+    seed: int,
 ) -> Nets:
     """MEMBERS nets per fold, which have not seen the fold's assets; net i is of fold i % FOLDS.
 
@@ -185,7 +193,7 @@ def _fit_folds(
     mine = [torch.from_numpy(np.flatnonzero(own)) for own in folds]
     others = [torch.from_numpy(np.flatnonzero(learnt & ~own)) for own in folds] * MEMBERS
     best, least = None, np.inf
-    for nets in _train(rows, others, model, options, seed):
+    for nets in _train(rows, others, model, lines, options, seed):
         loss = _held_out_loss(nets, rows, mine)
         if best is None or loss < least:
             best, least = nets, loss
@@ -194,16 +202,24 @@ def _fit_folds(
 
 
 def _train(
-    rows: _Rows, others: list[Tensor], model: RiskModel, options: MaintenanceConfig, seed: int
+    rows: _Rows,
+    others: list[Tensor],
+    model: RiskModel,
+    lines: list[Line],
+    options: MaintenanceConfig,
+    seed: int,
 ) -> Iterator[Nets]:
-    """The nets with their weights averaged so far, every LOOK_STEPS steps."""
+    """The nets as they begin, and with their weights averaged so far every LOOK_STEPS steps."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]), single_thread():
         torch.manual_seed(seed)
         kinds, inputs = len(model.kinds), rows.x.shape[1]
         nets = Nets(len(others), kinds, inputs, options.hidden, len(model.components))
         _start_from_fleet(nets, model.fleet, rows, others)
+        for i, line in enumerate(lines * MEMBERS):
+            start_from(nets, i, line)
         average = copy.deepcopy(nets).eval()
+        yield copy.deepcopy(average)
         optimiser = torch.optim.AdamW(
             nets.parameters(), options.learning_rate, weight_decay=WEIGHT_DECAY
         )
@@ -261,8 +277,26 @@ def _start_from_fleet(nets: Nets, fleet: Fleet, rows: _Rows, others: list[Tensor
             log_rates.append(np.log(rate))
         nets.fleet_log_rates[i] = torch.tensor(log_rates)
     if fleet.share.shape[1]:
-        share = (1 - UNUSUAL) * fleet.share + UNUSUAL / fleet.share.shape[1]
-        nets.usual_odds.copy_(torch.from_numpy(np.log(share)))
+        nets.usual_odds.copy_(torch.from_numpy(_usual_odds(fleet)))
+
+
+def _usual_odds(fleet: Fleet) -> Reals:
+    return np.asarray(np.log((1 - UNUSUAL) * fleet.share + UNUSUAL / fleet.share.shape[1]))
+
+
+def _lines(
+    windows: SensorWindows, known: Outcomes, x: Tensor, kind_of: Whole, fold_of: Whole, fleet: Fleet
+) -> list[Line]:
+    """Where the nets of each fold begin; none where components have no names."""
+    if not windows.components:
+        return []
+    usual, lines = _usual_odds(fleet)[kind_of], []
+    with single_thread():
+        for fold in range(FOLDS):
+            rows = np.flatnonzero((fold_of < FOLDS) & (fold_of != fold))
+            of_others = (windows.take(rows), known.take(rows), x[rows].numpy())
+            lines.append(fit_line(*of_others, NET_FEATURES, usual[rows]))
+    return lines
 
 
 def _losses(log_rates: Tensor, rows: _Rows, batch: Tensor) -> Tensor:
