@@ -23,7 +23,7 @@ ALLOWED = {
         "tasks.py",
         "gauges.py",
     ),
-    "torch": ("*/model.py", "*/network.py", "*/windows.py", "*/train.py"),
+    "torch": ("*/links.py", "*/model.py", "*/network.py", "*/windows.py", "*/train.py"),
     "ortools": ("*/solve*.py", "maintenance/workshop.py"),
     "pyvrp": ("*/solve*.py",),
     "deltalake": ("lake.py", "plan.py", "upkeep.py"),

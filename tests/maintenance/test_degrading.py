@@ -38,7 +38,7 @@ def test_the_error_rises_as_sensors_drop(fitted: Fit, unseen: Tables) -> None:
     known = (["heat", "noise", "current"], ["noise", "current"], ["noise"], [])
     errors = [error(fitted, windows.select(whole, names, whole.components)) for names in known]
     # Current follows heat, so that without heat the answer may be as good.
-    assert errors[0] < errors[1] * 1.1
+    assert errors[0] < errors[1] * 1.02
     assert errors[1] < errors[2] <= errors[3] * 1.1
     assert errors[1] < 0.8 * errors[3], "what is left still tells"
 
