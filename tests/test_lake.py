@@ -104,8 +104,11 @@ def test_an_absent_lake_is_named(tmp_path: Path) -> None:
 
 
 def moves(*savings: float) -> pl.DataFrame:
-    rows = [(i + 1, "sku", None, f"slot{i}", 1.0, saving) for i, saving in enumerate(savings)]
-    return pl.DataFrame(rows, schema=pl.Schema(MOVES.columns), orient="row")
+    rows = [
+        {"move": i + 1, "sku_id": "sku", "to_slot": f"slot{i}", "saving_m_per_day": saving}
+        for i, saving in enumerate(savings)
+    ]
+    return pl.DataFrame(rows, schema=pl.Schema(MOVES.columns))
 
 
 def savings(run: Run, day: date = DAY) -> list[float]:

@@ -17,7 +17,7 @@ from logistics.slotting.problem import NONE, Flags, Ints, Reals
 _WINDOW = 8  # groups of like rank that a SKU may choose among at first
 _JOINING = 8  # of the pairs of one SKU that undercut the prices, in one round
 _ROUNDS = 30
-_STEPS = 1e8  # the dearest pair in integer costs
+_STEPS = 1e8  # the dearest place, or none, in integer costs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,8 @@ class _Solution:
 
     def __init__(self, costs: Reals, left_out: Reals, room: Ints) -> None:
         self.costs, self.left_out, self.room = costs, left_out, room
-        self.scale = _STEPS / max(float(costs.max(initial=0)), 1e-9)
+        dearest = max(float(costs.max(initial=0)), float(left_out.max(initial=0)), 1e-9)
+        self.scale = _STEPS / dearest
         self.group = np.full(len(costs), NONE, dtype=np.int64)
         self.cost, self.bound = np.inf, -np.inf
 
