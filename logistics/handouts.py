@@ -1,6 +1,6 @@
 """Files of a night beside the plan's tables, for people and devices that read no Delta table.
 
-Each file is written whole. A depot's files are replaced with its unit, its tables when all depots
+Each file is written whole. A site's files are replaced with its unit, its tables when all sites
 are done: between the two, the files are the newer ones.
 """
 
@@ -13,13 +13,16 @@ from logistics.storage import LakeError, at, put
 FOLDER = "files"
 
 
-def folder(plan: str, run_date: date, depot_id: str) -> str:
-    return f"{plan}/{FOLDER}/run_date={run_date}/depot_id={quote(depot_id, safe='')}"
+def folder(plan: str, run_date: date, column: str, site_id: str) -> str:
+    """column: what the tables call the site, as depot_id."""
+    return f"{plan}/{FOLDER}/run_date={run_date}/{column}={quote(site_id, safe='')}"
 
 
-def write(plan: str, run_date: date, depot_id: str, contents: Mapping[str, bytes]) -> None:
-    """Make these the depot's only files of the night. Raises LakeError when that cannot be done."""
-    fs, root = at(folder(plan, run_date, depot_id))
+def write(
+    plan: str, run_date: date, column: str, site_id: str, contents: Mapping[str, bytes]
+) -> None:
+    """Make these the site's only files of the night. Raises LakeError when that cannot be done."""
+    fs, root = at(folder(plan, run_date, column, site_id))
     for name, content in contents.items():
         put(fs, f"{root}/{name}", content)
     try:

@@ -81,9 +81,8 @@ def _hand_out(config: Config) -> None:
     for depot in rows.pop("route_kpis").iter_rows(named=True):
         depot_id = depot["depot_id"]
         own = [frame.filter(depot_id=depot_id).drop("depot_id") for frame in rows.values()]
-        handouts.write(
-            config.plan, config.date, depot_id, dispatch.handouts(str(config.date), depot, *own)
-        )
+        made = dispatch.handouts(str(config.date), depot, *own)
+        handouts.write(config.plan, config.date, ROUTES.site, depot_id, made)
 
 
 def tidy(config: Config) -> Iterator[Tidied]:

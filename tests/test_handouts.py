@@ -44,9 +44,9 @@ def test_a_night_that_is_rolled_back_has_its_own_files_again(
     published: tuple[Config, dict[str, pl.DataFrame]],
 ) -> None:
     company, rows = published
-    handouts.write(company.plan, DAY, "D1", {"another-plan.gpx": b""})
+    handouts.write(company.plan, DAY, "depot_id", "D1", {"another-plan.gpx": b""})
     upkeep._hand_out(company)
-    folder = Path(handouts.folder(company.plan, DAY, "D1"))
+    folder = Path(handouts.folder(company.plan, DAY, "depot_id", "D1"))
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert found == made_of(str(DAY), DEPOT, *rows.values())
 

@@ -3,22 +3,19 @@ the files beside it, and what routes cost it is told by a function."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, replace
-from datetime import date
 from functools import partial
 from typing import cast
-from urllib.parse import quote
 
 import polars as pl
 import ray
 
-from logistics import lake, plan, records, tasks
-from logistics.handouts import FOLDER
+from logistics import handouts, lake, plan, records, tasks
 from logistics.maintenance import shop_inputs, work_orders, workshop
 from logistics.maintenance.agenda import NAME, agenda
 from logistics.maintenance.problem import NO_WORKSHOP, Schedule
 from logistics.maintenance.tradeoff import Routed, Trade, settle
 from logistics.maintenance.verify import verify
-from logistics.storage import at, put
+from logistics.outputs import VEHICLE_PRICES, WORK_ORDERS
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 
@@ -94,16 +91,13 @@ def _plan(weigh: Weigh, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
         raise AssertionError(f"{len(violations)} violations in {shop}; first {violations[0]}")
     rows = work_orders.to_table(task, schedule.orders)
     files = plan.publish(
-        run, parcel.unit, {"work_orders": rows, "vehicle_prices": work_orders.price_rows(trades)}
+        run,
+        parcel.unit,
+        {WORK_ORDERS.name: rows, VEHICLE_PRICES.name: work_orders.price_rows(trades)},
     )
-    _hand_out(config.plan, config.date, shop, agenda(shop, config.date, rows))
+    calendar = {NAME: agenda(shop, config.date, rows)}
+    handouts.write(config.plan, config.date, WORK_ORDERS.site, shop, calendar)
     return replace(parcel, files=files, figures=_figures(schedule, trades)).tally()
-
-
-def _hand_out(to: str, night: date, shop: str, calendar: bytes) -> None:
-    """The calendar as a file beside the plan's tables, whole or not at all."""
-    fs, root = at(f"{to}/{FOLDER}/run_date={night}/workshop_id={quote(shop, safe='')}")
-    put(fs, f"{root}/{NAME}", calendar)
 
 
 def _budget(run: Run) -> workshop.Budget:

@@ -15,7 +15,7 @@ import ray
 
 from logistics import kept, lake, plan, tasks
 from logistics.handouts import write
-from logistics.outputs import ROUTE_KPIS, STOPS, WORK_ORDERS
+from logistics.outputs import ROUTE_KPIS, ROUTES, STOPS, WORK_ORDERS
 from logistics.routes import inputs, outputs
 from logistics.routes.decompose import ALONE, Team, run_job
 from logistics.routes.dispatch import handouts
@@ -185,7 +185,7 @@ def _plan(run: Run, dims: Tables, parcel: Parcel, budget: Budget) -> Parcel:
     published = {**rows, "route_kpis": kpis, "kept_back": kept_back}
     files = plan.publish(run, parcel.unit, published)
     handed = handouts(str(config.date), depot, rows["routes"], rows["stops"], rows["unserved"])
-    write(config.plan, config.date, depot_id, handed)
+    write(config.plan, config.date, ROUTES.site, depot_id, handed)
     figures = outputs.figures(problem, solved.routes, reasons, away, solved.cost)
     figures = {**figures, **comparison(kpis), **warning}
     return replace(parcel, files=parcel.files + files, figures=figures).tally()

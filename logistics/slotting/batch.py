@@ -6,8 +6,8 @@ from typing import cast
 
 import polars as pl
 
-from logistics import lake, plan, storage, tasks
-from logistics.config import Config
+from logistics import handouts, lake, plan, tasks
+from logistics.outputs import SLOTS_PLAN
 from logistics.outputs_forecast import FORECAST_TOTALS
 from logistics.slotting import heat_map, inputs, outputs
 from logistics.slotting.plan import plan_warehouse
@@ -34,13 +34,6 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
 
 def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     return _solve(run, dims, _read(run, dims, parcel))
-
-
-def _put(config: Config, unit: Unit, name: str, content: bytes) -> None:
-    """A file for people, beside the tables; a night that is run again replaces it whole."""
-    folder = f"files/run_date={config.date}/warehouse_id={unit.site_id}"
-    fs, path = storage.at(f"{config.plan}/{folder}/{name}")
-    storage.put(fs, path, content)
 
 
 def _read(run: Run, company: Tables, parcel: Parcel) -> Parcel:
@@ -75,9 +68,10 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
             "unplaced": outputs.unplaced_rows(demand, night),
         },
     )
-    _put(config, unit, "labels.csv", outputs.labels_csv(moves))
+    made = {"labels.csv": outputs.labels_csv(moves)}
     if slotting.heat_map:
         title = f"{unit.site_id}, {config.date}: expected picks a day"
-        _put(config, unit, "heat_map.png", heat_map.draw(heat, title))
+        made["heat_map.png"] = heat_map.draw(heat, title)
+    handouts.write(config.plan, config.date, SLOTS_PLAN.site, unit.site_id, made)
     figures = outputs.figures(warehouse, demand, walking.layout, tours, night, ideal)
     return replace(parcel, files=parcel.files + files, figures=figures).tally()

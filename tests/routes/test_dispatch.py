@@ -84,11 +84,11 @@ def test_a_depots_files_are_replaced_and_those_of_old_nights_dropped(
     plan: str, tmp_path: Path
 ) -> None:
     plan = str(tmp_path) if plan == "local" else plan
-    handouts.write(plan, DAY - timedelta(days=1), "D/1", {"old.gpx": b"x"})
-    handouts.write(plan, DAY, "D/1", {"a.gpx": b"1", "b.gpx": b"2"})
-    handouts.write(plan, DAY, "D/1", {"b.gpx": b"3"})
+    handouts.write(plan, DAY - timedelta(days=1), "depot_id", "D/1", {"old.gpx": b"x"})
+    handouts.write(plan, DAY, "depot_id", "D/1", {"a.gpx": b"1", "b.gpx": b"2"})
+    handouts.write(plan, DAY, "depot_id", "D/1", {"b.gpx": b"3"})
     assert handouts.drop(plan, DAY) == 1
-    folder = handouts.folder(plan, DAY, "D/1")
+    folder = handouts.folder(plan, DAY, "depot_id", "D/1")
     if plan.startswith("memory"):
         fs = MemoryFileSystem()
         found = {path.rpartition("/")[2]: fs.cat_file(path) for path in fs.find(plan)}
