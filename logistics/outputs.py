@@ -17,10 +17,8 @@ from logistics.outputs_forecast import (
     FORECASTS,
     REORDER_POINTS,
 )
-from logistics.schema import Output
+from logistics.schema import REAL, SMALL, TEXT, WHOLE, Output
 
-_TEXT, _REAL, _WHOLE = pl.String(), pl.Float64(), pl.Int64()
-_SMALL = pl.Float32()
 _LOCAL = pl.Datetime("us")
 
 
@@ -28,19 +26,19 @@ ROUTES = Output(
     "routes",
     "depot_id",
     {
-        "route_id": _TEXT,
-        "vehicle_id": _TEXT,
-        "driver_id": _TEXT,
+        "route_id": TEXT,
+        "vehicle_id": TEXT,
+        "driver_id": TEXT,
         "departs_local": _LOCAL,
         "returns_local": _LOCAL,  # or is done with the last stop, where it does not return
-        "num_stops": _WHOLE,
-        "distance_m": _REAL,
-        "drive_s": _REAL,
-        "wait_s": _REAL,
-        "service_s": _REAL,
-        "load_kg": _REAL,  # the most on board at any time
-        "load_m3": _REAL,
-        "cost": _REAL,
+        "num_stops": WHOLE,
+        "distance_m": REAL,
+        "drive_s": REAL,
+        "wait_s": REAL,
+        "service_s": REAL,
+        "load_kg": REAL,  # the most on board at any time
+        "load_m3": REAL,
+        "cost": REAL,
         "returns": pl.Boolean(),  # to the depot
     },
     key=("route_id",),
@@ -49,20 +47,20 @@ STOPS = Output(
     "stops",
     "depot_id",
     {
-        "route_id": _TEXT,
-        "vehicle_id": _TEXT,
-        "stop": _WHOLE,  # from 1
-        "order_id": _TEXT,  # null: none, the vehicle reloads at the depot
-        "kind": _TEXT,  # delivery, pickup or reload
-        "lat": _REAL,
-        "lon": _REAL,
+        "route_id": TEXT,
+        "vehicle_id": TEXT,
+        "stop": WHOLE,  # from 1
+        "order_id": TEXT,  # null: none, the vehicle reloads at the depot
+        "kind": TEXT,  # delivery, pickup or reload
+        "lat": REAL,
+        "lon": REAL,
         "arrival_local": _LOCAL,
-        "wait_s": _REAL,
+        "wait_s": REAL,
         "service_start_local": _LOCAL,
         "departure_local": _LOCAL,
-        "load_kg": _REAL,  # on board when leaving the stop
-        "load_m3": _REAL,
-        "slack_s": _REAL,  # how much later the vehicle could arrive and still be in the window
+        "load_kg": REAL,  # on board when leaving the stop
+        "load_m3": REAL,
+        "slack_s": REAL,  # how much later the vehicle could arrive and still be in the window
     },
     key=("route_id", "stop"),
 )
@@ -70,13 +68,13 @@ UNSERVED = Output(
     "unserved",
     "depot_id",
     {
-        "order_id": _TEXT,
-        "priority": _WHOLE,
-        "lat": _REAL,
-        "lon": _REAL,
-        "reason": _TEXT,  # a sentence for the dispatcher
-        "constraint": _TEXT,  # capacity, time_window, shift, skills, vehicles, cost, …
-        "relaxation": _TEXT,  # the smallest change seen that would serve it; may be null
+        "order_id": TEXT,
+        "priority": WHOLE,
+        "lat": REAL,
+        "lon": REAL,
+        "reason": TEXT,  # a sentence for the dispatcher
+        "constraint": TEXT,  # capacity, time_window, shift, skills, vehicles, cost, …
+        "relaxation": TEXT,  # the smallest change seen that would serve it; may be null
     },
     key=("order_id",),
 )
@@ -84,53 +82,53 @@ ROUTE_KPIS = Output(
     "route_kpis",  # one row a depot
     "depot_id",
     {
-        "lat": _REAL,  # of the depot
-        "lon": _REAL,
-        "orders": _WHOLE,
-        "served": _WHOLE,
-        "unserved": _WHOLE,
-        "routes": _WHOLE,
-        "distance_km": _REAL,
-        "duration_h": _REAL,  # from leaving to coming home
-        "drive_h": _REAL,
-        "wait_h": _REAL,
-        "service_h": _REAL,
-        "load_factor": _REAL,  # mean over the routes: the fuller of weight and volume, at most
-        "on_time_share": _REAL,  # of the stops; null: none
-        "cost": _REAL,  # of the routes
-        "penalties": _REAL,  # of the orders left out
+        "lat": REAL,  # of the depot
+        "lon": REAL,
+        "orders": WHOLE,
+        "served": WHOLE,
+        "unserved": WHOLE,
+        "routes": WHOLE,
+        "distance_km": REAL,
+        "duration_h": REAL,  # from leaving to coming home
+        "drive_h": REAL,
+        "wait_h": REAL,
+        "service_h": REAL,
+        "load_factor": REAL,  # mean over the routes: the fuller of weight and volume, at most
+        "on_time_share": REAL,  # of the stops; null: none
+        "cost": REAL,  # of the routes
+        "penalties": REAL,  # of the orders left out
         "compared_with": pl.Date(),  # the depot's last plan of the week before; null: none
-        "routes_change": _WHOLE,
-        "distance_km_change": _REAL,
-        "duration_h_change": _REAL,
-        "load_factor_change": _REAL,
-        "on_time_share_change": _REAL,
-        "cost_change": _REAL,
-        "same_vehicle_share": _REAL,  # of the stops at addresses that plan has, too
+        "routes_change": WHOLE,
+        "distance_km_change": REAL,
+        "duration_h_change": REAL,
+        "load_factor_change": REAL,
+        "on_time_share_change": REAL,
+        "cost_change": REAL,
+        "same_vehicle_share": REAL,  # of the stops at addresses that plan has, too
     },
     key=(),
 )
 KEPT_BACK = Output(
     "kept_back",  # vehicles not on a route because the workshop has them
     "depot_id",
-    {"vehicle_id": _TEXT, "asset_id": _TEXT, "workshop_id": _TEXT, "component": _TEXT},
+    {"vehicle_id": TEXT, "asset_id": TEXT, "workshop_id": TEXT, "component": TEXT},
     key=("vehicle_id",),
 )
 RISKS = Output(
     "risks",
     "site_id",
     {
-        "asset_id": _TEXT,
-        "kind": _TEXT,
-        "workshop_id": _TEXT,
-        "p_fail_7d": _REAL,
-        "p_fail_30d": _REAL,
-        "rul_days_q10": _REAL,  # remaining useful life
-        "rul_days_q50": _REAL,
-        "rul_days_q90": _REAL,
-        "component": _TEXT,  # the likeliest to fail first
-        "leading_sensors": pl.List(_TEXT),  # those that raise the risk, and for each of them:
-        "leading_directions": pl.List(_TEXT),  # up or down
+        "asset_id": TEXT,
+        "kind": TEXT,
+        "workshop_id": TEXT,
+        "p_fail_7d": REAL,
+        "p_fail_30d": REAL,
+        "rul_days_q10": REAL,  # remaining useful life
+        "rul_days_q50": REAL,
+        "rul_days_q90": REAL,
+        "component": TEXT,  # the likeliest to fail first
+        "leading_sensors": pl.List(TEXT),  # those that raise the risk, and for each of them:
+        "leading_directions": pl.List(TEXT),  # up or down
         "leading_since": pl.List(pl.Date()),  # when it set out that way
         "last_seen": _LOCAL,  # the newest telemetry used, UTC; null: none
     },
@@ -140,10 +138,10 @@ SENSOR_STATES = Output(  # what the next night goes on from, so that it reads on
     "sensor_states",
     "site_id",
     {
-        "asset_id": _TEXT,
-        "recipe": _TEXT,  # of the numbers: another one cannot go on from them
-        "sensors": pl.List(_TEXT),
-        "numbers": pl.List(_SMALL),
+        "asset_id": TEXT,
+        "recipe": TEXT,  # of the numbers: another one cannot go on from them
+        "sensors": pl.List(TEXT),
+        "numbers": pl.List(SMALL),
         "last_seen": _LOCAL,  # the newest telemetry used, UTC; null: none
     },
     key=("asset_id",),
@@ -152,12 +150,12 @@ ALERTS = Output(  # the company's, at most maintenance.max_alerts a night
     "alerts",
     "site_id",
     {
-        "rank": _WHOLE,  # 1: costs most to leave alone
-        "asset_id": _TEXT,
-        "workshop_id": _TEXT,
-        "component": _TEXT,
-        "p_fail_7d": _REAL,
-        "expected_cost": _REAL,  # of failing within 7 days
+        "rank": WHOLE,  # 1: costs most to leave alone
+        "asset_id": TEXT,
+        "workshop_id": TEXT,
+        "component": TEXT,
+        "p_fail_7d": REAL,
+        "expected_cost": REAL,  # of failing within 7 days
     },
     key=("rank",),
 )
@@ -165,13 +163,13 @@ ALERT_OUTCOMES = Output(  # of the alerts of the last month's nights
     "alert_outcomes",
     "site_id",
     {
-        "asset_id": _TEXT,
+        "asset_id": TEXT,
         "night": pl.Date(),  # of the alert
-        "component": _TEXT,
-        "p_fail_7d": _REAL,
-        "outcome": _TEXT,  # failed, serviced, open, quiet
-        "ended_component": _TEXT,
-        "lead_days": _REAL,  # from the alert to the failure or service
+        "component": TEXT,
+        "p_fail_7d": REAL,
+        "outcome": TEXT,  # failed, serviced, open, quiet
+        "ended_component": TEXT,
+        "lead_days": REAL,  # from the alert to the failure or service
     },
     key=("asset_id", "night"),
 )
@@ -179,17 +177,17 @@ WORK_ORDERS = Output(
     "work_orders",
     "workshop_id",
     {
-        "asset_id": _TEXT,
-        "component": _TEXT,
-        "status": _TEXT,  # booked or deferred
-        "bay": _WHOLE,
-        "technician_id": _TEXT,
+        "asset_id": TEXT,
+        "component": TEXT,
+        "status": TEXT,  # booked or deferred
+        "bay": WHOLE,
+        "technician_id": TEXT,
         "start_local": _LOCAL,
         "end_local": _LOCAL,
-        "p_fail_7d": _REAL,
-        "p_fail_30d": _REAL,
-        "saving": _REAL,  # expected cost avoided by this booking
-        "reason": _TEXT,
+        "p_fail_7d": REAL,
+        "p_fail_30d": REAL,
+        "saving": REAL,  # expected cost avoided by this booking
+        "reason": TEXT,
     },
     key=("asset_id",),
 )
@@ -197,14 +195,14 @@ VEHICLE_PRICES = Output(
     "vehicle_prices",  # of depots that would drop orders tomorrow for want of vehicles in service
     "workshop_id",
     {
-        "depot_id": _TEXT,
-        "vehicles_away": _WHOLE,  # in the schedule that knew no such price
-        "orders_dropped": _WHOLE,  # for want of them
-        "price_per_vehicle_day": _REAL,
-        "cost_of_dropping": _REAL,  # of all the workshop's visits and its depots' routes together
-        "cost_of_moving": _REAL,
-        "decision": _TEXT,  # visits moved, or orders dropped
-        "moved": pl.List(_TEXT),  # the assets that come on another day, or not at all
+        "depot_id": TEXT,
+        "vehicles_away": WHOLE,  # in the schedule that knew no such price
+        "orders_dropped": WHOLE,  # for want of them
+        "price_per_vehicle_day": REAL,
+        "cost_of_dropping": REAL,  # of all the workshop's visits and its depots' routes together
+        "cost_of_moving": REAL,
+        "decision": TEXT,  # visits moved, or orders dropped
+        "moved": pl.List(TEXT),  # the assets that come on another day, or not at all
     },
     key=("depot_id",),
 )
@@ -212,10 +210,10 @@ SLOTS_PLAN = Output(
     "slots_plan",
     "warehouse_id",
     {
-        "slot_id": _TEXT,
-        "sku_id": _TEXT,  # after tonight's moves; null: empty
-        "sku_before": _TEXT,
-        "sku_ideal": _TEXT,  # if everything could be moved at once
+        "slot_id": TEXT,
+        "sku_id": TEXT,  # after tonight's moves; null: empty
+        "sku_before": TEXT,
+        "sku_ideal": TEXT,  # if everything could be moved at once
     },
     key=("slot_id",),
 )
@@ -223,16 +221,16 @@ MOVES = Output(
     "moves",
     "warehouse_id",
     {
-        "move": _WHOLE,  # in the order of execution, from 1
-        "sku_id": _TEXT,
-        "from_slot": _TEXT,  # null: newly placed
-        "to_slot": _TEXT,
-        "picks_per_day": _REAL,
-        "saving_m_per_day": _REAL,
-        "step": _WHOLE,  # moves of one step pay only together: all of them or none
-        "saving_per_day": _REAL,  # in money: the walking time saved
-        "labour_cost": _REAL,
-        "payback_days": _REAL,  # of the whole step; null: it only gives a SKU its first slot
+        "move": WHOLE,  # in the order of execution, from 1
+        "sku_id": TEXT,
+        "from_slot": TEXT,  # null: newly placed
+        "to_slot": TEXT,
+        "picks_per_day": REAL,
+        "saving_m_per_day": REAL,
+        "step": WHOLE,  # moves of one step pay only together: all of them or none
+        "saving_per_day": REAL,  # in money: the walking time saved
+        "labour_cost": REAL,
+        "payback_days": REAL,  # of the whole step; null: it only gives a SKU its first slot
     },
     key=("move",),
 )
@@ -241,11 +239,11 @@ SLOTS_HEAT = Output(
     "slots_heat",
     "warehouse_id",
     {
-        "aisle": _WHOLE,
-        "y_m": _REAL,
-        "picks_per_day_before": _REAL,
-        "picks_per_day_after": _REAL,
-        "picks_per_day_ideal": _REAL,
+        "aisle": WHOLE,
+        "y_m": REAL,
+        "picks_per_day_before": REAL,
+        "picks_per_day_after": REAL,
+        "picks_per_day_ideal": REAL,
     },
     key=("aisle", "y_m"),
 )
@@ -254,25 +252,25 @@ SLOTS_EFFECT = Output(
     "slots_effect",
     "warehouse_id",
     {
-        "layout": _TEXT,  # before, after, ideal
-        "picks_per_day": _REAL,
-        "tours_per_day": _REAL,
-        "walk_m_per_day": _REAL,
-        "saved_share": _REAL,  # of the walking before
-        "walk_cost_per_day": _REAL,
+        "layout": TEXT,  # before, after, ideal
+        "picks_per_day": REAL,
+        "tours_per_day": REAL,
+        "walk_m_per_day": REAL,
+        "saved_share": REAL,  # of the walking before
+        "walk_cost_per_day": REAL,
     },
     key=("layout",),
 )
 UNPLACED = Output(
     "unplaced",
     "warehouse_id",
-    {"sku_id": _TEXT, "picks_per_day": _REAL, "reason": _TEXT},
+    {"sku_id": TEXT, "picks_per_day": REAL, "reason": TEXT},
     key=("sku_id",),
 )
 REJECTS = Output(
     "rejects",
     "table",
-    {"site_id": _TEXT, "key": _TEXT, "column": _TEXT, "rule": _TEXT, "value": _TEXT},
+    {"site_id": TEXT, "key": TEXT, "column": TEXT, "rule": TEXT, "value": TEXT},
     key=("site_id", "key", "column"),
 )
 OUTPUTS: dict[str, Output] = {
@@ -311,34 +309,34 @@ OUTPUTS: dict[str, Output] = {
 RUNS = pl.Schema(
     {
         "run_date": pl.Date(),
-        "run_id": _TEXT,
-        "workload": _TEXT,
-        "status": _TEXT,  # done, partly failed, failed, stopped
+        "run_id": TEXT,
+        "workload": TEXT,
+        "status": TEXT,  # done, partly failed, failed, stopped
         "started_at": pl.Datetime("us"),  # UTC
-        "seconds": _REAL,
-        "units": _WHOLE,
-        "units_reused": _WHOLE,  # of these: taken from an earlier run, not computed again
-        "units_failed": _WHOLE,
-        "failures": pl.List(_TEXT),
+        "seconds": REAL,
+        "units": WHOLE,
+        "units_reused": WHOLE,  # of these: taken from an earlier run, not computed again
+        "units_failed": WHOLE,
+        "failures": pl.List(TEXT),
         "counts": pl.List(
             pl.Struct(
                 {
-                    "table": _TEXT,
-                    "rows_in": _WHOLE,
-                    "rows_out": _WHOLE,
-                    "rows_rejected": _WHOLE,
+                    "table": TEXT,
+                    "rows_in": WHOLE,
+                    "rows_out": WHOLE,
+                    "rows_rejected": WHOLE,
                 }
             )
         ),
-        "rows_written": pl.List(pl.Struct({"table": _TEXT, "rows": _WHOLE})),
-        "step_seconds": pl.List(pl.Struct({"step": _TEXT, "seconds": _REAL})),
-        "figures": pl.List(pl.Struct({"name": _TEXT, "value": _REAL})),
-        "model": _TEXT,
+        "rows_written": pl.List(pl.Struct({"table": TEXT, "rows": WHOLE})),
+        "step_seconds": pl.List(pl.Struct({"step": TEXT, "seconds": REAL})),
+        "figures": pl.List(pl.Struct({"name": TEXT, "value": REAL})),
+        "model": TEXT,
         # The Delta version of every output table when the run ended. The row of workload `night`
         # with status done pins one consistent night.
-        "tables": pl.List(pl.Struct({"table": _TEXT, "version": _WHOLE})),
-        "restored": _TEXT,  # by task=rollback: the run whose plan this is again
-        "versions": _TEXT,  # JSON: of this package's code and of those it stands on
-        "config": _TEXT,  # JSON
+        "tables": pl.List(pl.Struct({"table": TEXT, "version": WHOLE})),
+        "restored": TEXT,  # by task=rollback: the run whose plan this is again
+        "versions": TEXT,  # JSON: of this package's code and of those it stands on
+        "config": TEXT,  # JSON
     }
 )

@@ -147,10 +147,7 @@ def read_plan(
         night = night.filter(pl.col(output.site) == site_id)
     if where is not None:
         night = night.filter(where)
-    known = night.collect_schema()
-    newer = {c: pl.lit(None, dtype) for c, dtype in output.columns.items() if c not in known}
-    wanted = (*_partition_columns(output), *output.columns)
-    rows = night.with_columns(**newer).select(wanted).collect()
+    rows = night.collect()
     return None if rows.is_empty() else rows.sort(output.site, *output.key)
 
 
@@ -158,14 +155,14 @@ def read_nights(
     plan: str, table: str, since: date, before: date, site_id: str | None = None
 ) -> pl.DataFrame | None:
     """Committed rows of the nights in [since, before), of a site or all; None: there are none."""
-    url, output = f"{absolute(plan)}/{table}", OUTPUTS[table]
-    if not DeltaTable.is_deltatable(url):
+    output, rows = OUTPUTS[table], _scan(plan, table)
+    if rows is None:
         return None
-    nights = pl.scan_delta(url).filter(pl.col("run_date").is_between(since, before, closed="left"))
+    nights = rows.filter(pl.col("run_date").is_between(since, before, closed="left"))
     if site_id is not None:
         nights = nights.filter(pl.col(output.site) == site_id)
-    rows = nights.collect()
-    return None if rows.is_empty() else rows.sort("run_date", output.site, *output.key)
+    found = nights.collect()
+    return None if found.is_empty() else found.sort("run_date", output.site, *output.key)
 
 
 def values(plan: str, table: str, run_date: date, column: str) -> list[str | None]:
@@ -235,14 +232,19 @@ def read_runs(plan: str) -> pl.DataFrame | None:
 def _scan_night(
     plan: str, table: str, run_date: date, version: int | None = None
 ) -> pl.LazyFrame | None:
-    url = f"{absolute(plan)}/{table}"
+    rows = _scan(plan, table, version)
+    return None if rows is None else rows.filter(pl.col("run_date") == run_date)
+
+
+def _scan(plan: str, table: str, version: int | None = None) -> pl.LazyFrame | None:
+    """All committed rows; columns that the table lacks, as an older program made it, are null."""
+    url, schema = f"{absolute(plan)}/{table}", OUTPUTS[table].schema
     if not DeltaTable.is_deltatable(url):
         return None
-    return pl.scan_delta(url, version=version).filter(pl.col("run_date") == run_date)
-
-
-def _partition_columns(output: Output) -> tuple[str, str]:
-    return ("run_date", output.site)
+    rows = pl.scan_delta(url, version=version)
+    known = rows.collect_schema()
+    newer = {c: pl.lit(None, dtype) for c, dtype in schema.items() if c not in known}
+    return rows.with_columns(**newer).select(schema.names())
 
 
 def _stage(
@@ -334,7 +336,7 @@ def _transact(
             list(actions),
             mode="append",
             schema=delta.schema(),
-            partition_by=list(_partition_columns(output)),
+            partition_by=list(output.partitions),
         )
     except CommitFailedError:
         raise
@@ -344,14 +346,15 @@ def _transact(
 
 def _open_or_create(plan: str, output: Output) -> DeltaTable:
     """The table, with the columns that it lacks because an older program has made it."""
-    columns = pl.Schema({"run_date": pl.Date(), output.site: pl.String(), **output.columns})
     fs, root = at(f"{plan}/{output.name}")
     fs.makedirs(root, exist_ok=True)
-    schema = pl.DataFrame(schema=columns).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    schema = (
+        pl.DataFrame(schema=output.schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    )
     delta = DeltaTable.create(
         f"{absolute(plan)}/{output.name}",
         schema=schema,
-        partition_by=list(_partition_columns(output)),
+        partition_by=list(output.partitions),
         mode="ignore",
     )
     known = {field.name for field in delta.schema().fields}

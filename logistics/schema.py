@@ -54,6 +54,9 @@ class Contract:
         return hash(self.name)
 
 
+TEXT, REAL, WHOLE, SMALL = pl.String(), pl.Float64(), pl.Int64(), pl.Float32()
+
+
 @dataclass(frozen=True)
 class Output:
     """columns in order, without the partition columns run_date and (where named) the site."""
@@ -62,3 +65,12 @@ class Output:
     site: str
     columns: dict[str, pl.DataType]
     key: tuple[str, ...]
+
+    @property
+    def partitions(self) -> tuple[str, str]:
+        return "run_date", self.site
+
+    @property
+    def schema(self) -> pl.Schema:
+        """All columns, the partition's first."""
+        return pl.Schema({"run_date": pl.Date(), self.site: pl.String(), **self.columns})

@@ -15,6 +15,7 @@ from logistics.config import Config
 from logistics.lock import hold
 from logistics.outputs import OUTPUTS, ROUTE_KPIS, ROUTES, STOPS, UNSERVED
 from logistics.routes import dispatch
+from logistics.schema import Output
 from logistics.storage import LakeError, absolute, at, modified
 
 
@@ -68,21 +69,18 @@ def roll_back(config: Config) -> tuple[str, list[str]]:
 
 def _hand_out(config: Config) -> None:
     """Make the depots' files again from the plan's tables."""
-    read = {
-        output.name: plan.read_plan(config.plan, output.name, config.date)
-        for output in (ROUTES, STOPS, UNSERVED, ROUTE_KPIS)
-    }
-    rows = {
-        name: pl.DataFrame(schema={"depot_id": pl.String(), **OUTPUTS[name].columns})
-        if frame is None
-        else frame.drop("run_date")
-        for name, frame in read.items()
-    }
-    for depot in rows.pop("route_kpis").iter_rows(named=True):
+    kpis, *rows = (_rows(config, output) for output in (ROUTE_KPIS, ROUTES, STOPS, UNSERVED))
+    for depot in kpis.iter_rows(named=True):
         depot_id = depot["depot_id"]
-        own = [frame.filter(depot_id=depot_id).drop("depot_id") for frame in rows.values()]
+        own = [frame.filter(depot_id=depot_id).drop("depot_id") for frame in rows]
         made = dispatch.handouts(str(config.date), depot, *own)
         handouts.write(config.plan, config.date, ROUTES.site, depot_id, made)
+
+
+def _rows(config: Config, output: Output) -> pl.DataFrame:
+    """A table's rows of the night, with their site."""
+    rows = plan.read_plan(config.plan, output.name, config.date)
+    return (pl.DataFrame(schema=output.schema) if rows is None else rows).drop("run_date")
 
 
 def tidy(config: Config) -> Iterator[Tidied]:

@@ -124,12 +124,8 @@ def _last_plans(run: Run, output: Output) -> pl.DataFrame:
     """Every depot's rows of its last night before this one."""
     rows = plan.read_nights(run.config.plan, output.name, *_days_before(run))
     if rows is None:
-        return _no_plans(output)
+        return pl.DataFrame(schema=output.schema)
     return rows.filter(pl.col("run_date") == pl.col("run_date").max().over(output.site))
-
-
-def _no_plans(output: Output) -> pl.DataFrame:
-    return pl.DataFrame(schema={"run_date": pl.Date(), output.site: pl.String(), **output.columns})
 
 
 def _plan_unit(
@@ -223,7 +219,11 @@ def cost_without(
         return None
     config = run.config
     vehicles = dims["vehicles"].filter(pl.col("asset_id").is_in(sorted(asset_ids)))
-    tables = {**{name: dims[name] for name in _DIMS}, **read, "last_stops": _no_plans(STOPS)}
+    tables = {
+        **{name: dims[name] for name in _DIMS},
+        **read,
+        "last_stops": pl.DataFrame(schema=STOPS.schema),
+    }
     away = vehicles["vehicle_id"].to_list()
     known, _ = _roads(run, tables, depot_id)
     problem = inputs.problem(tables, depot_id, away, config.date, config.routes, known)
