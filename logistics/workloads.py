@@ -146,7 +146,7 @@ WORKLOADS = (
         ),
         writes=("work_orders", "vehicle_prices"),
         units=workshops.units,
-        run=partial(workshops.run, routes.cost_without),
+        run=partial(workshops.run, routes.weighing),
         upstream=workshops.upstream,
     ),
     Workload(

@@ -21,7 +21,8 @@ from logistics.units import Parcel, Run, Unit
 
 _ORDER_TABLES = ("orders", "travel_times", "trips")
 # Depot and assets that are away → cost of its routes, and the orders they drop; None: it has none.
-Weigh = Callable[[Run, Tables, str, Collection[str]], tuple[float, int] | None]
+Cost = Callable[[str, Collection[str]], tuple[float, int] | None]
+Weigh = Callable[[Run, Tables], Cost]
 
 
 def units(run: Run, dims: Dims) -> list[Unit]:
@@ -56,7 +57,7 @@ def _name(shop: str | None) -> str:
 def run(weigh: Weigh, run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     """Each workshop's schedule as it is done; they share nothing.
 
-    weigh: what a depot's routes cost without some assets, and how many orders they drop.
+    weigh: tells what a depot's routes cost without some assets, and how many orders they drop.
     """
     risks = _risks_of_each.remote(run, [parcel.unit.site_id for parcel in parcels])
     given = cast("Iterator[ray.ObjectRef[tasks.Given]]", risks)
@@ -77,10 +78,10 @@ def _plan(weigh: Weigh, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, shop = run.config, parcel.unit.site_id
     risks = cast(pl.DataFrame, pl.from_arrow(parcel.tables["risks"]))
     task = shop_inputs.problem(dims, risks, shop, config.date, config.maintenance)
-    seed = run.seed_of(shop)
+    seed, cost_without = run.seed_of(shop), weigh(run, dims)
 
     def route(site_id: str, assets: frozenset[str]) -> Routed | None:
-        found = weigh(run, dims, site_id, assets)
+        found = cost_without(site_id, assets)
         return None if found is None else Routed(*found)
 
     schedule, trades = settle(

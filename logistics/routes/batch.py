@@ -4,10 +4,10 @@ Knows storage and the night's deadline; no solver.
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import cast
 
 import polars as pl
@@ -166,8 +166,8 @@ def _plan(run: Run, dims: Tables, parcel: Parcel, budget: Budget) -> Parcel:
     kept_back, last = read.pop("kept_back"), (read.pop("last"), read.pop("last_stops"))
     tables = {**{name: dims[name] for name in _DIMS}, **read, "last_stops": last[1]}
     away = kept_back["vehicle_id"].to_list()
-    known, warning = _roads(run, tables, depot_id)
-    problem = inputs.problem(tables, depot_id, away, config.date, config.routes, known)
+    roads_, warning = _roads(run, tables, depot_id)
+    problem = inputs.problem(tables, depot_id, away, config.date, config.routes, roads_)
     seed = run.seed_of(depot_id)
     team = _team(len(problem.orders))
     solved = plan_depot(problem, config.routes.engine, budget, seed, team)
@@ -207,29 +207,35 @@ def _roads(
     return Roads(*found), {}
 
 
-def cost_without(
-    run: Run, dims: Tables, depot_id: str, asset_ids: Collection[str]
-) -> tuple[float, int] | None:
-    """Cost of the depot's routes without these assets, and the orders that they drop.
+def weighing(run: Run, dims: Tables) -> Callable[[str, Collection[str]], tuple[float, int] | None]:
+    """What a depot's routes cost without some assets, and how many orders they drop, as a function.
 
     For weighing, with a share of the night's budget. None: it has no orders that can be read.
     """
-    read = lake.peek(run, Unit(depot_id), _TABLES, dims)
-    if read is None or read["orders"].is_empty() or dims["depots"].is_empty():
-        return None
     config = run.config
-    vehicles = dims["vehicles"].filter(pl.col("asset_id").is_in(sorted(asset_ids)))
-    tables = {
-        **{name: dims[name] for name in _DIMS},
-        **read,
-        "last_stops": pl.DataFrame(schema=STOPS.schema),
-    }
-    away = vehicles["vehicle_id"].to_list()
-    known, _ = _roads(run, tables, depot_id)
-    problem = inputs.problem(tables, depot_id, away, config.date, config.routes, known)
     budget = _budget(run, config.routes.seconds_per_depot).part(_WEIGHING_SHARE)
-    solved = plan_depot(problem, config.routes.engine, budget, run.seed_of(depot_id))
-    return solved.cost, len(solved.unserved)
+
+    @cache
+    def read(depot_id: str) -> tuple[dict[str, pl.DataFrame], Roads | None] | None:
+        found = lake.peek(run, Unit(depot_id), _TABLES, dims)
+        if found is None or found["orders"].is_empty() or dims["depots"].is_empty():
+            return None
+        last_stops = pl.DataFrame(schema=STOPS.schema)
+        tables = {**{name: dims[name] for name in _DIMS}, **found, "last_stops": last_stops}
+        return tables, _roads(run, tables, depot_id)[0]
+
+    def cost_without(depot_id: str, asset_ids: Collection[str]) -> tuple[float, int] | None:
+        known = read(depot_id)
+        if known is None:
+            return None
+        tables, roads_ = known
+        vehicles = dims["vehicles"].filter(pl.col("asset_id").is_in(sorted(asset_ids)))
+        away = vehicles["vehicle_id"].to_list()
+        problem = inputs.problem(tables, depot_id, away, config.date, config.routes, roads_)
+        solved = plan_depot(problem, config.routes.engine, budget, run.seed_of(depot_id))
+        return solved.cost, len(solved.unserved)
+
+    return cost_without
 
 
 def _budget(run: Run, seconds_: float) -> Budget:

@@ -236,13 +236,13 @@ class _Rounds:
     def _solve(self, parts: Sequence[Part], spent: float, share: float, turn: int) -> Found:
         """All parts within a share of the budget, of which `spent` is over."""
         if self.budget.seconds is None:
-            budgets = [self.budget.part(share / len(parts))] * len(parts)
+            each = self.budget.part(share / len(parts))
         else:
             waves = ceil(len(parts) / self.team.size)
-            budgets = [Budget(seconds=self._until(spent + share) / waves)] * len(parts)
+            each = Budget(seconds=self._until(spent + share) / waves)
         jobs = [
-            Job(self.engine, part.problem, budget, self.seed + 101 * turn + k, part.start)
-            for k, (part, budget) in enumerate(zip(parts, budgets, strict=True))
+            Job(self.engine, part.problem, each, self.seed + 101 * turn + k, part.start)
+            for k, part in enumerate(parts)
         ]
         tours: list[Tour] = []
         cost = 0.0

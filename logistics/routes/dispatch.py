@@ -6,14 +6,15 @@ times, so a stop's time stands in its name.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
 import gpxpy.gpx
 import polars as pl
 
-Row = Mapping[str, object]
+from logistics.routes.rows import Row
+
 MAP = "routes.geojson"
 _MANIFEST = {
     "run_date": pl.String,

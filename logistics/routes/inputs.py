@@ -13,11 +13,8 @@ from logistics.config import RoutesConfig
 from logistics.routes.crews import crews_of
 from logistics.routes.fit import SLOTS, Pace, fit
 from logistics.routes.problem import Crew, DepotProblem, Order, TimeWindow
-from logistics.routes.rows import Row, real, skills, whole
+from logistics.routes.rows import PLACE, Row, real, skills, whole
 from logistics.routes.travel import Roads, Travel, haversine_m
-
-# The customer's place is the same to about a metre.
-_SAME_PLACE = 5  # decimals of a degree
 
 
 def problem(
@@ -100,10 +97,9 @@ def _with_usual_vehicles(
     orders: Sequence[Order], rows: pl.DataFrame, last_stops: pl.DataFrame, crews: Sequence[Crew]
 ) -> tuple[Order, ...]:
     """Each with the vehicle it names, or that was at its place last, when it is out today."""
-    place = [pl.col(name).round(_SAME_PLACE) for name in ("lat", "lon")]
-    last = last_stops.sort("vehicle_id").unique(place, keep="first", maintain_order=True)
-    last = last.select(*place, pl.col("vehicle_id").alias("last_vehicle"))
-    known = rows.select("usual_vehicle", *place).join(
+    last = last_stops.sort("vehicle_id").unique(PLACE, keep="first", maintain_order=True)
+    last = last.select(*PLACE, pl.col("vehicle_id").alias("last_vehicle"))
+    known = rows.select("usual_vehicle", *PLACE).join(
         last, on=["lat", "lon"], how="left", maintain_order="left"
     )
     usual = known.select(pl.coalesce("usual_vehicle", "last_vehicle")).to_series()

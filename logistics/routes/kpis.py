@@ -7,10 +7,9 @@ import polars as pl
 from logistics.outputs import ROUTE_KPIS
 from logistics.routes.problem import DepotProblem
 from logistics.routes.retime import TimedRoute
+from logistics.routes.rows import PLACE
 
 _CHANGES = ("routes", "distance_km", "duration_h", "load_factor", "on_time_share", "cost")
-# Addresses are the same when their coordinates are, to about a metre.
-_DECIMALS = 5
 
 
 def kpi_rows(
@@ -86,9 +85,8 @@ def _change(now: object, then: object) -> object:
 
 def _same_vehicle_share(stops: pl.DataFrame, last_stops: pl.DataFrame) -> float | None:
     """Of the stops at addresses that both plans serve, those that the same vehicle serves."""
-    place = [pl.col("lat").round(_DECIMALS), pl.col("lon").round(_DECIMALS)]
-    then = last_stops.group_by(place).agg(pl.col("vehicle_id").alias("vehicles"))
-    both = stops.drop_nulls("order_id").with_columns(place).join(then, on=["lat", "lon"])
+    then = last_stops.group_by(PLACE).agg(pl.col("vehicle_id").alias("vehicles"))
+    both = stops.drop_nulls("order_id").with_columns(PLACE).join(then, on=["lat", "lon"])
     share = both.select(pl.col("vehicle_id").is_in(pl.col("vehicles")).mean()).item()
     return None if share is None else float(share)
 

@@ -227,7 +227,7 @@ def _stop(run: _Run, crew: Crew, order: Order, arrival_s: int, rest_s: int) -> _
         start_s if rested else run.fresh_s,
         run.departs_s,
         0 if rested else run.driven_s,
-        run.lunched or (crew.lunch is not None and _lunches(crew, arrival_s, start_s)),
+        run.lunched or _lunches(crew, arrival_s, start_s),
         run.rests + (rest_s > 0),
         (*run.stops, (arrival_s, start_s, crew.break_s if rested else 0)),
     )

@@ -1,8 +1,12 @@
-"""The values of a checked table's row, typed; null is the default."""
+"""The values of a table's row, typed; null is the default. And which rows are of one place."""
 
 from collections.abc import Mapping
 
+import polars as pl
+
 Row = Mapping[str, object]
+# Addresses are the same when their coordinates are, to about a metre: five decimals of a degree.
+PLACE = (pl.col("lat").round(5), pl.col("lon").round(5))
 
 
 def skills(names: object) -> frozenset[str]:
