@@ -24,7 +24,6 @@ from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
 WORKLOAD = "maintenance"
-COMPANY = "company"
 TABLES = ("telemetry", "events")
 
 
@@ -250,14 +249,13 @@ def _lists(there: NDArray[np.bool_], values: NDArray[Any], kind: pa.DataType) ->
 
 def alert_units(run: Run, dims: Dims) -> list[Unit]:
     """The company: one budget of alerts for all its sites."""
-    return [Unit(COMPANY)]
+    return [lake.COMPANY]
 
 
 def alerts_upstream(run: Run, dims: Dims) -> dict[str, str]:
     """The company's digest of tonight's risks."""
-    return {
-        COMPANY: str(sorted(plan.file_digests(run.config.plan, "risks", run.config.date).items()))
-    }
+    digests = plan.file_digests(run.config.plan, RISKS.name, run.config.date)
+    return {lake.COMPANY.site_id: str(sorted(digests.items()))}
 
 
 def run_alerts(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
@@ -267,7 +265,7 @@ def run_alerts(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parc
 
 def _alert(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     options = run.config.maintenance
-    risks = plan.read_plan(run.config.plan, "risks", run.config.date)
+    risks = plan.read_plan(run.config.plan, RISKS.name, run.config.date)
     if risks is None:
         return parcel
     costs = options.cost_of_failure, options.cost_of_service

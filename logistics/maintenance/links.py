@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from logistics.maintenance.features import SENSOR_FEATURES, Reals, Small, Whole
+from logistics.maintenance.features import SENSOR_FEATURES, Flags, Reals, Small, Whole
 from logistics.maintenance.survival import LIFE_CAP_DAYS
 from logistics.maintenance.windows import HISTORY_FEATURES, Outcomes, SensorWindows
 
@@ -146,14 +146,14 @@ def _likeliest(
 
     Piecewise exponential competing risks with a ridge; the problem is convex.
     """
-    lived, end, which = _lives(known, windows.components)
-    failing = np.flatnonzero(which >= 0)
-    ends = np.bincount(end[failing], minlength=lived.shape[1])
+    told = lives(known, windows.components, PIECES_DAYS)
+    lived, failing = told.lived, np.flatnonzero(told.which >= 0)
+    ends = np.bincount(told.end[failing], minlength=lived.shape[1])
     base = torch.tensor(np.log(np.maximum(ends, 0.5) / np.maximum(lived.sum(0), 1.0)))
     pace = torch.tensor(tempo((PIECES_DAYS[:-1] + PIECES_DAYS[1:]) / 2))
     inputs, offset = (torch.from_numpy(np.asarray(a, np.float64)) for a in (seen, usual))
     exposed, g = torch.from_numpy(lived)[:, None, :], seen.shape[2]
-    at = tuple(torch.from_numpy(a[failing]) for a in (np.arange(len(seen)), which, end))
+    at = tuple(torch.from_numpy(a[failing]) for a in (np.arange(len(seen)), told.which, told.end))
     theta = torch.zeros(2 * g + 1 + seen.shape[1], dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([theta], max_iter=STEPS, line_search_fn="strong_wolfe")
 
@@ -172,16 +172,26 @@ def _likeliest(
     return found[:g], found[g : 2 * g], found[2 * g + 1 :], float(found[2 * g])
 
 
-def _lives(known: Outcomes, components: tuple[str, ...]) -> tuple[Reals, Whole, Whole]:
-    """Days lived in each piece (n, t), the piece of the end (n,), what failed then or −1 (n,)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Lives:
+    """lived (n, t): days lived in each stretch of the time ahead; days (n,) in all, LIFE_CAP_DAYS
+    at most: wear does not show earlier. failed (n,), in the stretch end (n,), of the component
+    which (n,); −1: of none, or of one not known."""
+
+    lived: Reals
+    days: Reals
+    failed: Flags
+    end: Whole
+    which: Whole
+
+
+def lives(known: Outcomes, components: tuple[str, ...], edges_days: Reals | Whole) -> Lives:
+    """What became of the windows, by stretches between these days."""
     days = np.minimum(known.days, LIFE_CAP_DAYS)
-    lived = np.clip(days[:, None] - PIECES_DAYS[:-1], 0, np.diff(PIECES_DAYS))
-    end = np.searchsorted(PIECES_DAYS, days, side="right") - 1
+    widths = np.diff(edges_days)
+    lived = np.clip(days[:, None] - edges_days[:-1], 0, widths).astype(np.float64)
+    end = np.minimum(np.searchsorted(edges_days, days, side="right") - 1, len(widths) - 1)
+    failed = known.failed & (known.days < LIFE_CAP_DAYS)
     position = {component: i for i, component in enumerate(components)}
     which = np.array([position.get(c, -1) for c in known.component.tolist()], dtype=np.int64)
-    failed = known.failed & (known.days < LIFE_CAP_DAYS)
-    return (
-        lived.astype(np.float64),
-        np.minimum(end, lived.shape[1] - 1),
-        np.where(failed, which, -1),
-    )
+    return Lives(lived, days, failed, end, np.where(failed, which, -1))

@@ -15,7 +15,7 @@ from logistics.maintenance.agenda import NAME, agenda
 from logistics.maintenance.problem import NO_WORKSHOP, Schedule
 from logistics.maintenance.tradeoff import Routed, Trade, settle
 from logistics.maintenance.verify import verify
-from logistics.outputs import VEHICLE_PRICES, WORK_ORDERS
+from logistics.outputs import RISKS, VEHICLE_PRICES, WORK_ORDERS
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 
@@ -27,7 +27,7 @@ Weigh = Callable[[Run, Tables], Cost]
 
 def units(run: Run, dims: Dims) -> list[Unit]:
     """One unit per workshop that tonight's risks name, and one for assets without any."""
-    shops = plan.values(run.config.plan, "risks", run.config.date, "workshop_id")
+    shops = plan.values(run.config.plan, RISKS.name, run.config.date, "workshop_id")
     return sorted(Unit(NO_WORKSHOP if shop is None else shop) for shop in shops)
 
 
@@ -39,7 +39,7 @@ def upstream(run: Run, dims: Dims) -> dict[str, str]:
 @ray.remote(num_cpus=0.5)
 def _shop_digests(run: Run, dims: Tables) -> dict[str, str]:
     config = run.config
-    risks = plan.row_digests(config.plan, "risks", config.date, "workshop_id")
+    risks = plan.row_digests(config.plan, RISKS.name, config.date, "workshop_id")
     states = [lake.states(config.lake, table) for table in _ORDER_TABLES]
     homes = dims["assets"].select("workshop_id", "site_id").unique().sort("site_id")
     found = {}
@@ -67,7 +67,7 @@ def run(weigh: Weigh, run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterat
 @ray.remote(num_cpus=0.5)
 def _risks_of_each(run: Run, shops: Sequence[str]) -> Iterator[tasks.Given]:
     """Each workshop's part of tonight's risks: those lie by site, and are read once for all."""
-    risks = plan.read_plan(run.config.plan, "risks", run.config.date)
+    risks = plan.read_plan(run.config.plan, RISKS.name, run.config.date)
     assert risks is not None, "workshops are units because tonight's risks name them"
     parts = risks.partition_by("workshop_id", as_dict=True)
     for shop in shops:

@@ -16,7 +16,7 @@ from logistics.config import MaintenanceConfig
 from logistics.maintenance import impute
 from logistics.maintenance.backtest import FOLDS, PRIOR_DAYS, age_rule, scores
 from logistics.maintenance.features import Flags, Reals, Whole
-from logistics.maintenance.links import Line, fit_line
+from logistics.maintenance.links import Line, fit_line, lives
 from logistics.maintenance.model import (
     CHUNK,
     NET_FEATURES,
@@ -33,7 +33,6 @@ from logistics.maintenance.survival import (
     EDGES_DAYS,
     LAST_DAY,
     LIFE_CAP_DAYS,
-    WIDTHS_DAYS,
     hazard_on,
     log_loss,
     residual_levels,
@@ -57,7 +56,6 @@ UNUSUAL = 0.02  # share left to components that a kind has not lost yet
 WEIGHT_DECAY = 0.05
 AVERAGE_DECAY = 0.99  # of the weights; what is kept of a net is its running average
 LOOK_STEPS = 50
-LEARNT_DAYS = LIFE_CAP_DAYS  # of a life: what comes later does not show yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +159,13 @@ class _Rows:
     """Training rows as tensors: inputs, days lived in each stretch, how each life ended."""
 
     def __init__(self, x: Tensor, known: Outcomes, components: tuple[str, ...]) -> None:
-        days = np.minimum(known.days, LEARNT_DAYS)
-        lived = np.clip(days[:, None] - EDGES_DAYS[:-1], 0, WIDTHS_DAYS)
-        failed = known.failed & (known.days < LEARNT_DAYS)
-        end = np.searchsorted(EDGES_DAYS, days, side="right") - 1
-        which = {component: i for i, component in enumerate(components)}
+        told = lives(known, components, EDGES_DAYS)
         self.x = x
-        self.lived = torch.from_numpy(lived.astype(np.float32))
-        self.failed = torch.from_numpy(failed.astype(np.float32))
-        self.end = torch.from_numpy(np.minimum(end, len(WIDTHS_DAYS) - 1))
-        self.component = torch.tensor([which.get(c, -1) for c in known.component.tolist()])
-        self.life = torch.from_numpy(np.minimum(days, LIFE_CAP_DAYS).astype(np.float32))
+        self.lived = torch.from_numpy(told.lived.astype(np.float32))
+        self.failed = torch.from_numpy(told.failed.astype(np.float32))
+        self.end = torch.from_numpy(told.end)
+        self.component = torch.from_numpy(told.which)
+        self.life = torch.from_numpy(told.days.astype(np.float32))
 
 
 def _fit_folds(
