@@ -6,6 +6,7 @@ takes a SKU to come for an average one; so do we, for want of better.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import slotting_case as cases
@@ -69,6 +70,7 @@ def oracle(case: Case, day: int) -> Layout:
     return Layout(slot_of, slots[-1:])
 
 
+@cache  # of the first day it is asked for again and again, and each is a solve of seconds
 def forecast(case: Case, day: int) -> Layout:
     """The night's assignment by what is expected of the next days."""
     skus, rate = _expected(case, day)

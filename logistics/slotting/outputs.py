@@ -36,7 +36,7 @@ def moves_rows(
 ) -> pl.DataFrame:
     """moves, numbered from 1 in the order they are made, with what each costs and brings."""
     cost = config.minutes_per_move / 60 * config.labour_cost_per_h
-    value_per_m = 1 / config.walking_m_per_s / 3600 * config.labour_cost_per_h
+    value_per_m = _cost_per_m(config)
     step = np.array([move.step for move in night.moves], dtype=np.int64)
     saving_m = np.array([move.saving_m_per_day for move in night.moves])
     of_step = np.bincount(step, saving_m) * value_per_m
@@ -79,25 +79,30 @@ def effect_rows(
 ) -> pl.DataFrame:
     """slots_effect: expected of tomorrow, for the SKUs that have a slot in all three layouts."""
     picks = np.where((demand.face != NONE) & (ideal != NONE), demand.picks_per_day, 0.0)
-    cost_per_m = 1 / config.walking_m_per_s / 3600 * config.labour_cost_per_h
-
-    def metres(slot_of: Ints) -> float:
-        return float(walking.metres(*walking.picks_by_aisle(picks, slot_of)))
-
-    before_m = metres(demand.face)
+    layouts = {"before": demand.face, "after": after, "ideal": ideal}
+    walk_m = {
+        name: float(walking.metres(*walking.picks_by_aisle(picks, slot_of)))
+        for name, slot_of in layouts.items()
+    }
+    before_m, cost_per_m = walk_m["before"], _cost_per_m(config)
     share = float(picks.sum()) / max(walking.picks_per_day, 1e-9)
     rows = [
         (
             name,
             float(picks.sum()),
             float(walking.tours_per_day.sum()) * share,
-            metres(slot_of),
-            1 - metres(slot_of) / before_m if before_m > 0 else 0.0,
-            metres(slot_of) * cost_per_m,
+            metres,
+            1 - metres / before_m if before_m > 0 else 0.0,
+            metres * cost_per_m,
         )
-        for name, slot_of in (("before", demand.face), ("after", after), ("ideal", ideal))
+        for name, metres in walk_m.items()
     ]
     return pl.DataFrame(rows, schema=SLOTS_EFFECT.columns, orient="row")
+
+
+def _cost_per_m(config: SlottingConfig) -> float:
+    """Of a picker's walking, in money."""
+    return 1 / config.walking_m_per_s / 3600 * config.labour_cost_per_h
 
 
 def labels_csv(moves: pl.DataFrame) -> bytes:
