@@ -20,7 +20,7 @@ from logistics.routes import inputs, outputs
 from logistics.routes.decompose import ALONE, Team, run_job
 from logistics.routes.dispatch import handouts
 from logistics.routes.explain import explain
-from logistics.routes.kpis import comparison, kpi_rows
+from logistics.routes.kpis import comparison, kpi_rows, late_stops
 from logistics.routes.problem import Budget
 from logistics.routes.schedule import Share, seconds, shares
 from logistics.routes.service import ServiceError, roads
@@ -182,7 +182,8 @@ def _plan(run: Run, dims: Tables, parcel: Parcel, budget: Budget) -> Parcel:
     files = plan.publish(run, parcel.unit, published)
     handed = handouts(str(config.date), depot, rows["routes"], rows["stops"], rows["unserved"])
     write(config.plan, config.date, ROUTES.site, depot_id, handed)
-    figures = outputs.figures(problem, solved.routes, reasons, away, solved.cost)
+    late = late_stops(problem, solved.routes)
+    figures = outputs.figures(kpis, reasons, away, solved.cost, late)
     figures = {**figures, **comparison(kpis), **warning}
     return replace(parcel, files=parcel.files + files, figures=figures).tally()
 

@@ -7,10 +7,10 @@ import polars as pl
 
 from logistics.outputs import KEPT_BACK, ROUTES, STOPS, UNSERVED
 from logistics.routes.explain import Reason
-from logistics.routes.kpis import late_stops
 from logistics.routes.problem import DepotProblem
 from logistics.routes.retime import Reload, TimedRoute, Visit
 
+_ADDITIVE = ("orders", "served", "unserved", "routes", "distance_km", "drive_h")
 Places = Mapping[str, tuple[float, float]]  # order's id, or "": depot → lat, lon
 
 
@@ -122,24 +122,15 @@ def kept_back_rows(
 
 
 def figures(
-    problem: DepotProblem,
-    routes: Sequence[TimedRoute],
-    reasons: Sequence[Reason],
-    kept_back: Sequence[str],
-    cost: float,
+    kpis: pl.DataFrame, reasons: Sequence[Reason], kept_back: Sequence[str], cost: float, late: int
 ) -> Mapping[str, float]:
-    """Additive numbers of one depot for the summary; cost includes dropped orders' penalties."""
-    totals: dict[str, float] = {
-        "orders": len(problem.orders),
-        "served": sum(len(timed.visits) for timed in routes),
-        "unserved": len(reasons),
-        "routes": len(routes),
-        "distance_km": sum(timed.distance_m for timed in routes) / 1000,
-        "drive_h": sum(timed.drive_s for timed in routes) / 3600,
-        "cost": cost,
-        "kept_back": len(kept_back),
-        "late_stops": late_stops(problem, routes),
-    }
+    """Additive numbers of one depot for the summary, of which kpis (its row) has most.
+
+    cost includes dropped orders' penalties; late: stops.
+    """
+    row = kpis.row(0, named=True)
+    totals: dict[str, float] = {name: row[name] for name in _ADDITIVE}
+    totals |= {"cost": cost, "kept_back": len(kept_back), "late_stops": late}
     totals |= {f"kept_back:{vehicle}": 1.0 for vehicle in kept_back}
     for reason in reasons:
         name = f"unserved:{reason.constraint}"

@@ -1,30 +1,25 @@
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from logistics.config import RoutesConfig
 from logistics.routes import outputs
 from logistics.routes.dispatch import handouts
 from logistics.routes.inputs import problem
 from logistics.routes.problem import Budget, DepotProblem, TimeWindow
 from logistics.routes.solve import plan_depot
 from logistics.tables import CONTRACTS
+from tests.settings import config
 
 DAY = date(2026, 3, 2)  # a Monday
-CONFIG = RoutesConfig(
-    engine="auto",
+CONFIG = replace(
+    config(Path("nowhere")).routes,
     speed_kmh=36.0,
     circuity=1.5,
-    travel_service=None,
-    travel_url=None,
     seconds_per_depot=1.0,
     iterations_per_depot=50,
-    drop_penalty=200.0,
-    drop_penalty_per_priority=100.0,
-    change_cost=0.0,
-    balance_cost=0.0,
 )
 HOUR_S = 3600
 

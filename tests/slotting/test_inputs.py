@@ -1,30 +1,23 @@
 """From tables to warehouse, demand and tours."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from logistics.config import SlottingConfig
 from logistics.contracts import check
 from logistics.slotting import inputs
 from logistics.slotting.problem import NONE
 from logistics.slotting.travel import MAX_TOUR_LINES
 from logistics.tables import CONTRACTS
+from tests.settings import config
 
 NIGHT = date(2026, 3, 2)
-CONFIG = SlottingConfig(
-    max_moves=5,
-    demand_days=30,
-    history_days=10,
-    min_saving_m_per_day=1.0,
-    replenish_days=3,
-    max_move_minutes=None,
-    minutes_per_move=4.0,
-    labour_cost_per_h=25.0,
-    walking_m_per_s=1.0,
-    heat_map=False,
+CONFIG = replace(
+    config(Path("nowhere")).slotting, max_moves=5, min_saving_m_per_day=1.0, history_days=10
 )
 
 

@@ -1,29 +1,21 @@
 """The tables of a slotting plan, against the plan they were made from."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from hypothesis import given, settings
 
-from logistics.config import SlottingConfig
 from logistics.outputs import OUTPUTS
 from logistics.slotting import outputs
 from logistics.slotting.plan import plan_warehouse
 from logistics.slotting.problem import NONE, Demand, Warehouse
+from tests.settings import config
 from tests.slotting import made
 
-CONFIG = SlottingConfig(
-    max_moves=6,
-    demand_days=30,
-    history_days=28,
-    min_saving_m_per_day=0.5,
-    replenish_days=3,
-    max_move_minutes=None,
-    minutes_per_move=4.0,
-    labour_cost_per_h=25.0,
-    walking_m_per_s=1.0,
-    heat_map=False,
+CONFIG = replace(
+    config(Path("nowhere")).slotting, max_moves=6, min_saving_m_per_day=0.5, history_days=28
 )
 FEW = settings(max_examples=25, deadline=None)
 
