@@ -172,6 +172,10 @@ class SlottingConfig:
     history_days: Natural  # order lines read for lines per order
     min_saving_m_per_day: Annotated[float, Field(ge=0)]  # a move below this is not worth making
     replenish_days: Natural  # a slot must hold this many days of demand
+    # By level, the floor first; higher ones are like the last. Of walking that a pick is as bad as:
+    reach_m_by_level: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+    # The heaviest unit that may be put there; null: any.
+    lift_kg_by_level: Annotated[tuple[Positive | None, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

@@ -226,9 +226,9 @@ MOVES = Output(
         "from_slot": TEXT,  # null: newly placed
         "to_slot": TEXT,
         "picks_per_day": REAL,
-        "saving_m_per_day": REAL,
+        "saving_m_per_day": REAL,  # of walking, and of stooping and climbing in as many metres
         "step": WHOLE,  # moves of one step pay only together: all of them or none
-        "saving_per_day": REAL,  # in money: the walking time saved
+        "saving_per_day": REAL,  # in money: the time saved
         "labour_cost": REAL,
         "payback_days": REAL,  # of the whole step; null: it only gives a SKU its first slot
     },
@@ -258,6 +258,7 @@ SLOTS_EFFECT = Output(
         "walk_m_per_day": REAL,
         "saved_share": REAL,  # of the walking before
         "walk_cost_per_day": REAL,
+        "reach_m_per_day": REAL,  # of walking that stooping and climbing are as bad as
     },
     key=("layout",),
 )

@@ -91,6 +91,8 @@ def standard() -> Warehouse:
         y_m=(bay.astype(np.float64) + 0.5) * BAY_M,
         capacity_m3=np.ones(num_slots),
         capacity_kg=np.ones(num_slots),
+        reach_m=np.zeros(num_slots),
+        lift_kg=np.full(num_slots, np.inf),
         storage_class=np.zeros(num_slots, dtype=np.int64),
         holds=np.full(num_slots, NONE),
         locked=np.zeros(num_slots, dtype=bool),

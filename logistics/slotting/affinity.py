@@ -35,7 +35,15 @@ def gather(
     """
     rng = np.random.default_rng(seed)
     kind = np.unique(
-        np.column_stack((warehouse.storage_class, warehouse.capacity_m3, warehouse.capacity_kg)),
+        np.column_stack(
+            (
+                warehouse.storage_class,
+                warehouse.capacity_m3,
+                warehouse.capacity_kg,
+                warehouse.reach_m,
+                warehouse.lift_kg,
+            )
+        ),
         axis=0,
         return_inverse=True,
     )[1].reshape(-1)

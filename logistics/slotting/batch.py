@@ -64,7 +64,9 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
             "slots_plan": outputs.slots_plan_rows(warehouse, demand, night.slot_of, ideal),
             "moves": moves,
             "slots_heat": heat,
-            "slots_effect": outputs.effect_rows(demand, walking, night.slot_of, ideal, slotting),
+            "slots_effect": outputs.effect_rows(
+                warehouse, demand, walking, night.slot_of, ideal, slotting
+            ),
             "unplaced": outputs.unplaced_rows(demand, night),
         },
     )

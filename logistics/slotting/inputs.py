@@ -6,7 +6,7 @@ units per line lately seen (of all SKUs, where it had none); without a forecast,
 lately seen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -40,7 +40,7 @@ def read(
     )
     index = pl.DataFrame({"sku_id": skus["sku_id"], "sku": np.arange(skus.height)})
     holds = slots.select("sku_id").join(index, on="sku_id", how="left", maintain_order="left")
-    warehouse = _warehouse(warehouse_id, slots, holds["sku"].fill_null(NONE).to_numpy())
+    warehouse = _warehouse(warehouse_id, slots, holds["sku"].fill_null(NONE).to_numpy(), config)
     warehouse, face = _one_face(warehouse, skus.height)
     return (
         warehouse,
@@ -118,7 +118,10 @@ def _forecast(totals: pl.DataFrame | None, demand_days: int) -> pl.DataFrame:
     return totals.filter(horizon_days=horizon).select("sku_id", mean.alias("mean_per_day"))
 
 
-def _warehouse(warehouse_id: str, slots: pl.DataFrame, holds: Ints) -> Warehouse:
+def _warehouse(
+    warehouse_id: str, slots: pl.DataFrame, holds: Ints, config: SlottingConfig
+) -> Warehouse:
+    level = _whole(slots, "level")
     return Warehouse(
         id=warehouse_id,
         slot_ids=tuple(slots["slot_id"]),
@@ -127,10 +130,17 @@ def _warehouse(warehouse_id: str, slots: pl.DataFrame, holds: Ints) -> Warehouse
         y_m=_real(slots, "y_m"),
         capacity_m3=_real(slots, "capacity_m3"),
         capacity_kg=_real(slots, "capacity_kg"),
+        reach_m=_by_level(level, config.reach_m_by_level),
+        lift_kg=_by_level(level, [kg or np.inf for kg in config.lift_kg_by_level]),
         storage_class=_class_code(slots["storage_class"]),
         holds=holds.astype(np.int64),
         locked=slots["frozen"].fill_null(value=False).to_numpy().astype(bool),
     )
+
+
+def _by_level(level: Ints, values: Sequence[float]) -> Reals:
+    """Each level's value, the floor's first; levels above the last are like it."""
+    return np.array(values, dtype=np.float64)[np.minimum(level, len(values) - 1)]
 
 
 def _one_face(warehouse: Warehouse, num_skus: int) -> tuple[Warehouse, Ints]:

@@ -14,7 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from logistics.slotting.problem import NONE, Demand, Ints, Reals, Warehouse, fits, suits
+from logistics.slotting.problem import (
+    NONE,
+    Demand,
+    Ints,
+    Reals,
+    Warehouse,
+    fits,
+    reach_m,
+    suits,
+)
 from logistics.slotting.travel import Walking
 
 _TRIED_AT_ONCE = 16  # SKUs, most promising first
@@ -114,8 +123,20 @@ class _Floor:
         picks = np.array([picks for picks, _ in after])
         depth_picks_m = np.array([depth for _, depth in after])
         now_m = self.walking.metres(self.picks, self.depth_picks_m)
-        saved: Reals = now_m - self.walking.metres(picks, depth_picks_m)
+        reach_saved_m = np.array([self._reach_saved_m(step) for step in steps])
+        saved: Reals = now_m - self.walking.metres(picks, depth_picks_m) + reach_saved_m
         return saved
+
+    def own_costs(self, costs: Reals, sku: int) -> Reals:
+        """Metres per pick (s,) of the SKU, reaching the slots included."""
+        return costs + reach_m(self.warehouse, self.demand, sku, np.arange(costs.size))
+
+    def _reach_saved_m(self, step: Step) -> float:
+        skus, targets = np.array(list(dict(step).items())).T
+        origins = self.slot_of[skus]
+        now_m, then_m = (reach_m(self.warehouse, self.demand, skus, s) for s in (origins, targets))
+        saved_m = np.where(origins == NONE, 0.0, now_m) - then_m
+        return float(self.demand.picks_per_day[skus] @ saved_m)
 
     def _after(self, step: Step) -> tuple[Reals, float]:
         layout, picks, depth = self.walking.layout, self.picks.copy(), self.depth_picks_m
@@ -180,7 +201,13 @@ def _any_exchange(floor: _Floor, sku: int) -> list[Step]:
     warehouse, demand, empty = floor.warehouse, floor.demand, floor.empty
     taken = floor.free[fits(warehouse, demand, sku, floor.free)]
     refuges = empty[warehouse.storage_class[empty] == demand.storage_class[sku]]
-    capacities = np.column_stack((warehouse.capacity_m3[refuges], warehouse.capacity_kg[refuges]))
+    capacities = np.column_stack(
+        (
+            warehouse.capacity_m3[refuges],
+            warehouse.capacity_kg[refuges],
+            warehouse.lift_kg[refuges],
+        )
+    )
     refuges = refuges[np.unique(capacities, axis=0, return_index=True)[1]]  # one of each size
     others = floor.holds[taken]
     can_go = suits(warehouse, demand, others[:, None], refuges[None, :]).any(axis=1)
@@ -194,7 +221,7 @@ def _any_exchange(floor: _Floor, sku: int) -> list[Step]:
 
 def _preferred(floor: _Floor, sku: int, ideal: int, slots: Ints) -> int:
     """With room for the stock, in the ideal aisle, nearest."""
-    costs = floor.walking.slot_costs(floor.picks)
+    costs = floor.own_costs(floor.walking.slot_costs(floor.picks), sku)
     small = ~suits(floor.warehouse, floor.demand, sku, slots)
     aisle = floor.walking.layout.aisle
     elsewhere = aisle[slots] != (aisle[ideal] if ideal != NONE else NONE)
@@ -240,7 +267,8 @@ def _promise(floor: _Floor, ideal: Ints, costs: Reals) -> Reals:
     cheapest = np.full(layout.aisle_x_m.size, costs.max())
     np.minimum.at(cheapest, layout.aisle[floor.free], costs[floor.free])
     stays = (ideal == NONE) | (floor.demand.face == NONE) | floor.warehouse.locked[now]
-    saved_m = costs[now] - cheapest[layout.aisle[ideal]]
+    reach = reach_m(floor.warehouse, floor.demand, np.arange(now.size), now)
+    saved_m = costs[now] + reach - cheapest[layout.aisle[ideal]]
     return np.where(stays, 0.0, floor.demand.picks_per_day * saved_m)
 
 
@@ -248,25 +276,29 @@ def _steps(floor: _Floor, sku: int, ideal: int, costs: Reals) -> Iterator[Step]:
     """The ways to bring a SKU nearer within its ideal aisle."""
     warehouse, demand, layout = floor.warehouse, floor.demand, floor.walking.layout
     here, picks = int(floor.slot_of[sku]), demand.picks_per_day
-    now_m = np.inf if here == NONE else costs[here]
-    goal_m = np.inf if here == NONE else floor.goal_costs[here]
+    own, goal = floor.own_costs(costs, sku), floor.own_costs(floor.goal_costs, sku)
+    now_m = np.inf if here == NONE else own[here]
+    goal_m = np.inf if here == NONE else goal[here]
     near = floor.free[layout.aisle[floor.free] == layout.aisle[ideal]]
-    near = near[(costs[near] < now_m) | (floor.goal_costs[near] < goal_m)]
+    near = near[(own[near] < now_m) | (goal[near] < goal_m)]
     near = near[suits(warehouse, demand, sku, near)]
-    near = near[np.argsort(costs[near], kind="stable")]
+    near = near[np.argsort(own[near], kind="stable")]
     others = floor.holds[near]
     empty = floor.empty
     if (others == NONE).any():
         yield ((sku, int(near[others == NONE][0])),)
     taken, others = near[others != NONE], others[others != NONE]
-    swap_m = (picks[sku] - picks[others]) * (min(now_m, costs.max()) - costs[taken])
+    there_m = costs[taken] + reach_m(warehouse, demand, others, taken)
+    here_m = costs.max() if here == NONE else costs[here] + reach_m(warehouse, demand, others, here)
+    swap_m = picks[sku] * (min(now_m, own.max()) - own[taken]) + picks[others] * (there_m - here_m)
     for slot in taken[np.argsort(-swap_m, kind="stable")][:_VICTIMS].tolist():
         other = int(floor.holds[slot])
         refuges = empty[fits(warehouse, demand, other, empty)]
         if not refuges.size:
             continue
+        theirs = floor.own_costs(costs, other)
         lasting = refuges[suits(warehouse, demand, other, refuges)]
         if lasting.size:
-            yield ((other, int(lasting[np.argmin(costs[lasting])])), (sku, slot))
+            yield ((other, int(lasting[np.argmin(theirs[lasting])])), (sku, slot))
         if here != NONE and suits(warehouse, demand, other, here):
             yield ((other, int(refuges[np.argmin(costs[refuges])])), (sku, slot), (other, here))

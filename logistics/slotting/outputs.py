@@ -1,12 +1,14 @@
 """A slotting plan → the rows of its output tables and its figures. Knows polars; no solver."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from logistics.config import SlottingConfig
 from logistics.outputs import MOVES, SLOTS_EFFECT, SLOTS_HEAT, SLOTS_PLAN, UNPLACED
 from logistics.slotting.moves import Night
-from logistics.slotting.problem import NONE, Demand, Ints, Warehouse
+from logistics.slotting.problem import NONE, Demand, Ints, Warehouse, reached_m
 from logistics.slotting.travel import Layout, Tours, Walking, walk
 
 
@@ -75,7 +77,12 @@ def heat_rows(
 
 
 def effect_rows(
-    demand: Demand, walking: Walking, after: Ints, ideal: Ints, config: SlottingConfig
+    warehouse: Warehouse,
+    demand: Demand,
+    walking: Walking,
+    after: Ints,
+    ideal: Ints,
+    config: SlottingConfig,
 ) -> pl.DataFrame:
     """slots_effect: expected of tomorrow, for the SKUs that have a slot in all three layouts."""
     picks = np.where((demand.face != NONE) & (ideal != NONE), demand.picks_per_day, 0.0)
@@ -84,6 +91,7 @@ def effect_rows(
         name: float(walking.metres(*walking.picks_by_aisle(picks, slot_of)))
         for name, slot_of in layouts.items()
     }
+    walked = replace(demand, picks_per_day=picks)
     before_m, cost_per_m = walk_m["before"], _cost_per_m(config)
     share = float(picks.sum()) / max(walking.picks_per_day, 1e-9)
     rows = [
@@ -94,6 +102,7 @@ def effect_rows(
             metres,
             1 - metres / before_m if before_m > 0 else 0.0,
             metres * cost_per_m,
+            reached_m(warehouse, walked, layouts[name]),
         )
         for name, metres in walk_m.items()
     ]

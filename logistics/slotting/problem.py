@@ -15,6 +15,7 @@ Flags = NDArray[np.bool_]
 NONE = -1
 # A unit of 0.1 m3 fits a slot of 0.1 m3, whatever binary fractions make of it.
 TOLERANCE = 1e-9
+_WEIGHS_KG = 10.0  # goods of so many kg are twice the effort of goods without weight
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,8 @@ class Warehouse:
     y_m: Reals
     capacity_m3: Reals
     capacity_kg: Reals
+    reach_m: Reals  # of walking that a pick without weight at the slot's level is as bad as
+    lift_kg: Reals  # the heaviest unit that may be lifted at its level
     storage_class: Ints  # index into tables.STORAGE_CLASSES
     holds: Ints
     locked: Flags
@@ -63,8 +66,30 @@ def fits(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int
         (warehouse.storage_class[slot] == demand.storage_class[sku])
         & (warehouse.capacity_m3[slot] >= demand.unit_m3[sku] - TOLERANCE)
         & (warehouse.capacity_kg[slot] >= demand.unit_kg[sku] - TOLERANCE)
+        & (warehouse.lift_kg[slot] >= demand.unit_kg[sku] - TOLERANCE)
     )
     return allowed
+
+
+def reach_m(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int) -> Reals:
+    """What stooping and climbing to the slot is worth, in metres per pick; sku and slot broadcast.
+
+    None at waist height, where reach_m is 0; more the heavier a unit is.
+    """
+    metres: Reals = warehouse.reach_m[slot] * effort(demand)[sku]
+    return metres
+
+
+def effort(demand: Demand) -> Reals:
+    """Of one pick of each SKU (n,), against goods without weight."""
+    return 1 + demand.unit_kg / _WEIGHS_KG
+
+
+def reached_m(warehouse: Warehouse, demand: Demand, slot_of: Ints) -> float:
+    """Of the picks of a day, SKUs in slots slot_of (n,); picks without a slot are left out."""
+    placed = np.flatnonzero(slot_of != NONE)
+    metres = reach_m(warehouse, demand, placed, slot_of[placed])
+    return float(demand.picks_per_day[placed] @ metres)
 
 
 def suits(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int) -> Flags:

@@ -61,6 +61,13 @@ def too_heavy(plan: Plan) -> Found:
             yield _violation("too_heavy", plan, sku, slot)
 
 
+def too_high(plan: Plan) -> Found:
+    """A unit is no heavier than may be lifted at the slot's level."""
+    for sku, slot in _changes(plan):
+        if plan.demand.unit_kg[sku] > plan.warehouse.lift_kg[slot] + TOLERANCE:
+            yield _violation("too_high", plan, sku, slot)
+
+
 def locked_slots(plan: Plan) -> Found:
     """A frozen slot, or a SKU's reserve, keeps what it holds."""
     locked = plan.warehouse.locked
@@ -122,6 +129,7 @@ RULES = (
     wrong_class,
     too_large,
     too_heavy,
+    too_high,
     locked_slots,
     impossible_moves,
     not_what_the_moves_lead_to,

@@ -29,7 +29,7 @@ def test_the_tables_tell_the_same_story(company: tuple[Warehouse, Demand]) -> No
     moves = outputs.moves_rows(warehouse, demand, night, CONFIG)
     unplaced = outputs.unplaced_rows(demand, night)
     heat = outputs.heat_rows(warehouse, demand, demand.face, night.slot_of, ideal)
-    effect = outputs.effect_rows(demand, walking, night.slot_of, ideal, CONFIG)
+    effect = outputs.effect_rows(warehouse, demand, walking, night.slot_of, ideal, CONFIG)
     tables = {"slots_plan": plan, "moves": moves, "slots_heat": heat, "slots_effect": effect}
     for name, rows in (tables | {"unplaced": unplaced}).items():
         assert rows.schema == pl.Schema(OUTPUTS[name].columns)

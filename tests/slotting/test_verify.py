@@ -17,6 +17,7 @@ WAREHOUSE = made.warehouse(
     locked=np.array([False, True, False, False]),
     capacity_m3=np.array([1.0, 1.0, 0.5, 1.0]),
     capacity_kg=np.array([9.0, 9.0, 9.0, 5.0]),
+    lift_kg=np.array([99.0, 99.0, 7.0, 99.0]),
 )
 DEMAND = made.demand([5.0, 4.0, 3.0], [0, 1, NONE])
 GOOD = Plan(
@@ -32,7 +33,12 @@ CHILLED = np.array([1, 0, 0])
 OFFENCES = {
     "wrong_class": replace(GOOD, demand=replace(DEMAND, storage_class=CHILLED)),
     "too_large": replace(GOOD, demand=replace(DEMAND, unit_m3=np.array([0.6, 0, 0]))),
-    "too_heavy": replace(GOOD, demand=replace(DEMAND, unit_kg=np.array([9.5, 0, 0]))),
+    "too_heavy": replace(
+        GOOD,
+        demand=replace(DEMAND, unit_kg=np.array([9.5, 0, 0])),
+        warehouse=replace(WAREHOUSE, lift_kg=np.full(4, 99.0)),
+    ),
+    "too_high": replace(GOOD, demand=replace(DEMAND, unit_kg=np.array([8.0, 0, 0]))),
     "locked_slots": replace(GOOD, ideal=[2, 3, 0]),
     "impossible_moves": replace(GOOD, moves=(Move(0, 3, 2, 1.0),)),
     "not_what_the_moves_lead_to": replace(GOOD, after=[3, 1, NONE]),
