@@ -176,6 +176,7 @@ class SlottingConfig:
     reach_m_by_level: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
     # The heaviest unit that may be put there; null: any.
     lift_kg_by_level: Annotated[tuple[Positive | None, ...], Field(min_length=1)]
+    max_aisle_share: Annotated[float, Field(gt=0, le=1)] | None  # of all picks; null: any
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

@@ -42,8 +42,9 @@ def read(
     holds = slots.select("sku_id").join(index, on="sku_id", how="left", maintain_order="left")
     warehouse = _warehouse(warehouse_id, slots, holds["sku"].fill_null(NONE).to_numpy(), config)
     warehouse, face = _one_face(warehouse, skus.height)
+    most = (config.max_aisle_share or np.inf) * float(skus["picks_per_day"].sum())
     return (
-        warehouse,
+        replace(warehouse, aisle_picks=most),
         _demand(warehouse, skus, face, config),
         tours(lines.join(index, on="sku_id"), seed),
     )

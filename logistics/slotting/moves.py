@@ -14,9 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from logistics.slotting.congestion import spare_picks
 from logistics.slotting.problem import (
     NONE,
+    TOLERANCE,
     Demand,
+    Flags,
     Ints,
     Reals,
     Warehouse,
@@ -118,14 +121,28 @@ class _Floor:
         return int(same[self.empty].sum()) > int(_KEPT_EMPTY * same.sum())
 
     def savings(self, steps: Sequence[Step]) -> Reals:
-        """Metres a day that each step saves by itself; the walk to a new SKU counts against it."""
+        """Metres a day that each step saves by itself; the walk to a new SKU counts against it.
+
+        -inf for a step that makes an aisle busier than it may be.
+        """
+        if not steps:
+            return np.zeros(0)
         after = [self._after(step) for step in steps]
         picks = np.array([picks for picks, _ in after])
         depth_picks_m = np.array([depth for _, depth in after])
         now_m = self.walking.metres(self.picks, self.depth_picks_m)
         reach_saved_m = np.array([self._reach_saved_m(step) for step in steps])
         saved: Reals = now_m - self.walking.metres(picks, depth_picks_m) + reach_saved_m
-        return saved
+        crowds = ((spare_picks(self.warehouse, picks) < 0) & (picks > self.picks + TOLERANCE)).any(
+            axis=1
+        )
+        return np.where(crowds, -np.inf, saved)
+
+    def has_room(self, sku: int, slots: Ints) -> Flags:
+        """Whether the new SKU would leave the slot's aisle no busier than it may be."""
+        left = spare_picks(self.warehouse, self.picks)[self.walking.layout.aisle[slots]]
+        roomy: Flags = left >= self.demand.picks_per_day[sku]
+        return roomy
 
     def own_costs(self, costs: Reals, sku: int) -> Reals:
         """Metres per pick (s,) of the SKU, reaching the slots included."""
@@ -176,18 +193,18 @@ def _place(
     for sku in new[np.argsort(-floor.demand.picks_per_day[new], kind="stable")].tolist():
         steps = _placements(floor, sku, int(ideal[sku]))
         small = [step for step in steps if len(moves) + len(step) <= max_moves]
-        if small and floor.may_place(sku):
-            worth = floor.savings(small) - least_m * np.array([len(step) for step in small])
+        worth = floor.savings(small) - least_m * np.array([len(step) for step in small])
+        if np.isfinite(worth).any() and floor.may_place(sku):
             moves += floor.make(small[int(np.argmax(worth))])
         else:
-            unplaced[sku] = _reason(floor, sku, bool(steps))
+            unplaced[sku] = _reason(floor, sku, bool(steps), crowds=bool(small))
     return moves, unplaced
 
 
 def _placements(floor: _Floor, sku: int, ideal: int) -> list[Step]:
     """Into the best empty slot, or in place of one in its ideal aisle; if need be, of any other."""
     warehouse, demand, empty = floor.warehouse, floor.demand, floor.empty
-    open_slots = empty[fits(warehouse, demand, sku, empty)]
+    open_slots = empty[fits(warehouse, demand, sku, empty) & floor.has_room(sku, empty)]
     steps: list[Step] = []
     if open_slots.size:
         steps = [((sku, _preferred(floor, sku, ideal, open_slots)),)]
@@ -199,7 +216,8 @@ def _placements(floor: _Floor, sku: int, ideal: int) -> list[Step]:
 def _any_exchange(floor: _Floor, sku: int) -> list[Step]:
     """In place of the slowest SKU that can go to an empty slot."""
     warehouse, demand, empty = floor.warehouse, floor.demand, floor.empty
-    taken = floor.free[fits(warehouse, demand, sku, floor.free)]
+    taken = floor.free[floor.holds[floor.free] != NONE]
+    taken = taken[fits(warehouse, demand, sku, taken) & floor.has_room(sku, taken)]
     refuges = empty[warehouse.storage_class[empty] == demand.storage_class[sku]]
     capacities = np.column_stack(
         (
@@ -228,14 +246,16 @@ def _preferred(floor: _Floor, sku: int, ideal: int, slots: Ints) -> int:
     return int(slots[np.lexsort((slots, costs[slots], elsewhere, small))[0]])
 
 
-def _reason(floor: _Floor, sku: int, possible: bool) -> str:
+def _reason(floor: _Floor, sku: int, possible: bool, crowds: bool) -> str:
     every = np.arange(floor.holds.size)
     if possible and not floor.may_place(sku):
         return "the last empty slots of its storage class are kept for moving others"
-    if possible:
+    if possible and not crowds:
         return "tonight's moves are used up"
     if not fits(floor.warehouse, floor.demand, sku, every).any():
         return "no slot of its storage class takes one unit by size and weight"
+    if possible or fits(floor.warehouse, floor.demand, sku, floor.empty).any():
+        return "every aisle with a slot for it is as busy as it may be"
     return "every slot that would take it is occupied"
 
 

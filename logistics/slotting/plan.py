@@ -2,6 +2,7 @@
 
 from logistics.config import SlottingConfig
 from logistics.slotting.affinity import gather_if_it_helps
+from logistics.slotting.congestion import spread
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import Demand, Ints, Warehouse
 from logistics.slotting.solve import assign
@@ -19,7 +20,8 @@ def plan_warehouse(
     night = plan_moves(warehouse, demand, walking, ideal, max_moves, config.min_saving_m_per_day)
     # Moves are worth what walking is expected of each SKU alone; what is bought together shows only
     # in the layout that everything would be moved into.
-    ideal = gather_if_it_helps(warehouse, walking.layout, tours, demand.picks_per_day, ideal)
+    gathered = gather_if_it_helps(warehouse, walking.layout, tours, demand.picks_per_day, ideal)
+    ideal = spread(warehouse, demand, walking, gathered)
     plan = Plan(
         warehouse,
         demand,

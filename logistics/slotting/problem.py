@@ -39,6 +39,7 @@ class Warehouse:
     storage_class: Ints  # index into tables.STORAGE_CLASSES
     holds: Ints
     locked: Flags
+    aisle_picks: float = np.inf  # the most expected picks a day in one aisle
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ one aisle, class, level and capacity are one node of the flow.
 import numpy as np
 from ortools.graph.python.min_cost_flow import SimpleMinCostFlow
 
+from logistics.slotting.congestion import spread
 from logistics.slotting.problem import (
     NONE,
     TOLERANCE,
@@ -55,7 +56,8 @@ def assign(warehouse: Warehouse, demand: Demand, walking: Walking) -> Ints:
             break
         best, least_m = slot_of, metres
     filled = _fill(warehouse, demand, walking.slot_costs(picks), best, skus, free)
-    return _in_order(demand, walking, picks, filled, skus)
+    settled = spread(warehouse, demand, walking, filled)
+    return _in_order(demand, walking, picks, settled, skus)
 
 
 def match(costs: Ints, allowed: Flags, left_out: Ints, room: Ints) -> Ints:

@@ -118,6 +118,20 @@ def shared_slots(plan: Plan) -> Found:
                 yield _violation("shared_slots", plan, sku, slot)
 
 
+def crowded_aisles(plan: Plan) -> Found:
+    """No aisle is busier than it may be, but for what was there tonight or is locked there."""
+    picks, locked = plan.demand.picks_per_day, plan.warehouse.locked
+    tonight = plan.demand.face.tolist()
+    kept = [slot if slot != NONE and locked[slot] else NONE for slot in tonight]
+    for slot_of, unavoidable in ((plan.after, tonight), (plan.ideal, kept)):
+        busy, before = _aisle_picks(plan, slot_of), _aisle_picks(plan, unavoidable)
+        for sku, slot in enumerate(slot_of):
+            aisle = NONE if slot == NONE else int(plan.warehouse.aisle[slot])
+            most = max(plan.warehouse.aisle_picks, before[aisle]) * (1 + 1e-6)
+            if slot != NONE and picks[sku] > 0 and busy[aisle] > most:
+                yield _violation("crowded_aisles", plan, sku, slot)
+
+
 def unaccounted(plan: Plan) -> Found:
     """Every SKU has a slot or a reason, not both."""
     for sku, slot in enumerate(plan.after):
@@ -135,6 +149,7 @@ RULES = (
     not_what_the_moves_lead_to,
     too_many_moves,
     shared_slots,
+    crowded_aisles,
     unaccounted,
 )
 
@@ -146,6 +161,14 @@ def _changes(plan: Plan) -> Iterator[tuple[int, int]]:
     for sku, slot in enumerate(plan.ideal):
         if slot not in (NONE, plan.demand.face[sku]):
             yield sku, slot
+
+
+def _aisle_picks(plan: Plan, slot_of: Sequence[int]) -> Counter[int]:
+    busy: Counter[int] = Counter()
+    for sku, slot in enumerate(slot_of):
+        if slot != NONE:
+            busy[int(plan.warehouse.aisle[slot])] += plan.demand.picks_per_day[sku]
+    return busy
 
 
 def _violation(rule: str, plan: Plan, sku: int, slot: int) -> Violation:

@@ -81,6 +81,7 @@ def companies(draw: st.DrawFn, max_new: int = 4, max_slots: int = 30) -> tuple[W
         storage_class=drawn(st.sampled_from([0, 0, 0, 1]), aisles * bays).astype(np.int64),
         holds=holds,
         locked=drawn(st.sampled_from([False] * 7 + [True]), aisles * bays).astype(bool),
+        aisle_picks=draw(st.sampled_from([np.inf, np.inf, 40.0, 10.0])),
     )
     unit_m3 = drawn(st.sampled_from([0.0, 0.4, 0.8, 1.5]), num_skus).astype(float)
     unit_kg = drawn(st.sampled_from([0.0, 50.0, 200.0]), num_skus).astype(float)

@@ -101,7 +101,7 @@ def test_a_faster_sku_never_lies_worse_than_a_slower_alike(
     company: tuple[Warehouse, Demand],
 ) -> None:
     warehouse, demand = company
-    warehouse = replace(warehouse, reach_m=np.zeros(len(warehouse.slot_ids)))
+    warehouse = replace(warehouse, reach_m=np.zeros(warehouse.locked.size), aisle_picks=np.inf)
     alike = made.demand(demand.picks_per_day.tolist(), demand.face.tolist())
     walking = walking_of(warehouse, alike)
     ideal = assign(warehouse, alike, walking)

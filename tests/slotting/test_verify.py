@@ -44,6 +44,7 @@ OFFENCES = {
     "not_what_the_moves_lead_to": replace(GOOD, after=[3, 1, NONE]),
     "too_many_moves": replace(GOOD, max_moves=0),
     "shared_slots": replace(GOOD, ideal=[2, 1, 2]),
+    "crowded_aisles": replace(GOOD, warehouse=replace(WAREHOUSE, aisle_picks=4.5)),
     "unaccounted": replace(GOOD, unplaced={}),
 }
 
