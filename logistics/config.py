@@ -177,6 +177,13 @@ class SlottingConfig:
     # The heaviest unit that may be put there; null: any.
     lift_kg_by_level: Annotated[tuple[Positive | None, ...], Field(min_length=1)]
     max_aisle_share: Annotated[float, Field(gt=0, le=1)] | None  # of all picks; null: any
+    families_together: bool  # items.family: one aisle for each
+    # Pairs of items.segregation_group that never lie in one bay or in neighbouring ones.
+    keep_apart: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        if any(one == other for one, other in self.keep_apart):
+            raise ValueError("keep_apart names pairs of two different groups")
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

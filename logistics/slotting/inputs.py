@@ -15,7 +15,7 @@ import polars as pl
 
 from logistics.columns import STORAGE_CLASSES
 from logistics.config import SlottingConfig
-from logistics.slotting.problem import NONE, TOLERANCE, Demand, Ints, Reals, Warehouse
+from logistics.slotting.problem import NONE, TOLERANCE, Demand, Ints, Reals, Relations, Warehouse
 from logistics.slotting.travel import MAX_TOUR_LINES, Tours, lay_out
 
 
@@ -45,7 +45,7 @@ def read(
     most = (config.max_aisle_share or np.inf) * float(skus["picks_per_day"].sum())
     return (
         replace(warehouse, aisle_picks=most),
-        _demand(warehouse, skus, face, config),
+        replace(_demand(warehouse, skus, face, config), relations=_relations(skus, config)),
         tours(lines.join(index, on="sku_id"), seed),
     )
 
@@ -176,6 +176,27 @@ def _demand(warehouse: Warehouse, skus: pl.DataFrame, face: Ints, config: Slotti
         stock_m3=stock_m3,
         stock_kg=stock_kg,
     )
+
+
+def _relations(skus: pl.DataFrame, config: SlottingConfig) -> Relations | None:
+    """Who must lie together and who apart; None where nobody must."""
+    # Goods of two storage classes cannot lie in one aisle where each class has its own.
+    kin = pl.struct("family", pl.col("storage_class").fill_null("ambient"))
+    several = pl.col("family").is_not_null() & (pl.len().over(kin) > 1)
+    family = skus.select(pl.when(several & config.families_together).then(kin.rank("dense")))
+    names = sorted({name for pair in config.keep_apart for name in pair})
+    number = {name: index for index, name in enumerate(names)}
+    group = skus["segregation_group"].replace_strict(number, default=NONE, return_dtype=pl.Int64)
+    apart = np.zeros((len(names) + 1, len(names) + 1), dtype=bool)
+    for one, other in config.keep_apart:
+        apart[number[one], number[other]] = apart[number[other], number[one]] = True
+    relations = Relations(
+        family.to_series().cast(pl.Int64).fill_null(NONE).to_numpy(),
+        group.fill_null(NONE).to_numpy(),
+        apart,
+    )
+    any_at_all = (relations.family != NONE).any() or (relations.group != NONE).any()
+    return relations if any_at_all else None
 
 
 def _room(

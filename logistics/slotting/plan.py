@@ -8,6 +8,7 @@ from logistics.slotting.problem import Demand, Ints, Warehouse
 from logistics.slotting.solve import assign
 from logistics.slotting.travel import Tours, Walking, expect, lay_out
 from logistics.slotting.verify import Plan, verify
+from logistics.slotting.zones import zoned
 
 
 def plan_warehouse(
@@ -16,11 +17,13 @@ def plan_warehouse(
     """Tonight's moves and the ideal layout; raises AssertionError rather than break a rule."""
     max_moves = affordable(config)
     walking = expect(lay_out(warehouse), tours, float(demand.picks_per_day.sum()))
+    if demand.relations is not None:
+        demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
     night = plan_moves(warehouse, demand, walking, ideal, max_moves, config.min_saving_m_per_day)
     # Moves are worth what walking is expected of each SKU alone; what is bought together shows only
     # in the layout that everything would be moved into.
-    gathered = gather_if_it_helps(warehouse, walking.layout, tours, demand.picks_per_day, ideal)
+    gathered = gather_if_it_helps(warehouse, demand, walking.layout, tours, ideal)
     ideal = spread(warehouse, demand, walking, gathered)
     plan = Plan(
         warehouse,

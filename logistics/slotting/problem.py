@@ -43,6 +43,43 @@ class Warehouse:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Relations:
+    """What the SKUs (n,) are to each other: family (n,) lies in one aisle; SKUs of two groups that
+    must be kept apart never lie in one bay or in neighbouring ones. -1: of no family, of no group.
+    """
+
+    family: Ints
+    group: Ints
+    apart: Flags  # (g + 1, g + 1): two groups; the last row and column, of no group, are false
+
+    def clash(self, sku: int, others: Ints) -> Flags:
+        """Whether the SKU must be kept apart from others (k,); -1 among them is nobody."""
+        clashes: Flags = self.apart[self.group[sku], self.group[others]] & (others != NONE)
+        return clashes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Zones:
+    """Where SKUs (n,) may lie so that they break no relation, whichever slots they take there."""
+
+    group: Ints  # (n,) as in Relations
+    home: Ints  # (n,) the aisle of its family; -1: any
+    aisle: Ints  # (s,) of the slot
+    bay: Ints  # (s,) neighbouring bays have neighbouring numbers, and no others do
+    closed: Flags  # (g + 1, bays) whether a group may not lie there; the last row is of no group
+
+    def at_home(self, sku: Ints | int, slot: Ints | int) -> Flags:
+        """Whether the slot is in the aisle of the SKU's family; sku and slot broadcast."""
+        home: Flags = (self.home[sku] == NONE) | (self.home[sku] == self.aisle[slot])
+        return home
+
+    def admit(self, sku: Ints | int, slot: Ints | int) -> Flags:
+        """Whether the SKU may lie in the slot; sku and slot broadcast."""
+        admitted: Flags = self.at_home(sku, slot) & ~self.closed[self.group[sku], self.bay[slot]]
+        return admitted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Demand:
     """The SKUs (n,) of the warehouse: their sizes, and what is expected to be picked.
 
@@ -59,6 +96,8 @@ class Demand:
     unit_kg: Reals
     stock_m3: Reals
     stock_kg: Reals
+    relations: Relations | None = None
+    zones: Zones | None = None  # that follow from the relations
 
 
 def fits(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int) -> Flags:
@@ -69,7 +108,16 @@ def fits(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int
         & (warehouse.capacity_kg[slot] >= demand.unit_kg[sku] - TOLERANCE)
         & (warehouse.lift_kg[slot] >= demand.unit_kg[sku] - TOLERANCE)
     )
-    return allowed
+    return allowed if demand.zones is None else allowed & demand.zones.admit(sku, slot)
+
+
+def zone_of(warehouse: Warehouse, demand: Demand) -> Ints:
+    """A number (s,) for every slot; slots of one number are open to the same groups."""
+    if demand.zones is None:
+        return np.zeros(warehouse.locked.size, dtype=np.int64)
+    pattern = np.unique(demand.zones.closed.T, axis=0, return_inverse=True)[1]
+    zones: Ints = pattern.reshape(-1)[demand.zones.bay]
+    return zones
 
 
 def reach_m(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int) -> Reals:

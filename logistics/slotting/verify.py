@@ -118,6 +118,38 @@ def shared_slots(plan: Plan) -> Found:
                 yield _violation("shared_slots", plan, sku, slot)
 
 
+def scattered_families(plan: Plan) -> Found:
+    """Whatever of a family is moved, tonight or in the ideal, comes into one aisle."""
+    if plan.demand.relations is None:
+        return
+    family, home = plan.demand.relations.family.tolist(), dict[int, int]()
+    for sku, slot in _changes(plan, also_unchanged=True):
+        aisle = int(plan.warehouse.aisle[slot])
+        if family[sku] != NONE and home.setdefault(family[sku], aisle) != aisle:
+            yield _violation("scattered_families", plan, sku, slot)
+
+
+def too_near(plan: Plan) -> Found:
+    """No SKU comes into the bay, or beside the bay, of one it must be kept apart from."""
+    if plan.demand.relations is None:
+        return
+    locked, bay = plan.warehouse.locked, _bays(plan.warehouse)
+    holds, slot_of = plan.warehouse.holds.tolist(), plan.demand.face.tolist()
+    for move in plan.moves:
+        if slot_of[move.sku] != NONE:
+            holds[slot_of[move.sku]] = NONE
+        holds[move.to_slot], slot_of[move.sku] = move.sku, move.to_slot
+        if _near_another(plan, holds, bay, move.sku, move.to_slot):
+            yield _violation("too_near", plan, move.sku, move.to_slot)
+    best = [sku if keeps else NONE for sku, keeps in zip(plan.warehouse.holds, locked, strict=True)]
+    placed = [(sku, slot) for sku, slot in enumerate(plan.ideal) if slot != NONE]
+    for sku, slot in placed:
+        best[slot] = sku
+    for sku, slot in placed:
+        if not locked[slot] and _near_another(plan, best, bay, sku, slot):
+            yield _violation("too_near", plan, sku, slot)
+
+
 def crowded_aisles(plan: Plan) -> Found:
     """No aisle is busier than it may be, but for what was there tonight or is locked there."""
     picks, locked = plan.demand.picks_per_day, plan.warehouse.locked
@@ -149,18 +181,46 @@ RULES = (
     not_what_the_moves_lead_to,
     too_many_moves,
     shared_slots,
+    scattered_families,
+    too_near,
     crowded_aisles,
     unaccounted,
 )
 
 
-def _changes(plan: Plan) -> Iterator[tuple[int, int]]:
-    """(sku, slot) wherever a move or the ideal puts a SKU into a slot that is not its face."""
+def _changes(plan: Plan, also_unchanged: bool = False) -> Iterator[tuple[int, int]]:
+    """(sku, slot) wherever a move or the ideal puts a SKU into a slot that is not its face; on
+    demand also where the ideal leaves it in its face, locked ones apart."""
     for move in plan.moves:
         yield move.sku, move.to_slot
     for sku, slot in enumerate(plan.ideal):
-        if slot not in (NONE, plan.demand.face[sku]):
+        changed = slot != plan.demand.face[sku]
+        if slot != NONE and (changed or (also_unchanged and not plan.warehouse.locked[slot])):
             yield sku, slot
+
+
+def _bays(warehouse: Warehouse) -> list[tuple[int, int]]:
+    """(aisle, how many bays of it lie nearer the front) of every slot."""
+    depths: dict[int, set[float]] = {}
+    places = list(zip(warehouse.aisle.tolist(), warehouse.y_m.tolist(), strict=True))
+    for aisle, y_m in places:
+        depths.setdefault(aisle, set()).add(y_m)
+    order = {aisle: sorted(found) for aisle, found in depths.items()}
+    return [(aisle, order[aisle].index(y_m)) for aisle, y_m in places]
+
+
+def _near_another(
+    plan: Plan, holds: Sequence[int], bay: Sequence[tuple[int, int]], sku: int, slot: int
+) -> bool:
+    """Whether a SKU that must be kept apart lies in the slot's bay or beside it."""
+    assert plan.demand.relations is not None
+    group, apart = plan.demand.relations.group, plan.demand.relations.apart
+    aisle, number = bay[slot]
+    return any(
+        other != NONE and apart[group[sku]][group[other]]
+        for other, (beside, at) in zip(holds, bay, strict=True)
+        if beside == aisle and abs(at - number) <= 1
+    )
 
 
 def _aisle_picks(plan: Plan, slot_of: Sequence[int]) -> Counter[int]:

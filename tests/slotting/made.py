@@ -1,9 +1,11 @@
 """Small warehouses for the tests, drawn by hypothesis or given by a few numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
-from logistics.slotting.problem import NONE, Demand, Warehouse
+from logistics.slotting.problem import NONE, Demand, Relations, Warehouse
 from logistics.slotting.travel import Tours
 
 BAY_M, AISLE_M = 1.5, 5.0
@@ -94,5 +96,34 @@ def companies(draw: st.DrawFn, max_new: int = 4, max_slots: int = 30) -> tuple[W
         unit_kg=unit_kg,
         stock_m3=unit_m3 * units,
         stock_kg=unit_kg * units,
+        relations=draw(st.none() | relations(num_skus)) if num_skus else None,
     )
     return slots, skus
+
+
+@st.composite
+def relations(draw: st.DrawFn, num_skus: int) -> Relations:
+    """Up to two families, and three groups of which some must be kept apart."""
+    some = st.lists(st.integers(-1, 1), min_size=num_skus, max_size=num_skus)
+    groups = st.lists(st.integers(-1, 2), min_size=num_skus, max_size=num_skus)
+    pairs = draw(st.sampled_from([((0, 1),), ((0, 1), (1, 2)), ((0, 1), (1, 2), (0, 2))]))
+    return Relations(np.array(draw(some)), np.array(draw(groups)), apart(3, *pairs))
+
+
+def apart(num_groups: int, *pairs: tuple[int, int]) -> np.ndarray:
+    matrix = np.zeros((num_groups + 1, num_groups + 1), dtype=bool)
+    for one, other in pairs:
+        matrix[one, other] = matrix[other, one] = True
+    return matrix
+
+
+def in_order(company: tuple[Warehouse, Demand]) -> tuple[Warehouse, Demand]:
+    """The company with room for everything everywhere, so that no SKU lies where it may not."""
+    slots, skus = company
+    every = np.ones(slots.locked.size)
+    roomy = replace(slots, capacity_m3=9 * every, capacity_kg=999 * every, lift_kg=999 * every)
+    one_class = np.zeros(len(skus.sku_ids), dtype=np.int64)
+    return (
+        replace(roomy, storage_class=np.zeros(every.size, dtype=np.int64)),
+        replace(skus, storage_class=one_class, relations=None),
+    )

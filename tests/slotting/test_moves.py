@@ -11,6 +11,7 @@ from logistics.slotting.problem import NONE, Demand, Warehouse, reached_m
 from logistics.slotting.solve import assign
 from logistics.slotting.travel import Walking, expect, lay_out
 from logistics.slotting.verify import Plan, verify
+from logistics.slotting.zones import zoned
 from tests.slotting import made
 
 FEW = settings(max_examples=40, deadline=None)
@@ -23,6 +24,8 @@ def planned(
     warehouse, demand = company
     picks_per_day = float(demand.picks_per_day.sum())
     walking = expect(lay_out(warehouse), made.one_tour(2, 5, 9), picks_per_day)
+    if demand.relations is not None:
+        demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
     return plan_moves(warehouse, demand, walking, ideal, max_moves, least), ideal, walking
 
@@ -51,6 +54,7 @@ def test_every_rule_holds_after_every_single_move(company: Company, max_moves: i
 @given(made.companies(max_new=0), st.integers(0, 12))
 @FEW
 def test_more_moves_never_save_less(company: Company, max_moves: int) -> None:
+    company = made.in_order(company)
     fewer, more = planned(company, max_moves)[0], planned(company, max_moves + 1)[0]
     assert saved(more) >= saved(fewer) - 1e-6
 
@@ -70,7 +74,7 @@ def test_savings_add_up_to_the_walking_and_reaching_saved(company: Company) -> N
 @given(made.companies(max_new=0), st.floats(0.1, 20))
 @FEW
 def test_no_night_saves_less_per_move_than_is_worth_a_move(company: Company, least: float) -> None:
-    night = planned(company, 20, least)[0]
+    night = planned(made.in_order(company), 20, least)[0]
     assert saved(night) >= least * len(night.moves) - 1e-6
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from logistics.slotting.moves import Move
-from logistics.slotting.problem import NONE
+from logistics.slotting.problem import NONE, Relations
 from logistics.slotting.verify import RULES, Plan, verify
 from tests.slotting import made
 
@@ -29,6 +29,16 @@ GOOD = Plan(
     ideal=[2, 1, 0],
     unplaced={2: "-"},
 )
+
+
+def kin(*family: int) -> Relations:
+    return Relations(np.array(family), np.full(3, NONE), made.apart(0))
+
+
+def foes(*group: int) -> Relations:
+    return Relations(np.full(3, NONE), np.array(group), made.apart(2, (0, 1)))
+
+
 CHILLED = np.array([1, 0, 0])
 OFFENCES = {
     "wrong_class": replace(GOOD, demand=replace(DEMAND, storage_class=CHILLED)),
@@ -44,6 +54,8 @@ OFFENCES = {
     "not_what_the_moves_lead_to": replace(GOOD, after=[3, 1, NONE]),
     "too_many_moves": replace(GOOD, max_moves=0),
     "shared_slots": replace(GOOD, ideal=[2, 1, 2]),
+    "scattered_families": replace(GOOD, demand=replace(DEMAND, relations=kin(0, NONE, 0))),
+    "too_near": replace(GOOD, ideal=[2, 1, 3], demand=replace(DEMAND, relations=foes(0, NONE, 1))),
     "crowded_aisles": replace(GOOD, warehouse=replace(WAREHOUSE, aisle_picks=4.5)),
     "unaccounted": replace(GOOD, unplaced={}),
 }
