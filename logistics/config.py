@@ -180,6 +180,8 @@ class SlottingConfig:
     families_together: bool  # items.family: one aisle for each
     # Pairs of items.segregation_group that never lie in one bay or in neighbouring ones.
     keep_apart: tuple[tuple[str, str], ...]
+    max_faces: Natural  # slots that a fast SKU is picked from
+    minutes_per_replenishment: Positive  # one trip fills all faces of a SKU
 
     def __post_init__(self) -> None:
         if any(one == other for one, other in self.keep_apart):

@@ -124,6 +124,7 @@ def demand(case: Case, skus: Ints, rate: Reals) -> Demand:
         sku_ids=tuple(names),
         face=np.full(rate.size, NONE),
         picks_per_day=rate,
+        units_per_day=nothing,
         forecast=np.ones(rate.size, dtype=bool),
         storage_class=np.zeros(rate.size, dtype=np.int64),
         unit_m3=nothing,

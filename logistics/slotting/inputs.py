@@ -169,6 +169,7 @@ def _demand(warehouse: Warehouse, skus: pl.DataFrame, face: Ints, config: Slotti
         sku_ids=tuple(skus["sku_id"]),
         face=face,
         picks_per_day=_real(skus, "picks_per_day"),
+        units_per_day=_real(skus, "units_per_day"),
         forecast=skus["forecast"].to_numpy().astype(bool),
         storage_class=storage_class,
         unit_m3=unit_m3,

@@ -43,7 +43,8 @@ _KEPT_EMPTY = 0.01
 class Move:
     """sku goes from from_slot (-1: it had none) to to_slot; saving in metres a day.
 
-    step: the moves of one step, numbered from 1, are carried out whole or not at all.
+    step: the moves of one step, numbered from 1, are carried out whole or not at all. opens_face:
+    the SKU comes from its reserve to a further slot, and stays in its own.
     """
 
     sku: int
@@ -51,6 +52,7 @@ class Move:
     to_slot: int
     saving_m_per_day: float
     step: int = 1
+    opens_face: bool = False
 
 
 Carry = tuple[int, int]  # a SKU and the slot it goes to

@@ -90,6 +90,7 @@ class Demand:
     sku_ids: tuple[str, ...]
     face: Ints
     picks_per_day: Reals  # order lines
+    units_per_day: Reals
     forecast: Flags  # picks come from the forecast, not from recent order lines
     storage_class: Ints
     unit_m3: Reals

@@ -43,6 +43,7 @@ def demand(picks_per_day: list[float], face: list[int], **columns: object) -> De
         "sku_ids": tuple(f"s{i:02d}" for i in range(num_skus)),
         "face": np.array(face, dtype=np.int64),
         "picks_per_day": np.array(picks_per_day, dtype=np.float64),
+        "units_per_day": np.array(picks_per_day, dtype=np.float64),
         "forecast": np.zeros(num_skus, dtype=bool),
         "storage_class": np.zeros(num_skus, dtype=np.int64),
         "unit_m3": np.zeros(num_skus),

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logistics.slotting.faces import FaceRules
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import NONE, Demand, Warehouse, reached_m
 from logistics.slotting.solve import assign
@@ -31,9 +32,8 @@ def planned(
 
 
 def plan_of(company: Company, night: Night, ideal: np.ndarray, max_moves: int) -> Plan:
-    return Plan(
-        *company, max_moves, night.moves, night.slot_of.tolist(), ideal.tolist(), night.unplaced
-    )
+    after, faces = night.slot_of.tolist(), FaceRules(1, 0.0)
+    return Plan(*company, max_moves, night.moves, after, ideal.tolist(), night.unplaced, faces)
 
 
 @given(made.companies(), st.integers(0, 40))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from logistics.slotting.faces import FaceRules
 from logistics.slotting.moves import Move
 from logistics.slotting.problem import NONE, Relations
 from logistics.slotting.verify import RULES, Plan, verify
@@ -28,6 +29,10 @@ GOOD = Plan(
     after=[2, 1, NONE],
     ideal=[2, 1, 0],
     unplaced={2: "-"},
+    faces=FaceRules(2, 10.0),
+)
+SIZED = replace(
+    GOOD, demand=replace(DEMAND, unit_m3=np.full(3, 0.1), unit_kg=np.full(3, 1.0)), ideal=[0, 1, 2]
 )
 
 
@@ -56,6 +61,15 @@ OFFENCES = {
     "shared_slots": replace(GOOD, ideal=[2, 1, 2]),
     "scattered_families": replace(GOOD, demand=replace(DEMAND, relations=kin(0, NONE, 0))),
     "too_near": replace(GOOD, ideal=[2, 1, 3], demand=replace(DEMAND, relations=foes(0, NONE, 1))),
+    "faces_astray": replace(
+        SIZED, moves=(Move(0, NONE, 2, 0.0, opens_face=True),), after=[0, 1, NONE]
+    ),
+    "faces_oversold": replace(
+        SIZED,
+        moves=(Move(0, NONE, 2, 5.0, opens_face=True),),
+        after=[0, 1, NONE],
+        warehouse=replace(WAREHOUSE, aisle=np.zeros(4, dtype=int)),
+    ),
     "crowded_aisles": replace(GOOD, warehouse=replace(WAREHOUSE, aisle_picks=4.5)),
     "unaccounted": replace(GOOD, unplaced={}),
 }
