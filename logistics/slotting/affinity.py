@@ -6,9 +6,11 @@ of all SKUs, and re-assigns SKUs to aisles by these costs, a part of them at a t
 hands only among SKUs that lie in slots of one kind, so no rule can break. Knows no tables.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from logistics.slotting.problem import NONE, Ints, Reals, Warehouse
+from logistics.slotting.problem import NONE, Demand, Ints, Reals, Warehouse
 from logistics.slotting.solve import match
 from logistics.slotting.travel import Layout, Tours, walk
 
@@ -35,7 +37,15 @@ def gather(
     """
     rng = np.random.default_rng(seed)
     kind = np.unique(
-        np.column_stack((warehouse.storage_class, warehouse.capacity_m3, warehouse.capacity_kg)),
+        np.column_stack(
+            (
+                warehouse.storage_class,
+                warehouse.capacity_m3,
+                warehouse.capacity_kg,
+                warehouse.reach_m,
+                warehouse.lift_kg,
+            )
+        ),
         axis=0,
         return_inverse=True,
     )[1].reshape(-1)
@@ -52,11 +62,11 @@ def gather(
 
 
 def gather_if_it_helps(
-    warehouse: Warehouse, layout: Layout, tours: Tours, picks_per_day: Reals, slot_of: Ints
+    warehouse: Warehouse, demand: Demand, layout: Layout, tours: Tours, slot_of: Ints
 ) -> Ints:
     """Gathered by all tours, if what the earlier ones teach shortens the later ones; else as it is.
 
-    tours are in the order of time.
+    tours are in the order of time. SKUs with relations stay where they are.
     """
     if not tours.tour.size or not (slot_of != NONE).any():
         return slot_of
@@ -64,6 +74,8 @@ def gather_if_it_helps(
     is_later = tours.tour > last
     earlier = Tours(tours.tour[~is_later], tours.sku[~is_later])
     later = Tours(tours.tour[is_later] - last - 1, tours.sku[is_later])
+    picks_per_day = demand.picks_per_day
+    warehouse = _without_related(warehouse, demand, slot_of)
     tried = gather(warehouse, layout, earlier, picks_per_day, slot_of)
     if not helps(layout, later, slot_of, tried):
         return slot_of
@@ -74,6 +86,16 @@ def helps(layout: Layout, later: Tours, before: Ints, after: Ints) -> bool:
     """Whether tours later than those learnt from walk clearly less in the layout after."""
     walked_m = walk(layout, later, before).sum()
     return bool(walk(layout, later, after).sum() < (1 - _CLEARLY) * walked_m)
+
+
+def _without_related(warehouse: Warehouse, demand: Demand, slot_of: Ints) -> Warehouse:
+    """The warehouse with the slots locked that hold SKUs of a family or a group."""
+    if demand.relations is None:
+        return warehouse
+    family, group = demand.relations.family, demand.relations.group
+    locked = warehouse.locked.copy()
+    locked[slot_of[(slot_of != NONE) & ((family != NONE) | (group != NONE))]] = True
+    return replace(warehouse, locked=locked)
 
 
 def _aisle_costs(layout: Layout, tours: Tours, slot_of: Ints) -> Reals:

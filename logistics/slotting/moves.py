@@ -3,19 +3,34 @@
 A move carries one SKU into a slot that is empty by then. A step is one to three moves that bring a
 SKU into its ideal aisle: straight into an empty slot; after the SKU there has gone to an empty
 slot; or by a swap with it over one empty slot. SKUs without a slot come first, the fastest first,
-for at most half of the moves, and go elsewhere when that is cheaper. Then, again and again, the
-step of all others that saves most per move is made. A move's saving is the fall in expected
-walking, so savings add up; carrying a SKU out of the way shows as a loss of its own, and a first
-slot saves nothing. Knows walking and slots; no solver, no tables.
+for at most half of the moves, and go elsewhere when that is cheaper; after them those that lie
+where they may not. Then, again and again, the step of all others that saves most per move is made.
+A move's saving is the fall in expected walking, so savings add up; carrying a SKU out of the way
+shows as a loss of its own, and a first slot saves nothing. Knows walking and slots; no solver, no
+tables.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from logistics.slotting.problem import NONE, Demand, Ints, Reals, Warehouse, fits, suits
+from logistics.slotting.congestion import spare_picks
+from logistics.slotting.problem import (
+    NONE,
+    TOLERANCE,
+    Demand,
+    Flags,
+    Ints,
+    Reals,
+    Warehouse,
+    fits,
+    reach_m,
+    suits,
+    zone_of,
+)
 from logistics.slotting.travel import Walking
+from logistics.slotting.zones import come_near, lie_apart
 
 _TRIED_AT_ONCE = 16  # SKUs, most promising first
 _VICTIMS = 3  # SKUs in the way that are tried for each
@@ -28,7 +43,8 @@ _KEPT_EMPTY = 0.01
 class Move:
     """sku goes from from_slot (-1: it had none) to to_slot; saving in metres a day.
 
-    step: the moves of one step, numbered from 1, are carried out whole or not at all.
+    step: the moves of one step, numbered from 1, are carried out whole or not at all. opens_face:
+    the SKU comes from its reserve to a further slot, and stays in its own.
     """
 
     sku: int
@@ -36,6 +52,7 @@ class Move:
     to_slot: int
     saving_m_per_day: float
     step: int = 1
+    opens_face: bool = False
 
 
 Carry = tuple[int, int]  # a SKU and the slot it goes to
@@ -96,7 +113,7 @@ class _Floor:
     def _carry(self, carry: Carry) -> Move:
         sku, target = carry
         origin = int(self.slot_of[sku])
-        saving_m = 0.0 if origin == NONE else float(self.savings([(carry,)])[0])
+        saving_m = 0.0 if origin == NONE else float(self._saved_m([(carry,)])[0])
         self.picks, self.depth_picks_m = self._after((carry,))
         self.slot_of[sku], self.holds[target] = target, sku
         if origin != NONE:
@@ -109,13 +126,60 @@ class _Floor:
         return int(same[self.empty].sum()) > int(_KEPT_EMPTY * same.sum())
 
     def savings(self, steps: Sequence[Step]) -> Reals:
-        """Metres a day that each step saves by itself; the walk to a new SKU counts against it."""
+        """Metres a day that each step saves by itself; the walk to a new SKU counts against it.
+
+        -inf for a step that makes an aisle busier than it may be, or brings together what must be
+        kept apart.
+        """
+        if not steps:
+            return np.zeros(0)
+        forbidden = [
+            self._crowds(step) or come_near(self.demand, self.holds, self.slot_of, step)
+            for step in steps
+        ]
+        return np.where(forbidden, -np.inf, self._saved_m(steps))
+
+    def welcome(self, sku: int, slots: Ints) -> Flags:
+        """Whether the new SKU would leave the slot's aisle no busier than it may be, and lie apart
+        from what it must be kept apart from."""
+        left = spare_picks(self.warehouse, self.picks)[self.walking.layout.aisle[slots]]
+        roomy: Flags = left >= self.demand.picks_per_day[sku]
+        return roomy & lie_apart(self.demand, self.holds, sku, slots)
+
+    def misplaced(self) -> Ints:
+        """SKUs that could be moved from where they may not lie."""
+        placed = np.flatnonzero(self.slot_of != NONE)
+        wrong = ~fits(self.warehouse, self.demand, placed, self.slot_of[placed])
+        skus: Ints = placed[wrong & ~self.warehouse.locked[self.slot_of[placed]]]
+        return skus
+
+    def own_costs(self, costs: Reals, sku: int) -> Reals:
+        """Metres per pick (s,) of the SKU, reaching the slots included."""
+        return costs + reach_m(self.warehouse, self.demand, sku, np.arange(costs.size))
+
+    def _saved_m(self, steps: Sequence[Step]) -> Reals:
         after = [self._after(step) for step in steps]
         picks = np.array([picks for picks, _ in after])
         depth_picks_m = np.array([depth for _, depth in after])
         now_m = self.walking.metres(self.picks, self.depth_picks_m)
-        saved: Reals = now_m - self.walking.metres(picks, depth_picks_m)
+        reach_saved_m = np.array([self._reach_saved_m(step) for step in steps])
+        saved: Reals = now_m - self.walking.metres(picks, depth_picks_m) + reach_saved_m
         return saved
+
+    def _crowds(self, step: Step) -> bool:
+        """Whether it makes an aisle busier than it may be."""
+        if np.isinf(self.warehouse.aisle_picks):
+            return False
+        picks = self._after(step)[0]
+        busier = picks > self.picks + TOLERANCE
+        return bool((busier & (spare_picks(self.warehouse, picks) < 0)).any())
+
+    def _reach_saved_m(self, step: Step) -> float:
+        skus, targets = np.array(list(dict(step).items())).T
+        origins = self.slot_of[skus]
+        now_m, then_m = (reach_m(self.warehouse, self.demand, skus, s) for s in (origins, targets))
+        saved_m = np.where(origins == NONE, 0.0, now_m) - then_m
+        return float(self.demand.picks_per_day[skus] @ saved_m)
 
     def _after(self, step: Step) -> tuple[Reals, float]:
         layout, picks, depth = self.walking.layout, self.picks.copy(), self.depth_picks_m
@@ -148,25 +212,29 @@ def _make_best(floor: _Floor, ideal: Ints, max_moves: int, least_m: float) -> li
 def _place(
     floor: _Floor, ideal: Ints, max_moves: int, least_m: float
 ) -> tuple[list[Move], dict[int, str]]:
-    """Give new SKUs a slot, the fastest first; and why those that are left have none."""
+    """Give new SKUs a slot, and then misplaced ones a better one, the fastest first; and why new
+    ones that are left have none."""
     moves: list[Move] = []
     unplaced: dict[int, str] = {}
-    new = np.flatnonzero(floor.slot_of == NONE)
-    for sku in new[np.argsort(-floor.demand.picks_per_day[new], kind="stable")].tolist():
+    picks = floor.demand.picks_per_day
+    new, misplaced = np.flatnonzero(floor.slot_of == NONE), floor.misplaced()
+    urgent = [skus[np.argsort(-picks[skus], kind="stable")] for skus in (new, misplaced)]
+    for sku in np.concatenate(urgent).tolist():
         steps = _placements(floor, sku, int(ideal[sku]))
         small = [step for step in steps if len(moves) + len(step) <= max_moves]
-        if small and floor.may_place(sku):
-            worth = floor.savings(small) - least_m * np.array([len(step) for step in small])
+        worth = floor.savings(small) - least_m * np.array([len(step) for step in small])
+        is_new = floor.slot_of[sku] == NONE
+        if np.isfinite(worth).any() and (not is_new or floor.may_place(sku)):
             moves += floor.make(small[int(np.argmax(worth))])
-        else:
-            unplaced[sku] = _reason(floor, sku, bool(steps))
+        elif is_new:
+            unplaced[sku] = _reason(floor, sku, bool(steps), crowds=bool(small))
     return moves, unplaced
 
 
 def _placements(floor: _Floor, sku: int, ideal: int) -> list[Step]:
     """Into the best empty slot, or in place of one in its ideal aisle; if need be, of any other."""
     warehouse, demand, empty = floor.warehouse, floor.demand, floor.empty
-    open_slots = empty[fits(warehouse, demand, sku, empty)]
+    open_slots = empty[fits(warehouse, demand, sku, empty) & floor.welcome(sku, empty)]
     steps: list[Step] = []
     if open_slots.size:
         steps = [((sku, _preferred(floor, sku, ideal, open_slots)),)]
@@ -178,37 +246,57 @@ def _placements(floor: _Floor, sku: int, ideal: int) -> list[Step]:
 def _any_exchange(floor: _Floor, sku: int) -> list[Step]:
     """In place of the slowest SKU that can go to an empty slot."""
     warehouse, demand, empty = floor.warehouse, floor.demand, floor.empty
-    taken = floor.free[fits(warehouse, demand, sku, floor.free)]
+    taken = floor.free[floor.holds[floor.free] != NONE]
+    taken = taken[fits(warehouse, demand, sku, taken) & floor.welcome(sku, taken)]
     refuges = empty[warehouse.storage_class[empty] == demand.storage_class[sku]]
-    capacities = np.column_stack((warehouse.capacity_m3[refuges], warehouse.capacity_kg[refuges]))
-    refuges = refuges[np.unique(capacities, axis=0, return_index=True)[1]]  # one of each size
+    kinds = np.column_stack(
+        (
+            warehouse.capacity_m3[refuges],
+            warehouse.capacity_kg[refuges],
+            warehouse.lift_kg[refuges],
+            warehouse.aisle[refuges],
+            zone_of(warehouse, demand)[refuges],
+        )
+    )
+    refuges = refuges[np.unique(kinds, axis=0, return_index=True)[1]]  # one of each kind
     others = floor.holds[taken]
     can_go = suits(warehouse, demand, others[:, None], refuges[None, :]).any(axis=1)
     if not can_go.any():
         return []
     slowest = np.flatnonzero(can_go)[np.argmin(demand.picks_per_day[others[can_go]])]
     other = int(others[slowest])
-    refuge = _preferred(floor, other, NONE, empty[suits(warehouse, demand, other, empty)])
+    lasting = empty[suits(warehouse, demand, other, empty)]
+    lasting = lasting[lie_apart(demand, floor.holds, other, lasting)]
+    if not lasting.size:
+        return []
+    refuge = _preferred(floor, other, NONE, lasting)
     return [((other, refuge), (sku, int(taken[slowest])))]
 
 
 def _preferred(floor: _Floor, sku: int, ideal: int, slots: Ints) -> int:
     """With room for the stock, in the ideal aisle, nearest."""
-    costs = floor.walking.slot_costs(floor.picks)
+    costs = floor.own_costs(floor.walking.slot_costs(floor.picks), sku)
     small = ~suits(floor.warehouse, floor.demand, sku, slots)
     aisle = floor.walking.layout.aisle
     elsewhere = aisle[slots] != (aisle[ideal] if ideal != NONE else NONE)
     return int(slots[np.lexsort((slots, costs[slots], elsewhere, small))[0]])
 
 
-def _reason(floor: _Floor, sku: int, possible: bool) -> str:
+def _reason(floor: _Floor, sku: int, possible: bool, crowds: bool) -> str:
     every = np.arange(floor.holds.size)
     if possible and not floor.may_place(sku):
         return "the last empty slots of its storage class are kept for moving others"
-    if possible:
+    if possible and not crowds:
         return "tonight's moves are used up"
-    if not fits(floor.warehouse, floor.demand, sku, every).any():
+    if not fits(floor.warehouse, replace(floor.demand, zones=None), sku, every).any():
         return "no slot of its storage class takes one unit by size and weight"
+    if not fits(floor.warehouse, floor.demand, sku, every).any():
+        return "no slot for it is in its family's aisle and apart from what it must not lie near"
+    empty = floor.empty[fits(floor.warehouse, floor.demand, sku, floor.empty)]
+    if empty.size and not lie_apart(floor.demand, floor.holds, sku, empty).any():
+        return "what it must be kept apart from still lies beside every slot for it"
+    if possible or empty.size:
+        return "every aisle with a slot for it is as busy as it may be"
     return "every slot that would take it is occupied"
 
 
@@ -240,7 +328,8 @@ def _promise(floor: _Floor, ideal: Ints, costs: Reals) -> Reals:
     cheapest = np.full(layout.aisle_x_m.size, costs.max())
     np.minimum.at(cheapest, layout.aisle[floor.free], costs[floor.free])
     stays = (ideal == NONE) | (floor.demand.face == NONE) | floor.warehouse.locked[now]
-    saved_m = costs[now] - cheapest[layout.aisle[ideal]]
+    reach = reach_m(floor.warehouse, floor.demand, np.arange(now.size), now)
+    saved_m = costs[now] + reach - cheapest[layout.aisle[ideal]]
     return np.where(stays, 0.0, floor.demand.picks_per_day * saved_m)
 
 
@@ -248,25 +337,31 @@ def _steps(floor: _Floor, sku: int, ideal: int, costs: Reals) -> Iterator[Step]:
     """The ways to bring a SKU nearer within its ideal aisle."""
     warehouse, demand, layout = floor.warehouse, floor.demand, floor.walking.layout
     here, picks = int(floor.slot_of[sku]), demand.picks_per_day
-    now_m = np.inf if here == NONE else costs[here]
-    goal_m = np.inf if here == NONE else floor.goal_costs[here]
+    own, goal = floor.own_costs(costs, sku), floor.own_costs(floor.goal_costs, sku)
+    wrong = here == NONE or not fits(warehouse, demand, sku, here)
+    now_m = np.inf if wrong else own[here]
+    goal_m = np.inf if wrong else goal[here]
     near = floor.free[layout.aisle[floor.free] == layout.aisle[ideal]]
-    near = near[(costs[near] < now_m) | (floor.goal_costs[near] < goal_m)]
+    near = near[(own[near] < now_m) | (goal[near] < goal_m)]
     near = near[suits(warehouse, demand, sku, near)]
-    near = near[np.argsort(costs[near], kind="stable")]
+    near = near[np.argsort(own[near], kind="stable")]
     others = floor.holds[near]
     empty = floor.empty
     if (others == NONE).any():
         yield ((sku, int(near[others == NONE][0])),)
     taken, others = near[others != NONE], others[others != NONE]
-    swap_m = (picks[sku] - picks[others]) * (min(now_m, costs.max()) - costs[taken])
+    there_m = costs[taken] + reach_m(warehouse, demand, others, taken)
+    here_m = costs.max() if here == NONE else costs[here] + reach_m(warehouse, demand, others, here)
+    swap_m = picks[sku] * (min(now_m, own.max()) - own[taken]) + picks[others] * (there_m - here_m)
     for slot in taken[np.argsort(-swap_m, kind="stable")][:_VICTIMS].tolist():
         other = int(floor.holds[slot])
         refuges = empty[fits(warehouse, demand, other, empty)]
+        refuges = refuges[lie_apart(demand, floor.holds, other, refuges)]
         if not refuges.size:
             continue
+        theirs = floor.own_costs(costs, other)
         lasting = refuges[suits(warehouse, demand, other, refuges)]
         if lasting.size:
-            yield ((other, int(lasting[np.argmin(costs[lasting])])), (sku, slot))
+            yield ((other, int(lasting[np.argmin(theirs[lasting])])), (sku, slot))
         if here != NONE and suits(warehouse, demand, other, here):
             yield ((other, int(refuges[np.argmin(costs[refuges])])), (sku, slot), (other, here))

@@ -2,11 +2,14 @@
 
 from logistics.config import SlottingConfig
 from logistics.slotting.affinity import gather_if_it_helps
+from logistics.slotting.congestion import spread
+from logistics.slotting.faces import FaceRules, open_faces
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import Demand, Ints, Warehouse
 from logistics.slotting.solve import assign
 from logistics.slotting.travel import Tours, Walking, expect, lay_out
 from logistics.slotting.verify import Plan, verify
+from logistics.slotting.zones import zoned
 
 
 def plan_warehouse(
@@ -15,11 +18,20 @@ def plan_warehouse(
     """Tonight's moves and the ideal layout; raises AssertionError rather than break a rule."""
     max_moves = affordable(config)
     walking = expect(lay_out(warehouse), tours, float(demand.picks_per_day.sum()))
+    if demand.relations is not None:
+        demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
-    night = plan_moves(warehouse, demand, walking, ideal, max_moves, config.min_saving_m_per_day)
+    least_m = config.min_saving_m_per_day
+
+    def moved(moves: int) -> Night:
+        return plan_moves(warehouse, demand, walking, ideal, moves, least_m)
+
+    rules = face_rules(config)
+    night = open_faces(warehouse, demand, walking, moved, rules, max_moves, least_m)
     # Moves are worth what walking is expected of each SKU alone; what is bought together shows only
     # in the layout that everything would be moved into.
-    ideal = gather_if_it_helps(warehouse, walking.layout, tours, demand.picks_per_day, ideal)
+    gathered = gather_if_it_helps(warehouse, demand, walking.layout, tours, ideal)
+    ideal = spread(warehouse, demand, walking, gathered)
     plan = Plan(
         warehouse,
         demand,
@@ -28,6 +40,7 @@ def plan_warehouse(
         night.slot_of.tolist(),
         ideal.tolist(),
         night.unplaced,
+        rules,
     )
     violations = verify(plan)
     if violations:
@@ -35,6 +48,12 @@ def plan_warehouse(
             f"{len(violations)} violations in {warehouse.id}; first {violations[0]}"
         )
     return night, ideal, walking
+
+
+def face_rules(config: SlottingConfig) -> FaceRules:
+    """Faces, with the labour of replenishing in metres of walking."""
+    replenishing_m = config.minutes_per_replenishment * 60 * config.walking_m_per_s
+    return FaceRules(config.max_faces, replenishing_m)
 
 
 def affordable(config: SlottingConfig) -> int:

@@ -110,6 +110,15 @@ def test_no_slot_need_hold_more_than_the_roomiest() -> None:
     assert demand.stock_m3[0] == pytest.approx(1.0)
 
 
+def test_levels_above_the_last_named_are_like_it() -> None:
+    high = SLOTS.with_columns(level=pl.Series([0, 1, 2, 3, 7]))
+    options = replace(CONFIG, reach_m_by_level=(1.0, 0.0, 2.0), lift_kg_by_level=(None, 15.0))
+    tables = {"slots": high, "order_lines": LINES, "items": ITEMS}
+    warehouse, _, _ = inputs.read(tables, None, "w", NIGHT, options, seed=1)
+    assert warehouse.reach_m.tolist() == [1.0, 0.0, 2.0, 2.0, 2.0]
+    assert warehouse.lift_kg.tolist() == [np.inf, 15.0, 15.0, 15.0, 15.0]
+
+
 def test_items_and_order_lines_may_be_absent() -> None:
     nothing = {name: frame.clear() for name, frame in (("order_lines", LINES), ("items", ITEMS))}
     tables = {"slots": SLOTS, **nothing}
