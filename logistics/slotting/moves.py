@@ -3,17 +3,20 @@
 A move carries one SKU into a slot that is empty by then. A step is one to three moves that bring a
 SKU into its ideal aisle: straight into an empty slot; after the SKU there has gone to an empty
 slot; or by a swap with it over one empty slot. SKUs without a slot come first, the fastest first,
-for at most half of the moves, and go elsewhere when that is cheaper. Then, again and again, the
-step of all others that saves most per move is made. A move's saving is the fall in expected
-walking, so savings add up; carrying a SKU out of the way shows as a loss of its own, and a first
-slot saves nothing. Knows walking and slots; no solver, no tables.
+for at most half of the moves, and go elsewhere when that is cheaper. Then come the exchanges that
+pay best together, and then, again and again, the step of all others that saves most per move; or
+such steps alone, where that saves more. A move's saving is the fall in expected walking and ties,
+so savings add up; carrying a SKU out of the way shows as a loss of its own, and a first slot saves
+nothing. Knows walking and slots; no solver, no tables.
 """
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 
+from logistics.slotting.exchanges import Slopes, Tonight, exchanges
 from logistics.slotting.problem import NONE, Demand, Ints, Reals, Warehouse, fits, suits
 from logistics.slotting.travel import Walking
 
@@ -58,18 +61,29 @@ def plan_moves(
     ideal: Ints,
     max_moves: int,
     min_saving_m_per_day: float,
+    slopes: Slopes | None = None,
 ) -> Night:
     """At most max_moves moves; a step saves at least min_saving_m_per_day for each of its moves.
 
-    ideal (n,): the slot of every SKU in the layout to work towards. Where no SKU is new, the steps
-    are the same for any max_moves up to where it ends them, so more moves never save less.
+    ideal (n,): the slot of every SKU in the layout to work towards. slopes: what a pick of each SKU
+    adds in each aisle, where past tours tell; else all SKUs are alike.
     """
-    floor = _Floor(warehouse, demand, walking, ideal)
     least = max(min_saving_m_per_day, 1e-6)
-    moves, _ = _place(floor, ideal, (max_moves + 1) // 2, least)
-    moves += _make_best(floor, ideal, max_moves - len(moves), least)
-    more, unplaced = _place(floor, ideal, max_moves - len(moves), least)
-    return Night((*moves, *more), floor.slot_of, unplaced)
+    floor = _Floor(warehouse, demand, walking, ideal)
+    first, _ = _place(floor, ideal, (max_moves + 1) // 2, least)
+    steps, floor.ties = exchanges(floor.tonight, slopes, max_moves - len(first), least)
+    nights = []
+    for together in ([], steps):
+        after = floor.copy()
+        moves = first + _make_all(after, together, max_moves - len(first), least)
+        moves += _make_best(after, ideal, max_moves - len(moves), least)
+        more, unplaced = _place(after, ideal, max_moves - len(moves), least)
+        nights.append(Night((*moves, *more), after.slot_of, unplaced))
+    return max(nights, key=_saved)
+
+
+def _saved(night: Night) -> float:
+    return sum(move.saving_m_per_day for move in night.moves)
 
 
 class _Floor:
@@ -77,6 +91,7 @@ class _Floor:
 
     def __init__(self, warehouse: Warehouse, demand: Demand, walking: Walking, ideal: Ints) -> None:
         self.warehouse, self.demand, self.walking = warehouse, demand, walking
+        self.ties = np.zeros((demand.face.size, walking.layout.aisle_x_m.size))
         self.slot_of = demand.face.copy()
         self.holds = warehouse.holds.copy()
         self.steps = 0
@@ -88,6 +103,15 @@ class _Floor:
     def empty(self) -> Ints:
         slots: Ints = self.free[self.holds[self.free] == NONE]
         return slots
+
+    @property
+    def tonight(self) -> Tonight:
+        return Tonight(self.warehouse, self.demand, self.walking, self.slot_of, self.holds)
+
+    def copy(self) -> "_Floor":
+        other = copy(self)
+        other.slot_of, other.holds = self.slot_of.copy(), self.holds.copy()
+        return other
 
     def make(self, step: Step) -> list[Move]:
         self.steps += 1
@@ -114,8 +138,18 @@ class _Floor:
         picks = np.array([picks for picks, _ in after])
         depth_picks_m = np.array([depth for _, depth in after])
         now_m = self.walking.metres(self.picks, self.depth_picks_m)
-        saved: Reals = now_m - self.walking.metres(picks, depth_picks_m)
+        tied_m = np.array([self._tied(step) for step in steps])
+        saved: Reals = now_m - self.walking.metres(picks, depth_picks_m) - tied_m
         return saved
+
+    def _tied(self, step: Step) -> float:
+        """Metres a day that the SKUs of a step walk more than average ones would."""
+        aisle, more_m = self.walking.layout.aisle, 0.0
+        for sku, target in dict(step).items():
+            origin = self.slot_of[sku]
+            here_m = self.ties[sku, aisle[origin]] if origin != NONE else 0.0
+            more_m += self.demand.picks_per_day[sku] * (self.ties[sku, aisle[target]] - here_m)
+        return float(more_m)
 
     def _after(self, step: Step) -> tuple[Reals, float]:
         layout, picks, depth = self.walking.layout, self.picks.copy(), self.depth_picks_m
@@ -127,6 +161,18 @@ class _Floor:
             picks[layout.aisle[target]] += amount
             depth += amount * layout.depth_m[target]
         return picks, float(depth)
+
+
+def _make_all(floor: _Floor, steps: list[Step], max_moves: int, least_m: float) -> list[Move]:
+    """Make those of the steps that are worth it, the best per move first."""
+    moves: list[Move] = []
+    while steps := [step for step in steps if len(step) <= max_moves - len(moves)]:
+        per_move_m = floor.savings(steps) / np.array([len(step) for step in steps])
+        best = int(np.argmax(per_move_m))
+        if per_move_m[best] < least_m:
+            break
+        moves += floor.make(steps.pop(best))
+    return moves
 
 
 def _make_best(floor: _Floor, ideal: Ints, max_moves: int, least_m: float) -> list[Move]:
@@ -241,6 +287,8 @@ def _promise(floor: _Floor, ideal: Ints, costs: Reals) -> Reals:
     np.minimum.at(cheapest, layout.aisle[floor.free], costs[floor.free])
     stays = (ideal == NONE) | (floor.demand.face == NONE) | floor.warehouse.locked[now]
     saved_m = costs[now] - cheapest[layout.aisle[ideal]]
+    every = np.arange(ideal.size)
+    saved_m += floor.ties[every, layout.aisle[now]] - floor.ties[every, layout.aisle[ideal]]
     return np.where(stays, 0.0, floor.demand.picks_per_day * saved_m)
 
 

@@ -1,7 +1,9 @@
 """One warehouse's plan: expected walking → ideal layout → tonight's moves → every rule checked."""
 
+from functools import partial
+
 from logistics.config import SlottingConfig
-from logistics.slotting.affinity import gather_if_it_helps
+from logistics.slotting.affinity import aisle_costs, gather_if_it_helps
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import Demand, Ints, Warehouse
 from logistics.slotting.solve import assign
@@ -16,10 +18,13 @@ def plan_warehouse(
     max_moves = affordable(config)
     walking = expect(lay_out(warehouse), tours, float(demand.picks_per_day.sum()))
     ideal = assign(warehouse, demand, walking)
-    night = plan_moves(warehouse, demand, walking, ideal, max_moves, config.min_saving_m_per_day)
-    # Moves are worth what walking is expected of each SKU alone; what is bought together shows only
-    # in the layout that everything would be moved into.
-    ideal = gather_if_it_helps(warehouse, walking.layout, tours, demand.picks_per_day, ideal)
+    layout = walking.layout
+    gathered = gather_if_it_helps(warehouse, layout, tours, demand.picks_per_day, ideal)
+    slopes = None
+    if gathered is not None:
+        ideal, slopes = gathered, partial(aisle_costs, layout, tours)
+    least_m = config.min_saving_m_per_day
+    night = plan_moves(warehouse, demand, walking, ideal, max_moves, least_m, slopes)
     plan = Plan(
         warehouse,
         demand,

@@ -144,7 +144,7 @@ def _place(
     """The slot (n,) of each SKU that makes Σ picks × cost least; costs_m (s,) per pick."""
     if not skus.size or not slots.size:
         return np.full(skus.size, NONE, dtype=np.int64)
-    kinds, group, room = _group(warehouse, layout, costs_m, slots, skus.size)
+    kinds, group, room = alike(warehouse, layout, costs_m, slots, skus.size)
     cost_m, storage_class, m3, kg = kinds.T[1:]
     m3, kg = m3 + TOLERANCE, kg + TOLERANCE
     allowed = demand.storage_class[skus, None] == storage_class
@@ -167,7 +167,7 @@ def _place(
     return slot_of
 
 
-def _group(
+def alike(
     warehouse: Warehouse, layout: Layout, costs_m: Reals, slots: Ints, num_skus: int
 ) -> tuple[Reals, Ints, Ints]:
     """Slots alike: (aisle, cost, class, m3, kg) (g, 5), the group of each slot, and its slots.

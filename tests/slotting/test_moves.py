@@ -1,15 +1,17 @@
 """Tonight's moves, judged by verify after every single one."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logistics.slotting.affinity import aisle_costs
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import NONE, Demand, Warehouse
 from logistics.slotting.solve import assign
-from logistics.slotting.travel import Walking, expect, lay_out
+from logistics.slotting.travel import Tours, Walking, expect, lay_out
 from logistics.slotting.verify import Plan, verify
 from tests.slotting import made
 
@@ -45,6 +47,21 @@ def test_every_rule_holds_after_every_single_move(company: Company, max_moves: i
         missing = dict.fromkeys(np.flatnonzero(after == NONE).tolist(), "later")
         so_far = replace(plan, moves=night.moves[:done], after=after.tolist(), unplaced=missing)
         assert verify(so_far) == []
+
+
+@given(made.companies(), st.integers(1, 20), st.integers(0, 99))
+@FEW
+def test_moves_by_past_tours_break_no_rule(company: Company, max_moves: int, seed: int) -> None:
+    warehouse, demand = company
+    _, ideal, walking = planned(company, 0)
+    if not demand.face.size:
+        return
+    rng = np.random.default_rng(seed)
+    tours = Tours(np.repeat(np.arange(12), 4), rng.integers(0, demand.face.size, 48))
+    slopes = partial(aisle_costs, walking.layout, tours)
+    night = plan_moves(warehouse, demand, walking, ideal, max_moves, 0.5, slopes)
+    assert verify(plan_of(company, night, ideal, max_moves)) == []
+    assert saved(night) >= -1e-6 or (demand.face == NONE).any()
 
 
 @given(made.companies(max_new=0), st.integers(0, 12))
