@@ -8,6 +8,7 @@ then a few random exchanges, and again from the best so far.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,16 +32,28 @@ class Instance:
     fixed: Ints
 
 
-def run(folder: Path, seconds: float, seed: int) -> dict[str, Any]:
-    """Metres of every instance after so many seconds each."""
+def run(
+    folder: Path, seconds: float, seed: int, longer_s: float = 0.0, seeds: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Metres of every instance after so many seconds; gap: above the best of it and longer runs."""
     files = sorted(folder.rglob("*.txt"))
     if not files:
         raise ValueError(f"{folder}: no instance (*.txt)")
     found = {}
     for file in files:
-        metres = _solve(read(file), seconds, np.random.default_rng(seed))
-        found[file.stem] = {"metres": metres, "seconds": seconds}
-        print(f"{file.stem:45s} {metres:10.1f}", flush=True)
+        instance = read(file)
+        metres = _solve(instance, seconds, np.random.default_rng(seed))
+        longer = [_solve(instance, longer_s, np.random.default_rng(other)) for other in seeds]
+        best = min([metres, *longer])
+        found[file.stem] = {
+            "metres": metres,
+            "seconds": seconds,
+            "longer_s": longer_s,
+            "longer": longer,
+            "gap": metres / best - 1,
+        }
+        others = " ".join(f"{value:10.1f}" for value in longer)
+        print(f"{file.stem:45s} {metres:10.1f} {others} {metres / best - 1:8.2%}", flush=True)
     return {"slaprp": found}
 
 

@@ -13,7 +13,7 @@ from logistics.slotting.problem import NONE, Flags, Ints, Reals, Warehouse
 from logistics.slotting.solve import match
 from logistics.slotting.travel import Layout, Tours, walk
 
-_ROUNDS = 40
+_ROUNDS, _TRIAL_ROUNDS = 40, 10
 _MOVING = 0.35  # share of SKUs that may move in a round: all at once would chase each other
 # Families of articles have neighbouring ids and are bought alike: beside its own tours a SKU counts
 # as many of its neighbours', and they as many of all SKUs'.
@@ -68,7 +68,7 @@ def gather_if_it_helps(
     is_later = tours.tour > last
     earlier = Tours(tours.tour[~is_later], tours.sku[~is_later])
     later = Tours(tours.tour[is_later] - last - 1, tours.sku[is_later])
-    tried = gather(warehouse, layout, earlier, picks_per_day, slot_of)
+    tried = gather(warehouse, layout, earlier, picks_per_day, slot_of, _TRIAL_ROUNDS)
     if not helps(layout, later, slot_of, tried):
         return None
     return gather(warehouse, layout, tours, picks_per_day, slot_of)

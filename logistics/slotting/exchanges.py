@@ -18,7 +18,7 @@ from logistics.slotting.problem import NONE, Demand, Flags, Ints, Reals, Warehou
 from logistics.slotting.solve import alike
 from logistics.slotting.travel import Walking
 
-_ROUNDS = 6
+_ROUNDS = 4
 
 # Metres (n, a) that a pick of each SKU adds in each aisle, where the SKUs (n,) lie in these slots.
 Slopes = Callable[[Ints], Reals]

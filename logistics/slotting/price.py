@@ -36,17 +36,17 @@ def priced(
     free = room - np.bincount(np.delete(home, skus), minlength=room.size)
     problem = _Problem(rises_m[skus], arcs[skus], home[skus], free)
     low_m, high_m = least_m, float(-rises_m[arcs].min())
-    group = home.copy()
-    chosen = problem.solve(low_m)
-    if np.count_nonzero(chosen != home[skus]) > max_moves:
-        chosen = home[skus]
-        for _ in range(_BISECTIONS):
-            price_m = (low_m + high_m) / 2
-            tried = problem.solve(price_m)
-            if np.count_nonzero(tried != home[skus]) > max_moves:
-                low_m = price_m
-            else:
-                high_m, chosen = price_m, tried
+    group, chosen = home.copy(), home[skus]
+    for _ in range(_BISECTIONS):
+        price_m = (low_m + high_m) / 2
+        tried = problem.solve(price_m)
+        num_moves = np.count_nonzero(tried != home[skus])
+        if num_moves > max_moves:
+            low_m = price_m
+        else:
+            high_m, chosen = price_m, tried
+        if num_moves == max_moves:
+            break
     group[skus] = chosen
     return group
 
