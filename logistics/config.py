@@ -172,6 +172,20 @@ class SlottingConfig:
     history_days: Natural  # order lines read for lines per order
     min_saving_m_per_day: Annotated[float, Field(ge=0)]  # a move below this is not worth making
     replenish_days: Natural  # a slot must hold this many days of demand
+    # By level, the floor first; higher ones are like the last. Of walking that a pick is as bad as:
+    reach_m_by_level: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+    # The heaviest unit that may be put there; null: any.
+    lift_kg_by_level: Annotated[tuple[Positive | None, ...], Field(min_length=1)]
+    max_aisle_share: Annotated[float, Field(gt=0, le=1)] | None  # of all picks; null: any
+    families_together: bool  # items.family: one aisle for each
+    # Pairs of items.segregation_group that never lie in one bay or in neighbouring ones.
+    keep_apart: tuple[tuple[str, str], ...]
+    max_faces: Natural  # slots that a fast SKU is picked from
+    minutes_per_replenishment: Positive  # one trip fills all faces of a SKU
+
+    def __post_init__(self) -> None:
+        if any(one == other for one, other in self.keep_apart):
+            raise ValueError("keep_apart names pairs of two different groups")
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

@@ -223,12 +223,13 @@ MOVES = Output(
     {
         "move": WHOLE,  # in the order of execution, from 1
         "sku_id": TEXT,
-        "from_slot": TEXT,  # null: newly placed
+        "from_slot": TEXT,  # null: newly placed, or a further face
         "to_slot": TEXT,
+        "opens_face": pl.Boolean(),  # a further slot for the SKU, which keeps its own
         "picks_per_day": REAL,
-        "saving_m_per_day": REAL,
+        "saving_m_per_day": REAL,  # of walking; stooping, climbing, replenishing in as many metres
         "step": WHOLE,  # moves of one step pay only together: all of them or none
-        "saving_per_day": REAL,  # in money: the walking time saved
+        "saving_per_day": REAL,  # in money: the time saved
         "labour_cost": REAL,
         "payback_days": REAL,  # of the whole step; null: it only gives a SKU its first slot
     },
@@ -258,6 +259,8 @@ SLOTS_EFFECT = Output(
         "walk_m_per_day": REAL,
         "saved_share": REAL,  # of the walking before
         "walk_cost_per_day": REAL,
+        "reach_m_per_day": REAL,  # of walking that stooping and climbing are as bad as
+        "replenishments_per_day": REAL,
     },
     key=("layout",),
 )

@@ -97,8 +97,8 @@ ITEMS = Contract(
     key=("sku_id",),
     columns={
         "sku_id": ID,
-        "category": optional(ID),
-        "department": optional(ID),
+        # A family is kept together in a warehouse, a segregation group apart from others.
+        **dict.fromkeys(("category", "department", "family", "segregation_group"), optional(ID)),
         "launch": optional(DAY),
         "end_of_life": optional(DAY),
         "unit_m3": optional(POSITIVE),

@@ -7,9 +7,11 @@ time. Slots change hands only among SKUs that lie in slots of one kind, so no ru
 no tables.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from logistics.slotting.problem import NONE, Flags, Ints, Reals, Warehouse
+from logistics.slotting.problem import NONE, Demand, Flags, Ints, Reals, Warehouse
 from logistics.slotting.solve import match
 from logistics.slotting.travel import Layout, Tours, walk
 
@@ -39,7 +41,15 @@ def gather(
     """
     rng = np.random.default_rng(seed)
     kind = np.unique(
-        np.column_stack((warehouse.storage_class, warehouse.capacity_m3, warehouse.capacity_kg)),
+        np.column_stack(
+            (
+                warehouse.storage_class,
+                warehouse.capacity_m3,
+                warehouse.capacity_kg,
+                warehouse.reach_m,
+                warehouse.lift_kg,
+            )
+        ),
         axis=0,
         return_inverse=True,
     )[1].reshape(-1)
@@ -56,11 +66,11 @@ def gather(
 
 
 def gather_if_it_helps(
-    warehouse: Warehouse, layout: Layout, tours: Tours, picks_per_day: Reals, slot_of: Ints
+    warehouse: Warehouse, demand: Demand, layout: Layout, tours: Tours, slot_of: Ints
 ) -> Ints | None:
     """Gathered by all tours, if what the earlier ones teach shortens the later ones; else None.
 
-    tours are in the order of time.
+    tours are in the order of time. SKUs with relations stay where they are.
     """
     if not tours.tour.size or not (slot_of != NONE).any():
         return None
@@ -68,6 +78,8 @@ def gather_if_it_helps(
     is_later = tours.tour > last
     earlier = Tours(tours.tour[~is_later], tours.sku[~is_later])
     later = Tours(tours.tour[is_later] - last - 1, tours.sku[is_later])
+    picks_per_day = demand.picks_per_day
+    warehouse = _without_related(warehouse, demand, slot_of)
     tried = gather(warehouse, layout, earlier, picks_per_day, slot_of, _TRIAL_ROUNDS)
     if not helps(layout, later, slot_of, tried):
         return None
@@ -78,6 +90,16 @@ def helps(layout: Layout, later: Tours, before: Ints, after: Ints) -> bool:
     """Whether tours later than those learnt from walk clearly less in the layout after."""
     walked_m = walk(layout, later, before).sum()
     return bool(walk(layout, later, after).sum() < (1 - _CLEARLY) * walked_m)
+
+
+def _without_related(warehouse: Warehouse, demand: Demand, slot_of: Ints) -> Warehouse:
+    """The warehouse with the slots locked that hold SKUs of a family or a group."""
+    if demand.relations is None:
+        return warehouse
+    family, group = demand.relations.family, demand.relations.group
+    locked = warehouse.locked.copy()
+    locked[slot_of[(slot_of != NONE) & ((family != NONE) | (group != NONE))]] = True
+    return replace(warehouse, locked=locked)
 
 
 def aisle_costs(layout: Layout, tours: Tours, slot_of: Ints) -> Reals:

@@ -61,10 +61,10 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
         run,
         unit,
         {
-            "slots_plan": outputs.slots_plan_rows(warehouse, demand, night.slot_of, ideal),
+            "slots_plan": outputs.slots_plan_rows(warehouse, demand, night, ideal),
             "moves": moves,
             "slots_heat": heat,
-            "slots_effect": outputs.effect_rows(demand, walking, night.slot_of, ideal, slotting),
+            "slots_effect": outputs.effect_rows(warehouse, demand, walking, night, ideal, slotting),
             "unplaced": outputs.unplaced_rows(demand, night),
         },
     )

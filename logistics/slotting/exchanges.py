@@ -9,14 +9,22 @@ whole: a chain into an empty slot, or a cycle over one. Knows no tables.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from logistics.slotting.price import Chain, priced, sequences
-from logistics.slotting.problem import NONE, Demand, Flags, Ints, Reals, Warehouse, fits, suits
+from logistics.slotting.floor import Floor, Step
+from logistics.slotting.price import priced, sequences
+from logistics.slotting.problem import (
+    NONE,
+    Flags,
+    Ints,
+    Reals,
+    fits,
+    reach_m,
+    suits,
+)
 from logistics.slotting.solve import alike
-from logistics.slotting.travel import Walking
 
 _ROUNDS = 4
 
@@ -24,84 +32,76 @@ _ROUNDS = 4
 Slopes = Callable[[Ints], Reals]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tonight:
-    """What lies where: SKUs (n,) in slot_of, slots (s,) holding holds."""
-
-    warehouse: Warehouse
-    demand: Demand
-    walking: Walking
-    slot_of: Ints
-    holds: Ints
-
-    def slopes(self, slot_of: Ints) -> Reals:
-        """Metres per pick (1, a) of any SKU, by the expected walking alone."""
-        picks = self.walking.picks_by_aisle(self.demand.picks_per_day, slot_of)[0]
-        return self.walking.aisle_costs(picks)[None, :]
-
-
 def exchanges(
-    tonight: Tonight, slopes: Slopes | None, max_moves: int, least_m: float
-) -> tuple[list[Chain], Reals]:
+    floor: Floor, slopes: Slopes | None, max_moves: int, least_m: float
+) -> tuple[list[Step], Reals]:
     """Steps of at most max_moves moves in all, cycles' moves out of the way not counted, and ties.
 
     A move has to save least_m metres a day. Steps touch no slot of each other. ties (n, a): metres
     per pick of a SKU in an aisle beyond the expected walking; 0 without slopes of its own.
     """
-    slopes = slopes or tonight.slopes
-    shelves = _Shelves(tonight)
-    begin_m = mean_m = slopes(tonight.slot_of)
-    target = tonight.slot_of
+    walked = partial(_slopes, floor)
+    slopes = slopes or walked
+    shelves = _Shelves(floor)
+    begin_m = mean_m = slopes(floor.slot_of)
+    target = floor.slot_of
     for number in range(2, _ROUNDS + 1):
         target = shelves.move(mean_m, max_moves, least_m)
         end_m = slopes(target)
         mean_m = mean_m + (end_m - mean_m) / number
     target = shelves.move(mean_m, max_moves, least_m)
-    walked_m = tonight.slopes(tonight.slot_of) + tonight.slopes(target)
+    walked_m = walked(floor.slot_of) + walked(target)
     ties = (begin_m + slopes(target) - walked_m) / 2
-    return _steps(tonight, target), np.broadcast_to(ties, (target.size, ties.shape[1]))
+    return _steps(floor, target), np.broadcast_to(ties, (target.size, ties.shape[1]))
+
+
+def _slopes(floor: Floor, slot_of: Ints) -> Reals:
+    """Metres per pick (1, a) of any SKU, by the expected walking alone."""
+    picks = floor.walking.picks_by_aisle(floor.demand.picks_per_day, slot_of)[0]
+    return floor.walking.aisle_costs(picks)[None, :]
 
 
 class _Shelves:
     """The SKUs that may move (k,) and the groups of slots (g,) they may move to."""
 
-    def __init__(self, tonight: Tonight) -> None:
-        warehouse, demand, slot_of = tonight.warehouse, tonight.demand, tonight.slot_of
-        self.tonight = tonight
+    def __init__(self, floor: Floor) -> None:
+        warehouse, demand, slot_of = floor.warehouse, floor.demand, floor.slot_of
+        self.floor = floor
         placed = (demand.face != NONE) & (slot_of != NONE)
         self.skus = np.flatnonzero(placed & ~warehouse.locked[slot_of])
-        usable = np.zeros(tonight.holds.size, dtype=bool)
-        usable[~warehouse.locked & (tonight.holds == NONE)] = True
+        usable = np.zeros(floor.holds.size, dtype=bool)
+        usable[~warehouse.locked & (floor.holds == NONE)] = True
         usable[slot_of[self.skus]] = True
         self.slots = np.flatnonzero(usable)
-        layout = tonight.walking.layout
+        layout = floor.walking.layout
         same = np.zeros(usable.size)
-        _, group, self.room = alike(warehouse, layout, same, self.slots, max(self.skus.size, 1))
+        num_skus = max(self.skus.size, 1)
+        _, one_of, group, self.room = alike(warehouse, demand, layout, same, self.slots, num_skus)
         self.group_of = np.full(usable.size, NONE)
         self.group_of[self.slots] = group
-        first = np.unique(group, return_index=True)[1]
-        self.aisle = layout.aisle[self.slots[first]]
+        self.aisle = layout.aisle[one_of]
         self.home = self.group_of[slot_of[self.skus]]
-        self.allowed: Flags = suits(warehouse, demand, self.skus[:, None], self.slots[first])
+        self.allowed: Flags = suits(warehouse, demand, self.skus[:, None], one_of)
         self.allowed[np.arange(self.skus.size), self.home] = True
+        self.reach_m = reach_m(warehouse, demand, self.skus[:, None], one_of)
 
     def move(self, per_pick_m: Reals, max_moves: int, least_m: float) -> Ints:
         """The slots (n,) after the best moves by metres per pick (n or 1, a)."""
         if not self.skus.size:
-            return self.tonight.slot_of
-        picks = self.tonight.demand.picks_per_day
+            return self.floor.slot_of
+        picks = self.floor.demand.picks_per_day
         own_m = np.broadcast_to(per_pick_m, (picks.size, per_pick_m.shape[1]))[self.skus]
-        costs_m = picks[self.skus, None] * own_m[:, self.aisle]
+        costs_m = picks[self.skus, None] * (own_m[:, self.aisle] + self.reach_m)
         group = priced(costs_m, self.allowed, self.home, self.room, max_moves, least_m)
         return self._deal(group)
 
     def _deal(self, group: Ints) -> Ints:
         """Who stays keeps his slot, of those who come to a group the fastest get the nearest."""
-        tonight, moving = self.tonight, np.flatnonzero(group != self.home)
-        slot_of = tonight.slot_of.copy()
+        floor, moving = self.floor, np.flatnonzero(group != self.home)
+        slot_of = floor.slot_of.copy()
         slot_of[self.skus[moving]] = NONE
         unused = np.setdiff1d(self.slots, slot_of)
-        depth_m, speed = tonight.walking.layout.depth_m, tonight.demand.picks_per_day
+        depth_m, speed = floor.walking.layout.depth_m, floor.demand.picks_per_day
         for target in np.unique(group[moving]):
             mine = self.skus[moving[group[moving] == target]]
             near = unused[self.group_of[unused] == target]
@@ -110,11 +110,11 @@ class _Shelves:
         return slot_of
 
 
-def _steps(tonight: Tonight, target: Ints) -> list[Chain]:
+def _steps(floor: Floor, target: Ints) -> list[Step]:
     """Chains as they are, cycles over an empty slot that nobody goes to, and only what fits."""
-    warehouse, demand = tonight.warehouse, tonight.demand
-    empty = np.flatnonzero(~warehouse.locked & (tonight.holds == NONE))
-    chains, cycles = sequences(tonight.slot_of, target, empty)
+    warehouse, demand = floor.warehouse, floor.demand
+    empty = np.flatnonzero(~warehouse.locked & (floor.holds == NONE))
+    chains, cycles = sequences(floor.slot_of, target, empty)
     spare = np.setdiff1d(empty, target)
     for cycle in cycles:
         sku, slot = cycle[-1]

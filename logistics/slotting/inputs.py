@@ -6,7 +6,7 @@ units per line lately seen (of all SKUs, where it had none); without a forecast,
 lately seen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -15,7 +15,7 @@ import polars as pl
 
 from logistics.columns import STORAGE_CLASSES
 from logistics.config import SlottingConfig
-from logistics.slotting.problem import NONE, TOLERANCE, Demand, Ints, Reals, Warehouse
+from logistics.slotting.problem import NONE, TOLERANCE, Demand, Ints, Reals, Relations, Warehouse
 from logistics.slotting.travel import MAX_TOUR_LINES, Tours, lay_out
 
 
@@ -40,11 +40,12 @@ def read(
     )
     index = pl.DataFrame({"sku_id": skus["sku_id"], "sku": np.arange(skus.height)})
     holds = slots.select("sku_id").join(index, on="sku_id", how="left", maintain_order="left")
-    warehouse = _warehouse(warehouse_id, slots, holds["sku"].fill_null(NONE).to_numpy())
+    warehouse = _warehouse(warehouse_id, slots, holds["sku"].fill_null(NONE).to_numpy(), config)
     warehouse, face = _one_face(warehouse, skus.height)
+    most = (config.max_aisle_share or np.inf) * float(skus["picks_per_day"].sum())
     return (
-        warehouse,
-        _demand(warehouse, skus, face, config),
+        replace(warehouse, aisle_picks=most),
+        replace(_demand(warehouse, skus, face, config), relations=_relations(skus, config)),
         tours(lines.join(index, on="sku_id"), seed),
     )
 
@@ -118,7 +119,10 @@ def _forecast(totals: pl.DataFrame | None, demand_days: int) -> pl.DataFrame:
     return totals.filter(horizon_days=horizon).select("sku_id", mean.alias("mean_per_day"))
 
 
-def _warehouse(warehouse_id: str, slots: pl.DataFrame, holds: Ints) -> Warehouse:
+def _warehouse(
+    warehouse_id: str, slots: pl.DataFrame, holds: Ints, config: SlottingConfig
+) -> Warehouse:
+    level = _whole(slots, "level")
     return Warehouse(
         id=warehouse_id,
         slot_ids=tuple(slots["slot_id"]),
@@ -127,10 +131,17 @@ def _warehouse(warehouse_id: str, slots: pl.DataFrame, holds: Ints) -> Warehouse
         y_m=_real(slots, "y_m"),
         capacity_m3=_real(slots, "capacity_m3"),
         capacity_kg=_real(slots, "capacity_kg"),
+        reach_m=_by_level(level, config.reach_m_by_level),
+        lift_kg=_by_level(level, [kg or np.inf for kg in config.lift_kg_by_level]),
         storage_class=_class_code(slots["storage_class"]),
         holds=holds.astype(np.int64),
         locked=slots["frozen"].fill_null(value=False).to_numpy().astype(bool),
     )
+
+
+def _by_level(level: Ints, values: Sequence[float]) -> Reals:
+    """Each level's value, the floor's first; levels above the last are like it."""
+    return np.array(values, dtype=np.float64)[np.minimum(level, len(values) - 1)]
 
 
 def _one_face(warehouse: Warehouse, num_skus: int) -> tuple[Warehouse, Ints]:
@@ -158,6 +169,7 @@ def _demand(warehouse: Warehouse, skus: pl.DataFrame, face: Ints, config: Slotti
         sku_ids=tuple(skus["sku_id"]),
         face=face,
         picks_per_day=_real(skus, "picks_per_day"),
+        units_per_day=_real(skus, "units_per_day"),
         forecast=skus["forecast"].to_numpy().astype(bool),
         storage_class=storage_class,
         unit_m3=unit_m3,
@@ -165,6 +177,27 @@ def _demand(warehouse: Warehouse, skus: pl.DataFrame, face: Ints, config: Slotti
         stock_m3=stock_m3,
         stock_kg=stock_kg,
     )
+
+
+def _relations(skus: pl.DataFrame, config: SlottingConfig) -> Relations | None:
+    """Who must lie together and who apart; None where nobody must."""
+    # Goods of two storage classes cannot lie in one aisle where each class has its own.
+    kin = pl.struct("family", pl.col("storage_class").fill_null("ambient"))
+    several = pl.col("family").is_not_null() & (pl.len().over(kin) > 1)
+    family = skus.select(pl.when(several & config.families_together).then(kin.rank("dense")))
+    names = sorted({name for pair in config.keep_apart for name in pair})
+    number = {name: index for index, name in enumerate(names)}
+    group = skus["segregation_group"].replace_strict(number, default=NONE, return_dtype=pl.Int64)
+    apart = np.zeros((len(names) + 1, len(names) + 1), dtype=bool)
+    for one, other in config.keep_apart:
+        apart[number[one], number[other]] = apart[number[other], number[one]] = True
+    relations = Relations(
+        family.to_series().cast(pl.Int64).fill_null(NONE).to_numpy(),
+        group.fill_null(NONE).to_numpy(),
+        apart,
+    )
+    any_at_all = (relations.family != NONE).any() or (relations.group != NONE).any()
+    return relations if any_at_all else None
 
 
 def _room(

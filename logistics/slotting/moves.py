@@ -3,46 +3,37 @@
 A move carries one SKU into a slot that is empty by then. A step is one to three moves that bring a
 SKU into its ideal aisle: straight into an empty slot; after the SKU there has gone to an empty
 slot; or by a swap with it over one empty slot. SKUs without a slot come first, the fastest first,
-for at most half of the moves, and go elsewhere when that is cheaper. Then come the exchanges that
-pay best together, and then, again and again, the step of all others that saves most per move; or
-such steps alone, where that saves more. A move's saving is the fall in expected walking and ties,
-so savings add up; carrying a SKU out of the way shows as a loss of its own, and a first slot saves
-nothing. Knows walking and slots; no solver, no tables.
+for at most half of the moves, and go elsewhere when that is cheaper; after them those that lie
+where they may not. Then come the exchanges that pay best together, and then, again and again, the
+step of all others that saves most per move; or such steps alone, where that saves more. A move's
+saving is the fall in expected walking and ties, so savings add up; carrying a SKU out of the way
+shows as a loss of its own, and a first slot saves nothing. Knows walking and slots; no solver, no
+tables.
 """
 
-from collections.abc import Iterator, Sequence
-from copy import copy
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from logistics.slotting.exchanges import Slopes, Tonight, exchanges
-from logistics.slotting.problem import NONE, Demand, Ints, Reals, Warehouse, fits, suits
+from logistics.slotting.exchanges import Slopes, exchanges
+from logistics.slotting.floor import Floor, Move, Step
+from logistics.slotting.problem import (
+    NONE,
+    Demand,
+    Ints,
+    Reals,
+    Warehouse,
+    fits,
+    reach_m,
+    suits,
+    zone_of,
+)
 from logistics.slotting.travel import Walking
+from logistics.slotting.zones import lie_apart
 
 _TRIED_AT_ONCE = 16  # SKUs, most promising first
 _VICTIMS = 3  # SKUs in the way that are tried for each
-# New SKUs never take the last empty slots of a large storage class: without an empty slot nothing
-# could ever be moved again.
-_KEPT_EMPTY = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """sku goes from from_slot (-1: it had none) to to_slot; saving in metres a day.
-
-    step: the moves of one step, numbered from 1, are carried out whole or not at all.
-    """
-
-    sku: int
-    from_slot: int
-    to_slot: int
-    saving_m_per_day: float
-    step: int = 1
-
-
-Carry = tuple[int, int]  # a SKU and the slot it goes to
-Step = tuple[Carry, ...]  # carried out whole or not at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +60,9 @@ def plan_moves(
     adds in each aisle, where past tours tell; else all SKUs are alike.
     """
     least = max(min_saving_m_per_day, 1e-6)
-    floor = _Floor(warehouse, demand, walking, ideal)
+    floor = Floor(warehouse, demand, walking, ideal)
     first, _ = _place(floor, ideal, (max_moves + 1) // 2, least)
-    steps, floor.ties = exchanges(floor.tonight, slopes, max_moves - len(first), least)
+    steps, floor.ties = exchanges(floor, slopes, max_moves - len(first), least)
     nights = []
     for together in ([], steps):
         after = floor.copy()
@@ -86,84 +77,7 @@ def _saved(night: Night) -> float:
     return sum(move.saving_m_per_day for move in night.moves)
 
 
-class _Floor:
-    """The warehouse after the moves so far; goal_costs (s,) are the slot costs at the ideal."""
-
-    def __init__(self, warehouse: Warehouse, demand: Demand, walking: Walking, ideal: Ints) -> None:
-        self.warehouse, self.demand, self.walking = warehouse, demand, walking
-        self.ties = np.zeros((demand.face.size, walking.layout.aisle_x_m.size))
-        self.slot_of = demand.face.copy()
-        self.holds = warehouse.holds.copy()
-        self.steps = 0
-        self.free = np.flatnonzero(~warehouse.locked)
-        self.picks, self.depth_picks_m = walking.picks_by_aisle(demand.picks_per_day, self.slot_of)
-        self.goal_costs = walking.slot_costs(walking.picks_by_aisle(demand.picks_per_day, ideal)[0])
-
-    @property
-    def empty(self) -> Ints:
-        slots: Ints = self.free[self.holds[self.free] == NONE]
-        return slots
-
-    @property
-    def tonight(self) -> Tonight:
-        return Tonight(self.warehouse, self.demand, self.walking, self.slot_of, self.holds)
-
-    def copy(self) -> "_Floor":
-        other = copy(self)
-        other.slot_of, other.holds = self.slot_of.copy(), self.holds.copy()
-        return other
-
-    def make(self, step: Step) -> list[Move]:
-        self.steps += 1
-        return [self._carry(carry) for carry in step]
-
-    def _carry(self, carry: Carry) -> Move:
-        sku, target = carry
-        origin = int(self.slot_of[sku])
-        saving_m = 0.0 if origin == NONE else float(self.savings([(carry,)])[0])
-        self.picks, self.depth_picks_m = self._after((carry,))
-        self.slot_of[sku], self.holds[target] = target, sku
-        if origin != NONE:
-            self.holds[origin] = NONE
-        return Move(sku, origin, target, saving_m, self.steps)
-
-    def may_place(self, sku: int) -> bool:
-        """Whether an empty slot of the new SKU's class would be left for moving others."""
-        same = self.warehouse.storage_class == self.demand.storage_class[sku]
-        return int(same[self.empty].sum()) > int(_KEPT_EMPTY * same.sum())
-
-    def savings(self, steps: Sequence[Step]) -> Reals:
-        """Metres a day that each step saves by itself; the walk to a new SKU counts against it."""
-        after = [self._after(step) for step in steps]
-        picks = np.array([picks for picks, _ in after])
-        depth_picks_m = np.array([depth for _, depth in after])
-        now_m = self.walking.metres(self.picks, self.depth_picks_m)
-        tied_m = np.array([self._tied(step) for step in steps])
-        saved: Reals = now_m - self.walking.metres(picks, depth_picks_m) - tied_m
-        return saved
-
-    def _tied(self, step: Step) -> float:
-        """Metres a day that the SKUs of a step walk more than average ones would."""
-        aisle, more_m = self.walking.layout.aisle, 0.0
-        for sku, target in dict(step).items():
-            origin = self.slot_of[sku]
-            here_m = self.ties[sku, aisle[origin]] if origin != NONE else 0.0
-            more_m += self.demand.picks_per_day[sku] * (self.ties[sku, aisle[target]] - here_m)
-        return float(more_m)
-
-    def _after(self, step: Step) -> tuple[Reals, float]:
-        layout, picks, depth = self.walking.layout, self.picks.copy(), self.depth_picks_m
-        for sku, target in dict(step).items():  # where each SKU ends
-            amount, origin = self.demand.picks_per_day[sku], self.slot_of[sku]
-            if origin != NONE:
-                picks[layout.aisle[origin]] -= amount
-                depth -= amount * layout.depth_m[origin]
-            picks[layout.aisle[target]] += amount
-            depth += amount * layout.depth_m[target]
-        return picks, float(depth)
-
-
-def _make_all(floor: _Floor, steps: list[Step], max_moves: int, least_m: float) -> list[Move]:
+def _make_all(floor: Floor, steps: list[Step], max_moves: int, least_m: float) -> list[Move]:
     """Make those of the steps that are worth it, the best per move first."""
     moves: list[Move] = []
     while steps := [step for step in steps if len(step) <= max_moves - len(moves)]:
@@ -175,7 +89,7 @@ def _make_all(floor: _Floor, steps: list[Step], max_moves: int, least_m: float) 
     return moves
 
 
-def _make_best(floor: _Floor, ideal: Ints, max_moves: int, least_m: float) -> list[Move]:
+def _make_best(floor: Floor, ideal: Ints, max_moves: int, least_m: float) -> list[Move]:
     """Make the steps that save most per move, until none is worth it."""
     moves: list[Move] = []
     while len(moves) < max_moves:
@@ -192,27 +106,31 @@ def _make_best(floor: _Floor, ideal: Ints, max_moves: int, least_m: float) -> li
 
 
 def _place(
-    floor: _Floor, ideal: Ints, max_moves: int, least_m: float
+    floor: Floor, ideal: Ints, max_moves: int, least_m: float
 ) -> tuple[list[Move], dict[int, str]]:
-    """Give new SKUs a slot, the fastest first; and why those that are left have none."""
+    """Give new SKUs a slot, and then misplaced ones a better one, the fastest first; and why new
+    ones that are left have none."""
     moves: list[Move] = []
     unplaced: dict[int, str] = {}
-    new = np.flatnonzero(floor.slot_of == NONE)
-    for sku in new[np.argsort(-floor.demand.picks_per_day[new], kind="stable")].tolist():
+    picks = floor.demand.picks_per_day
+    new, misplaced = np.flatnonzero(floor.slot_of == NONE), floor.misplaced()
+    urgent = [skus[np.argsort(-picks[skus], kind="stable")] for skus in (new, misplaced)]
+    for sku in np.concatenate(urgent).tolist():
         steps = _placements(floor, sku, int(ideal[sku]))
         small = [step for step in steps if len(moves) + len(step) <= max_moves]
-        if small and floor.may_place(sku):
-            worth = floor.savings(small) - least_m * np.array([len(step) for step in small])
+        worth = floor.savings(small) - least_m * np.array([len(step) for step in small])
+        is_new = floor.slot_of[sku] == NONE
+        if np.isfinite(worth).any() and (not is_new or floor.may_place(sku)):
             moves += floor.make(small[int(np.argmax(worth))])
-        else:
-            unplaced[sku] = _reason(floor, sku, bool(steps))
+        elif is_new:
+            unplaced[sku] = _reason(floor, sku, bool(steps), crowds=bool(small))
     return moves, unplaced
 
 
-def _placements(floor: _Floor, sku: int, ideal: int) -> list[Step]:
+def _placements(floor: Floor, sku: int, ideal: int) -> list[Step]:
     """Into the best empty slot, or in place of one in its ideal aisle; if need be, of any other."""
     warehouse, demand, empty = floor.warehouse, floor.demand, floor.empty
-    open_slots = empty[fits(warehouse, demand, sku, empty)]
+    open_slots = empty[fits(warehouse, demand, sku, empty) & floor.welcome(sku, empty)]
     steps: list[Step] = []
     if open_slots.size:
         steps = [((sku, _preferred(floor, sku, ideal, open_slots)),)]
@@ -221,44 +139,64 @@ def _placements(floor: _Floor, sku: int, ideal: int) -> list[Step]:
     return steps or _any_exchange(floor, sku)
 
 
-def _any_exchange(floor: _Floor, sku: int) -> list[Step]:
+def _any_exchange(floor: Floor, sku: int) -> list[Step]:
     """In place of the slowest SKU that can go to an empty slot."""
     warehouse, demand, empty = floor.warehouse, floor.demand, floor.empty
-    taken = floor.free[fits(warehouse, demand, sku, floor.free)]
+    taken = floor.free[floor.holds[floor.free] != NONE]
+    taken = taken[fits(warehouse, demand, sku, taken) & floor.welcome(sku, taken)]
     refuges = empty[warehouse.storage_class[empty] == demand.storage_class[sku]]
-    capacities = np.column_stack((warehouse.capacity_m3[refuges], warehouse.capacity_kg[refuges]))
-    refuges = refuges[np.unique(capacities, axis=0, return_index=True)[1]]  # one of each size
+    kinds = np.column_stack(
+        (
+            warehouse.capacity_m3[refuges],
+            warehouse.capacity_kg[refuges],
+            warehouse.lift_kg[refuges],
+            warehouse.aisle[refuges],
+            zone_of(warehouse, demand)[refuges],
+        )
+    )
+    refuges = refuges[np.unique(kinds, axis=0, return_index=True)[1]]  # one of each kind
     others = floor.holds[taken]
     can_go = suits(warehouse, demand, others[:, None], refuges[None, :]).any(axis=1)
     if not can_go.any():
         return []
     slowest = np.flatnonzero(can_go)[np.argmin(demand.picks_per_day[others[can_go]])]
     other = int(others[slowest])
-    refuge = _preferred(floor, other, NONE, empty[suits(warehouse, demand, other, empty)])
+    lasting = empty[suits(warehouse, demand, other, empty)]
+    lasting = lasting[lie_apart(demand, floor.holds, other, lasting)]
+    if not lasting.size:
+        return []
+    refuge = _preferred(floor, other, NONE, lasting)
     return [((other, refuge), (sku, int(taken[slowest])))]
 
 
-def _preferred(floor: _Floor, sku: int, ideal: int, slots: Ints) -> int:
+def _preferred(floor: Floor, sku: int, ideal: int, slots: Ints) -> int:
     """With room for the stock, in the ideal aisle, nearest."""
-    costs = floor.walking.slot_costs(floor.picks)
+    costs = floor.own_costs(floor.walking.slot_costs(floor.picks), sku)
     small = ~suits(floor.warehouse, floor.demand, sku, slots)
     aisle = floor.walking.layout.aisle
     elsewhere = aisle[slots] != (aisle[ideal] if ideal != NONE else NONE)
     return int(slots[np.lexsort((slots, costs[slots], elsewhere, small))[0]])
 
 
-def _reason(floor: _Floor, sku: int, possible: bool) -> str:
+def _reason(floor: Floor, sku: int, possible: bool, crowds: bool) -> str:
     every = np.arange(floor.holds.size)
     if possible and not floor.may_place(sku):
         return "the last empty slots of its storage class are kept for moving others"
-    if possible:
+    if possible and not crowds:
         return "tonight's moves are used up"
-    if not fits(floor.warehouse, floor.demand, sku, every).any():
+    if not fits(floor.warehouse, replace(floor.demand, zones=None), sku, every).any():
         return "no slot of its storage class takes one unit by size and weight"
+    if not fits(floor.warehouse, floor.demand, sku, every).any():
+        return "no slot for it is in its family's aisle and apart from what it must not lie near"
+    empty = floor.empty[fits(floor.warehouse, floor.demand, sku, floor.empty)]
+    if empty.size and not lie_apart(floor.demand, floor.holds, sku, empty).any():
+        return "what it must be kept apart from still lies beside every slot for it"
+    if possible or empty.size:
+        return "every aisle with a slot for it is as busy as it may be"
     return "every slot that would take it is occupied"
 
 
-def _best_steps(floor: _Floor, ideal: Ints, least_m: float) -> list[tuple[float, Step]]:
+def _best_steps(floor: Floor, ideal: Ints, least_m: float) -> list[tuple[float, Step]]:
     """(saving, step) by saving per move, of the most promising SKUs that have any worth making."""
     costs = floor.walking.slot_costs(floor.picks)
     # A hot SKU alone in a far aisle makes that aisle look cheap; the slope at the ideal does not.
@@ -280,41 +218,48 @@ def _best_steps(floor: _Floor, ideal: Ints, least_m: float) -> list[tuple[float,
     return []
 
 
-def _promise(floor: _Floor, ideal: Ints, costs: Reals) -> Reals:
+def _promise(floor: Floor, ideal: Ints, costs: Reals) -> Reals:
     """What each SKU (n,) would save in the nearest slot of its ideal aisle; 0 if it stays."""
     layout, now = floor.walking.layout, floor.slot_of
     cheapest = np.full(layout.aisle_x_m.size, costs.max())
     np.minimum.at(cheapest, layout.aisle[floor.free], costs[floor.free])
     stays = (ideal == NONE) | (floor.demand.face == NONE) | floor.warehouse.locked[now]
-    saved_m = costs[now] - cheapest[layout.aisle[ideal]]
+    reach = reach_m(floor.warehouse, floor.demand, np.arange(now.size), now)
+    saved_m = costs[now] + reach - cheapest[layout.aisle[ideal]]
     every = np.arange(ideal.size)
     saved_m += floor.ties[every, layout.aisle[now]] - floor.ties[every, layout.aisle[ideal]]
     return np.where(stays, 0.0, floor.demand.picks_per_day * saved_m)
 
 
-def _steps(floor: _Floor, sku: int, ideal: int, costs: Reals) -> Iterator[Step]:
+def _steps(floor: Floor, sku: int, ideal: int, costs: Reals) -> Iterator[Step]:
     """The ways to bring a SKU nearer within its ideal aisle."""
     warehouse, demand, layout = floor.warehouse, floor.demand, floor.walking.layout
     here, picks = int(floor.slot_of[sku]), demand.picks_per_day
-    now_m = np.inf if here == NONE else costs[here]
-    goal_m = np.inf if here == NONE else floor.goal_costs[here]
+    own, goal = floor.own_costs(costs, sku), floor.own_costs(floor.goal_costs, sku)
+    wrong = here == NONE or not fits(warehouse, demand, sku, here)
+    now_m = np.inf if wrong else own[here]
+    goal_m = np.inf if wrong else goal[here]
     near = floor.free[layout.aisle[floor.free] == layout.aisle[ideal]]
-    near = near[(costs[near] < now_m) | (floor.goal_costs[near] < goal_m)]
+    near = near[(own[near] < now_m) | (goal[near] < goal_m)]
     near = near[suits(warehouse, demand, sku, near)]
-    near = near[np.argsort(costs[near], kind="stable")]
+    near = near[np.argsort(own[near], kind="stable")]
     others = floor.holds[near]
     empty = floor.empty
     if (others == NONE).any():
         yield ((sku, int(near[others == NONE][0])),)
     taken, others = near[others != NONE], others[others != NONE]
-    swap_m = (picks[sku] - picks[others]) * (min(now_m, costs.max()) - costs[taken])
+    there_m = costs[taken] + reach_m(warehouse, demand, others, taken)
+    here_m = costs.max() if here == NONE else costs[here] + reach_m(warehouse, demand, others, here)
+    swap_m = picks[sku] * (min(now_m, own.max()) - own[taken]) + picks[others] * (there_m - here_m)
     for slot in taken[np.argsort(-swap_m, kind="stable")][:_VICTIMS].tolist():
         other = int(floor.holds[slot])
         refuges = empty[fits(warehouse, demand, other, empty)]
+        refuges = refuges[lie_apart(demand, floor.holds, other, refuges)]
         if not refuges.size:
             continue
+        theirs = floor.own_costs(costs, other)
         lasting = refuges[suits(warehouse, demand, other, refuges)]
         if lasting.size:
-            yield ((other, int(lasting[np.argmin(costs[lasting])])), (sku, slot))
+            yield ((other, int(lasting[np.argmin(theirs[lasting])])), (sku, slot))
         if here != NONE and suits(warehouse, demand, other, here):
             yield ((other, int(refuges[np.argmin(costs[refuges])])), (sku, slot), (other, here))

@@ -1,22 +1,25 @@
 """A slotting plan → the rows of its output tables and its figures. Knows polars; no solver."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from logistics.config import SlottingConfig
 from logistics.outputs import MOVES, SLOTS_EFFECT, SLOTS_HEAT, SLOTS_PLAN, UNPLACED
+from logistics.slotting.faces import replenishments
 from logistics.slotting.moves import Night
-from logistics.slotting.problem import NONE, Demand, Ints, Warehouse
+from logistics.slotting.problem import NONE, Demand, Ints, Warehouse, reached_m
 from logistics.slotting.travel import Layout, Tours, Walking, walk
 
 
 def slots_plan_rows(
-    warehouse: Warehouse, demand: Demand, slot_of: Ints, ideal: Ints
+    warehouse: Warehouse, demand: Demand, night: Night, ideal: Ints
 ) -> pl.DataFrame:
-    """slots_plan: what lies in each slot after the moves slot_of (n,), before them, and ideally."""
+    """slots_plan: what lies in each slot after tonight's moves, before them, and ideally."""
     columns = {
         "slot_id": warehouse.slot_ids,
-        "sku_id": _names(demand, contents(warehouse, slot_of)),
+        "sku_id": _names(demand, after(warehouse, night)),
         "sku_before": _names(demand, warehouse.holds),
         "sku_ideal": _names(demand, contents(warehouse, ideal)),
     }
@@ -28,6 +31,15 @@ def contents(warehouse: Warehouse, slot_of: Ints) -> Ints:
     holds = np.where(warehouse.locked, warehouse.holds, NONE)
     placed = np.flatnonzero(slot_of != NONE)
     holds[slot_of[placed]] = placed
+    return holds
+
+
+def after(warehouse: Warehouse, night: Night) -> Ints:
+    """The SKU in each slot (s,) after tonight's moves, further faces among them."""
+    holds = contents(warehouse, night.slot_of)
+    for move in night.moves:
+        if move.opens_face:
+            holds[move.to_slot] = move.sku
     return holds
 
 
@@ -47,6 +59,7 @@ def moves_rows(
             demand.sku_ids[move.sku],
             None if move.from_slot == NONE else warehouse.slot_ids[move.from_slot],
             warehouse.slot_ids[move.to_slot],
+            move.opens_face,
             float(demand.picks_per_day[move.sku]),
             move.saving_m_per_day,
             move.step,
@@ -75,15 +88,26 @@ def heat_rows(
 
 
 def effect_rows(
-    demand: Demand, walking: Walking, after: Ints, ideal: Ints, config: SlottingConfig
+    warehouse: Warehouse,
+    demand: Demand,
+    walking: Walking,
+    night: Night,
+    ideal: Ints,
+    config: SlottingConfig,
 ) -> pl.DataFrame:
     """slots_effect: expected of tomorrow, for the SKUs that have a slot in all three layouts."""
     picks = np.where((demand.face != NONE) & (ideal != NONE), demand.picks_per_day, 0.0)
-    layouts = {"before": demand.face, "after": after, "ideal": ideal}
+    layouts = {"before": demand.face, "after": night.slot_of, "ideal": ideal}
+    holds = {
+        "before": warehouse.holds,
+        "after": after(warehouse, night),
+        "ideal": contents(warehouse, ideal),
+    }
     walk_m = {
         name: float(walking.metres(*walking.picks_by_aisle(picks, slot_of)))
         for name, slot_of in layouts.items()
     }
+    walked = replace(demand, picks_per_day=picks)
     before_m, cost_per_m = walk_m["before"], _cost_per_m(config)
     share = float(picks.sum()) / max(walking.picks_per_day, 1e-9)
     rows = [
@@ -94,6 +118,8 @@ def effect_rows(
             metres,
             1 - metres / before_m if before_m > 0 else 0.0,
             metres * cost_per_m,
+            reached_m(warehouse, walked, layouts[name]),
+            float(replenishments(warehouse, demand, holds[name]).sum()),
         )
         for name, metres in walk_m.items()
     ]

@@ -4,11 +4,14 @@ from functools import partial
 
 from logistics.config import SlottingConfig
 from logistics.slotting.affinity import aisle_costs, gather_if_it_helps
+from logistics.slotting.congestion import spread
+from logistics.slotting.faces import FaceRules, open_faces
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import Demand, Ints, Warehouse
 from logistics.slotting.solve import assign
 from logistics.slotting.travel import Tours, Walking, expect, lay_out
 from logistics.slotting.verify import Plan, verify
+from logistics.slotting.zones import zoned
 
 
 def plan_warehouse(
@@ -17,14 +20,20 @@ def plan_warehouse(
     """Tonight's moves and the ideal layout; raises AssertionError rather than break a rule."""
     max_moves = affordable(config)
     walking = expect(lay_out(warehouse), tours, float(demand.picks_per_day.sum()))
+    if demand.relations is not None:
+        demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
-    layout = walking.layout
-    gathered = gather_if_it_helps(warehouse, layout, tours, demand.picks_per_day, ideal)
-    slopes = None
+    layout, slopes, least_m = walking.layout, None, config.min_saving_m_per_day
+    gathered = gather_if_it_helps(warehouse, demand, layout, tours, ideal)
     if gathered is not None:
-        ideal, slopes = gathered, partial(aisle_costs, layout, tours)
-    least_m = config.min_saving_m_per_day
-    night = plan_moves(warehouse, demand, walking, ideal, max_moves, least_m, slopes)
+        ideal = spread(warehouse, demand, walking, gathered)
+        slopes = partial(aisle_costs, layout, tours)
+
+    def moved(moves: int) -> Night:
+        return plan_moves(warehouse, demand, walking, ideal, moves, least_m, slopes)
+
+    rules = face_rules(config)
+    night = open_faces(warehouse, demand, walking, moved, rules, max_moves, least_m)
     plan = Plan(
         warehouse,
         demand,
@@ -33,6 +42,7 @@ def plan_warehouse(
         night.slot_of.tolist(),
         ideal.tolist(),
         night.unplaced,
+        rules,
     )
     violations = verify(plan)
     if violations:
@@ -40,6 +50,12 @@ def plan_warehouse(
             f"{len(violations)} violations in {warehouse.id}; first {violations[0]}"
         )
     return night, ideal, walking
+
+
+def face_rules(config: SlottingConfig) -> FaceRules:
+    """Faces, with the labour of replenishing in metres of walking."""
+    replenishing_m = config.minutes_per_replenishment * 60 * config.walking_m_per_s
+    return FaceRules(config.max_faces, replenishing_m)
 
 
 def affordable(config: SlottingConfig) -> int:

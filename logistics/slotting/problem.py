@@ -15,6 +15,7 @@ Flags = NDArray[np.bool_]
 NONE = -1
 # A unit of 0.1 m3 fits a slot of 0.1 m3, whatever binary fractions make of it.
 TOLERANCE = 1e-9
+_WEIGHS_KG = 10.0  # goods of so many kg are twice the effort of goods without weight
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,9 +34,49 @@ class Warehouse:
     y_m: Reals
     capacity_m3: Reals
     capacity_kg: Reals
+    reach_m: Reals  # of walking that a pick without weight at the slot's level is as bad as
+    lift_kg: Reals  # the heaviest unit that may be lifted at its level
     storage_class: Ints  # index into tables.STORAGE_CLASSES
     holds: Ints
     locked: Flags
+    aisle_picks: float = np.inf  # the most expected picks a day in one aisle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relations:
+    """What the SKUs (n,) are to each other: family (n,) lies in one aisle; SKUs of two groups that
+    must be kept apart never lie in one bay or in neighbouring ones. -1: of no family, of no group.
+    """
+
+    family: Ints
+    group: Ints
+    apart: Flags  # (g + 1, g + 1): two groups; the last row and column, of no group, are false
+
+    def clash(self, sku: int, others: Ints) -> Flags:
+        """Whether the SKU must be kept apart from others (k,); -1 among them is nobody."""
+        clashes: Flags = self.apart[self.group[sku], self.group[others]] & (others != NONE)
+        return clashes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Zones:
+    """Where SKUs (n,) may lie so that they break no relation, whichever slots they take there."""
+
+    group: Ints  # (n,) as in Relations
+    home: Ints  # (n,) the aisle of its family; -1: any
+    aisle: Ints  # (s,) of the slot
+    bay: Ints  # (s,) neighbouring bays have neighbouring numbers, and no others do
+    closed: Flags  # (g + 1, bays) whether a group may not lie there; the last row is of no group
+
+    def at_home(self, sku: Ints | int, slot: Ints | int) -> Flags:
+        """Whether the slot is in the aisle of the SKU's family; sku and slot broadcast."""
+        home: Flags = (self.home[sku] == NONE) | (self.home[sku] == self.aisle[slot])
+        return home
+
+    def admit(self, sku: Ints | int, slot: Ints | int) -> Flags:
+        """Whether the SKU may lie in the slot; sku and slot broadcast."""
+        admitted: Flags = self.at_home(sku, slot) & ~self.closed[self.group[sku], self.bay[slot]]
+        return admitted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,12 +90,15 @@ class Demand:
     sku_ids: tuple[str, ...]
     face: Ints
     picks_per_day: Reals  # order lines
+    units_per_day: Reals
     forecast: Flags  # picks come from the forecast, not from recent order lines
     storage_class: Ints
     unit_m3: Reals
     unit_kg: Reals
     stock_m3: Reals
     stock_kg: Reals
+    relations: Relations | None = None
+    zones: Zones | None = None  # that follow from the relations
 
 
 def fits(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int) -> Flags:
@@ -63,8 +107,39 @@ def fits(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int
         (warehouse.storage_class[slot] == demand.storage_class[sku])
         & (warehouse.capacity_m3[slot] >= demand.unit_m3[sku] - TOLERANCE)
         & (warehouse.capacity_kg[slot] >= demand.unit_kg[sku] - TOLERANCE)
+        & (warehouse.lift_kg[slot] >= demand.unit_kg[sku] - TOLERANCE)
     )
-    return allowed
+    return allowed if demand.zones is None else allowed & demand.zones.admit(sku, slot)
+
+
+def zone_of(warehouse: Warehouse, demand: Demand) -> Ints:
+    """A number (s,) for every slot; slots of one number are open to the same groups."""
+    if demand.zones is None:
+        return np.zeros(warehouse.locked.size, dtype=np.int64)
+    pattern = np.unique(demand.zones.closed.T, axis=0, return_inverse=True)[1]
+    zones: Ints = pattern.reshape(-1)[demand.zones.bay]
+    return zones
+
+
+def reach_m(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int) -> Reals:
+    """What stooping and climbing to the slot is worth, in metres per pick; sku and slot broadcast.
+
+    None at waist height, where reach_m is 0; more the heavier a unit is.
+    """
+    metres: Reals = warehouse.reach_m[slot] * effort(demand)[sku]
+    return metres
+
+
+def effort(demand: Demand) -> Reals:
+    """Of one pick of each SKU (n,), against goods without weight."""
+    return 1 + demand.unit_kg / _WEIGHS_KG
+
+
+def reached_m(warehouse: Warehouse, demand: Demand, slot_of: Ints) -> float:
+    """Of the picks of a day, SKUs in slots slot_of (n,); picks without a slot are left out."""
+    placed = np.flatnonzero(slot_of != NONE)
+    metres = reach_m(warehouse, demand, placed, slot_of[placed])
+    return float(demand.picks_per_day[placed] @ metres)
 
 
 def suits(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int) -> Flags:

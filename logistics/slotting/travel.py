@@ -123,7 +123,13 @@ class Walking:
     def slot_costs(self, picks: Reals) -> Reals:
         """Metres per pick (s,) in every slot, depth included."""
         costs: Reals = self.aisle_costs(picks)[self.layout.aisle]
-        return costs + self._depth_weight * self.layout.depth_m
+        return costs + self.depth_costs
+
+    @property
+    def depth_costs(self) -> Reals:
+        """Metres per pick (s,) of a slot's depth alone."""
+        costs: Reals = self._depth_weight * self.layout.depth_m
+        return costs
 
     def picks_by_aisle(self, picks_per_day: Reals, slot_of: Ints) -> tuple[Reals, float]:
         """The arguments of `metres` for SKUs (n,) in slots slot_of (n,)."""

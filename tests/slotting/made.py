@@ -1,9 +1,11 @@
 """Small warehouses for the tests, drawn by hypothesis or given by a few numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
-from logistics.slotting.problem import NONE, Demand, Warehouse
+from logistics.slotting.problem import NONE, Demand, Relations, Warehouse
 from logistics.slotting.travel import Tours
 
 BAY_M, AISLE_M = 1.5, 5.0
@@ -25,6 +27,8 @@ def warehouse(aisles: int, bays: int, levels: int = 1, **columns: object) -> War
         "y_m": (bay + 0.5) * BAY_M,
         "capacity_m3": np.full(num_slots, 1.0),
         "capacity_kg": np.full(num_slots, 500.0),
+        "reach_m": np.zeros(num_slots),
+        "lift_kg": np.full(num_slots, np.inf),
         "storage_class": np.zeros(num_slots, dtype=np.int64),
         "holds": np.full(num_slots, NONE),
         "locked": np.zeros(num_slots, dtype=bool),
@@ -39,6 +43,7 @@ def demand(picks_per_day: list[float], face: list[int], **columns: object) -> De
         "sku_ids": tuple(f"s{i:02d}" for i in range(num_skus)),
         "face": np.array(face, dtype=np.int64),
         "picks_per_day": np.array(picks_per_day, dtype=np.float64),
+        "units_per_day": np.array(picks_per_day, dtype=np.float64),
         "forecast": np.zeros(num_skus, dtype=bool),
         "storage_class": np.zeros(num_skus, dtype=np.int64),
         "unit_m3": np.zeros(num_skus),
@@ -74,9 +79,12 @@ def companies(draw: st.DrawFn, max_new: int = 4, max_slots: int = 30) -> tuple[W
         bays,
         capacity_m3=drawn(st.sampled_from([0.5, 1.0, 2.0]), aisles * bays).astype(float),
         capacity_kg=drawn(st.sampled_from([100.0, 300.0]), aisles * bays).astype(float),
+        reach_m=drawn(st.sampled_from([0.0, 0.0, 2.0]), aisles * bays).astype(float),
+        lift_kg=drawn(st.sampled_from([60.0, 500.0, 500.0]), aisles * bays).astype(float),
         storage_class=drawn(st.sampled_from([0, 0, 0, 1]), aisles * bays).astype(np.int64),
         holds=holds,
         locked=drawn(st.sampled_from([False] * 7 + [True]), aisles * bays).astype(bool),
+        aisle_picks=draw(st.sampled_from([np.inf, np.inf, 40.0, 10.0])),
     )
     unit_m3 = drawn(st.sampled_from([0.0, 0.4, 0.8, 1.5]), num_skus).astype(float)
     unit_kg = drawn(st.sampled_from([0.0, 50.0, 200.0]), num_skus).astype(float)
@@ -89,5 +97,34 @@ def companies(draw: st.DrawFn, max_new: int = 4, max_slots: int = 30) -> tuple[W
         unit_kg=unit_kg,
         stock_m3=unit_m3 * units,
         stock_kg=unit_kg * units,
+        relations=draw(st.none() | relations(num_skus)) if num_skus else None,
     )
     return slots, skus
+
+
+@st.composite
+def relations(draw: st.DrawFn, num_skus: int) -> Relations:
+    """Up to two families, and three groups of which some must be kept apart."""
+    some = st.lists(st.integers(-1, 1), min_size=num_skus, max_size=num_skus)
+    groups = st.lists(st.integers(-1, 2), min_size=num_skus, max_size=num_skus)
+    pairs = draw(st.sampled_from([((0, 1),), ((0, 1), (1, 2)), ((0, 1), (1, 2), (0, 2))]))
+    return Relations(np.array(draw(some)), np.array(draw(groups)), apart(3, *pairs))
+
+
+def apart(num_groups: int, *pairs: tuple[int, int]) -> np.ndarray:
+    matrix = np.zeros((num_groups + 1, num_groups + 1), dtype=bool)
+    for one, other in pairs:
+        matrix[one, other] = matrix[other, one] = True
+    return matrix
+
+
+def in_order(company: tuple[Warehouse, Demand]) -> tuple[Warehouse, Demand]:
+    """The company with room for everything everywhere, so that no SKU lies where it may not."""
+    slots, skus = company
+    every = np.ones(slots.locked.size)
+    roomy = replace(slots, capacity_m3=9 * every, capacity_kg=999 * every, lift_kg=999 * every)
+    one_class = np.zeros(len(skus.sku_ids), dtype=np.int64)
+    return (
+        replace(roomy, storage_class=np.zeros(every.size, dtype=np.int64)),
+        replace(skus, storage_class=one_class, relations=None),
+    )

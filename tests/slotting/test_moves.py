@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logistics.slotting.affinity import aisle_costs
+from logistics.slotting.faces import FaceRules
 from logistics.slotting.moves import Night, plan_moves
-from logistics.slotting.problem import NONE, Demand, Warehouse
+from logistics.slotting.problem import NONE, Demand, Warehouse, reached_m
 from logistics.slotting.solve import assign
 from logistics.slotting.travel import Tours, Walking, expect, lay_out
 from logistics.slotting.verify import Plan, verify
+from logistics.slotting.zones import zoned
 from tests.slotting import made
 
 FEW = settings(max_examples=40, deadline=None)
@@ -20,19 +22,22 @@ Company = tuple[Warehouse, Demand]
 
 
 def planned(
-    company: Company, max_moves: int, least: float = 0.0
+    company: Company, max_moves: int, least: float = 0.0, tours: Tours | None = None
 ) -> tuple[Night, np.ndarray, Walking]:
     warehouse, demand = company
     picks_per_day = float(demand.picks_per_day.sum())
     walking = expect(lay_out(warehouse), made.one_tour(2, 5, 9), picks_per_day)
+    if demand.relations is not None:
+        demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
-    return plan_moves(warehouse, demand, walking, ideal, max_moves, least), ideal, walking
+    slopes = None if tours is None else partial(aisle_costs, walking.layout, tours)
+    night = plan_moves(warehouse, demand, walking, ideal, max_moves, least, slopes)
+    return night, ideal, walking
 
 
 def plan_of(company: Company, night: Night, ideal: np.ndarray, max_moves: int) -> Plan:
-    return Plan(
-        *company, max_moves, night.moves, night.slot_of.tolist(), ideal.tolist(), night.unplaced
-    )
+    after, faces = night.slot_of.tolist(), FaceRules(1, 0.0)
+    return Plan(*company, max_moves, night.moves, after, ideal.tolist(), night.unplaced, faces)
 
 
 @given(made.companies(), st.integers(0, 40))
@@ -46,45 +51,44 @@ def test_every_rule_holds_after_every_single_move(company: Company, max_moves: i
         after[move.sku] = move.to_slot
         missing = dict.fromkeys(np.flatnonzero(after == NONE).tolist(), "later")
         so_far = replace(plan, moves=night.moves[:done], after=after.tolist(), unplaced=missing)
-        assert verify(so_far) == []
+        # Between the moves of one step an aisle may be busier than it will be.
+        assert [v for v in verify(so_far) if v.rule != "crowded_aisles"] == []
 
 
 @given(made.companies(), st.integers(1, 20), st.integers(0, 99))
-@FEW
+@settings(max_examples=20, deadline=None)
 def test_moves_by_past_tours_break_no_rule(company: Company, max_moves: int, seed: int) -> None:
-    warehouse, demand = company
-    _, ideal, walking = planned(company, 0)
-    if not demand.face.size:
-        return
-    rng = np.random.default_rng(seed)
-    tours = Tours(np.repeat(np.arange(12), 4), rng.integers(0, demand.face.size, 48))
-    slopes = partial(aisle_costs, walking.layout, tours)
-    night = plan_moves(warehouse, demand, walking, ideal, max_moves, 0.5, slopes)
+    num_skus = company[1].face.size
+    sku = np.random.default_rng(seed).integers(0, max(num_skus, 1), 48 if num_skus else 0)
+    tours = Tours(np.repeat(np.arange(12), 4)[: sku.size], sku)
+    night, ideal, _ = planned(company, max_moves, 0.5, tours)
     assert verify(plan_of(company, night, ideal, max_moves)) == []
-    assert saved(night) >= -1e-6 or (demand.face == NONE).any()
 
 
 @given(made.companies(max_new=0), st.integers(0, 12))
 @FEW
 def test_more_moves_never_save_less(company: Company, max_moves: int) -> None:
+    company = made.in_order(company)
     fewer, more = planned(company, max_moves)[0], planned(company, max_moves + 1)[0]
     assert saved(more) >= saved(fewer) - 1e-6
 
 
 @given(made.companies(max_new=0))
 @FEW
-def test_savings_add_up_to_the_walking_saved(company: Company) -> None:
+def test_savings_add_up_to_the_walking_and_reaching_saved(company: Company) -> None:
     night, _, walking = planned(company, 20)
     picks = company[1].picks_per_day
-    before = walking.metres(*walking.picks_by_aisle(picks, company[1].face))
-    after = walking.metres(*walking.picks_by_aisle(picks, night.slot_of))
+    before, after = (
+        walking.metres(*walking.picks_by_aisle(picks, slot_of)) + reached_m(*company, slot_of)
+        for slot_of in (company[1].face, night.slot_of)
+    )
     np.testing.assert_allclose(saved(night), before - after, rtol=1e-6, atol=1e-6)
 
 
 @given(made.companies(max_new=0), st.floats(0.1, 20))
 @FEW
 def test_no_night_saves_less_per_move_than_is_worth_a_move(company: Company, least: float) -> None:
-    night = planned(company, 20, least)[0]
+    night = planned(made.in_order(company), 20, least)[0]
     assert saved(night) >= least * len(night.moves) - 1e-6
 
 

@@ -15,7 +15,11 @@ from tests.settings import config
 from tests.slotting import made
 
 CONFIG = replace(
-    config(Path("nowhere")).slotting, max_moves=6, min_saving_m_per_day=0.5, history_days=28
+    config(Path("nowhere")).slotting,
+    max_moves=6,
+    min_saving_m_per_day=0.5,
+    history_days=28,
+    max_faces=3,
 )
 FEW = settings(max_examples=25, deadline=None)
 
@@ -25,11 +29,11 @@ FEW = settings(max_examples=25, deadline=None)
 def test_the_tables_tell_the_same_story(company: tuple[Warehouse, Demand]) -> None:
     warehouse, demand = company
     night, ideal, walking = plan_warehouse(warehouse, demand, made.one_tour(3, 4), CONFIG)
-    plan = outputs.slots_plan_rows(warehouse, demand, night.slot_of, ideal)
+    plan = outputs.slots_plan_rows(warehouse, demand, night, ideal)
     moves = outputs.moves_rows(warehouse, demand, night, CONFIG)
     unplaced = outputs.unplaced_rows(demand, night)
     heat = outputs.heat_rows(warehouse, demand, demand.face, night.slot_of, ideal)
-    effect = outputs.effect_rows(demand, walking, night.slot_of, ideal, CONFIG)
+    effect = outputs.effect_rows(warehouse, demand, walking, night, ideal, CONFIG)
     tables = {"slots_plan": plan, "moves": moves, "slots_heat": heat, "slots_effect": effect}
     for name, rows in (tables | {"unplaced": unplaced}).items():
         assert rows.schema == pl.Schema(OUTPUTS[name].columns)
@@ -51,7 +55,7 @@ def test_a_reserve_stays_in_every_layout() -> None:
     warehouse = made.warehouse(2, 2, holds=holds, locked=locked)
     demand = made.demand([1.0, 5.0], [0, 1])
     night, ideal, _ = plan_warehouse(warehouse, demand, made.one_tour(3), CONFIG)
-    plan = outputs.slots_plan_rows(warehouse, demand, night.slot_of, ideal)
+    plan = outputs.slots_plan_rows(warehouse, demand, night, ideal)
     assert plan["sku_before"].to_list() == ["s00", "s01", "s00", None]
     for column in ("sku_id", "sku_ideal"):
         assert plan[column][2] == "s00"

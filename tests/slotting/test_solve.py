@@ -1,5 +1,6 @@
 """The ideal layout against brute force, and the laws of a good one."""
 
+from dataclasses import replace
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -100,6 +101,7 @@ def test_a_faster_sku_never_lies_worse_than_a_slower_alike(
     company: tuple[Warehouse, Demand],
 ) -> None:
     warehouse, demand = company
+    warehouse = replace(warehouse, reach_m=np.zeros(warehouse.locked.size), aisle_picks=np.inf)
     alike = made.demand(demand.picks_per_day.tolist(), demand.face.tolist())
     walking = walking_of(warehouse, alike)
     ideal = assign(warehouse, alike, walking)
@@ -138,6 +140,21 @@ def test_stock_gets_room_where_there_is_some_and_one_unit_must_do_where_not() ->
     assert assign(warehouse, demand, walking_of(warehouse, demand)).tolist() == [2, 0]
     small = made.warehouse(1, 3, capacity_m3=np.full(3, 0.5))
     assert NONE not in assign(small, demand, walking_of(small, demand))
+
+
+def test_at_waist_height_lies_the_heavier_of_two_alike_and_of_two_as_heavy_the_faster() -> None:
+    warehouse = made.warehouse(1, 1, levels=2, reach_m=np.array([1.0, 0.0]))
+    heavy = made.demand([5.0, 5.0], [NONE] * 2, unit_kg=np.array([1.0, 30.0]))
+    assert assign(warehouse, heavy, walking_of(warehouse, heavy)).tolist() == [0, 1]
+    fast = made.demand([9.0, 5.0], [NONE] * 2, unit_kg=np.array([5.0, 5.0]))
+    assert assign(warehouse, fast, walking_of(warehouse, fast)).tolist() == [1, 0]
+
+
+def test_nothing_is_lifted_higher_than_its_weight_allows() -> None:
+    warehouse = made.warehouse(1, 2, levels=2, lift_kg=np.array([500.0, 12.0, 500.0, 12.0]))
+    demand = made.demand([5.0, 9.0, 1.0], [NONE] * 3, unit_kg=np.array([13.0, 20.0, 30.0]))
+    ideal = assign(warehouse, demand, walking_of(warehouse, demand))
+    assert ideal.tolist() == [2, 0, NONE]
 
 
 @given(made.companies())

@@ -1,0 +1,282 @@
+"""Further pick faces of fast SKUs, each bought with the replenishments that it saves.
+
+A SKU is replenished when all its faces are empty, and one trip fills them all: its units a day over
+the units that its faces hold, so each further face is worth less than the one before (Bartholdi
+and Hackman 2008, "Allocating space in a forward pick area of a distribution center for small
+parts"). A further face lies in the aisle of the first, where it adds no walking; its price is what
+the SKU that makes way for it walks more. The face worth most per move is opened, again and again,
+while it is worth its moves. Knows walking and slots; no solver, no tables.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from logistics.slotting.congestion import spare_picks
+from logistics.slotting.floor import Move
+from logistics.slotting.moves import Night
+from logistics.slotting.problem import (
+    NONE,
+    TOLERANCE,
+    Demand,
+    Ints,
+    Reals,
+    Warehouse,
+    fits,
+    reach_m,
+    suits,
+)
+from logistics.slotting.travel import Walking
+from logistics.slotting.zones import lie_apart
+
+# Faces never take the last empty slots of a storage class: tomorrow's new SKUs need them.
+_KEPT_EMPTY = 0.05
+_TRIED = 5  # SKUs that could make way for a face
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRules:
+    """Most slots of one SKU, and the metres of walking that one replenishment is worth."""
+
+    max_faces: int
+    replenishing_m: float
+
+
+def open_faces(
+    warehouse: Warehouse,
+    demand: Demand,
+    walking: Walking,
+    plan: Callable[[int], Night],
+    rules: FaceRules,
+    max_moves: int,
+    least_m: float,
+) -> Night:
+    """The night with its moves, at most max_moves, and those that open faces.
+
+    plan: the night of so many moves without faces. Where both do not fit, those that save most per
+    move do. A face is worth least_m metres a day for each of its moves.
+    """
+    night = plan(max_moves)
+    if rules.max_faces == 1:
+        return night
+    steps = _open(warehouse, demand, walking, night, rules, max_moves, least_m)
+    room = max_moves - len(night.moves)
+    if sum(map(len, steps)) > room:
+        room += _worth_giving_up(night, steps, room)
+        night = plan(max_moves - room)
+        room = max_moves - len(night.moves)
+        steps = _open(warehouse, demand, walking, night, rules, room, least_m)
+    return _with(night, steps)
+
+
+def replenishments(warehouse: Warehouse, demand: Demand, holds: Ints) -> Reals:
+    """Replenishments a day of each SKU (n,) with holds (s,) in the slots; 0 of what lies nowhere or
+    has no size."""
+    held = _units_held(warehouse, demand, holds)
+    return np.divide(demand.units_per_day, held, out=np.zeros_like(held), where=held > 0)
+
+
+def slot_units(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int) -> Reals:
+    """Units of the SKU that the slot holds, at least one, endless without size; sku and slot
+    broadcast."""
+    with np.errstate(divide="ignore"):
+        by_m3 = warehouse.capacity_m3[slot] / demand.unit_m3[sku]
+        by_kg = warehouse.capacity_kg[slot] / demand.unit_kg[sku]
+    units: Reals = np.maximum(np.floor(np.minimum(by_m3, by_kg) + TOLERANCE), 1.0)
+    return units
+
+
+def _units_held(warehouse: Warehouse, demand: Demand, holds: Ints) -> Reals:
+    slots = np.flatnonzero(holds != NONE)
+    units = slot_units(warehouse, demand, holds[slots], slots)
+    held = np.zeros(demand.face.size)
+    np.add.at(held, holds[slots], units)
+    return held
+
+
+Step = tuple[Move, ...]
+
+
+def _open(
+    warehouse: Warehouse,
+    demand: Demand,
+    walking: Walking,
+    night: Night,
+    rules: FaceRules,
+    max_moves: int,
+    least_m: float,
+) -> list[Step]:
+    """The steps that open faces after the night's moves, the best per move first."""
+    floor = _Floor(warehouse, demand, walking, night, rules)
+    steps: list[Step] = []
+    left = max_moves
+    queue = [(-hope_m, sku) for sku, hope_m in enumerate(floor.hopes_m()) if hope_m >= least_m]
+    heapq.heapify(queue)
+    while queue and left:
+        _, sku = heapq.heappop(queue)
+        possible = [step for step in floor.steps(sku) if len(step) <= left]
+        best = max(possible, key=_per_move_m, default=())
+        if not best or _per_move_m(best) < least_m:
+            continue
+        if queue and _per_move_m(best) < -queue[0][0]:
+            heapq.heappush(queue, (-_per_move_m(best), sku))  # another may be worth more
+            continue
+        floor.make(best)
+        steps.append(best)
+        left -= len(best)
+        if (hope_m := float(floor.hopes_m()[sku])) >= least_m:
+            heapq.heappush(queue, (-hope_m, sku))
+    return steps
+
+
+def _per_move_m(step: Step) -> float:
+    return sum(move.saving_m_per_day for move in step) / len(step)
+
+
+def _worth_giving_up(night: Night, steps: list[Step], room: int) -> int:
+    """How many of the night's moves save less than the faces that would take their place."""
+    by_step: dict[int, list[Move]] = {}
+    for move in night.moves:
+        by_step.setdefault(move.step, []).append(move)
+    made = [tuple(moves) for moves in by_step.values()]
+    saving = [step for step in made if all(move.from_slot != NONE for move in step)]
+    given_up, wanted = 0, 0
+    for step in steps:
+        wanted += len(step)
+        while wanted > room + given_up and saving:
+            worst = min(saving, key=_per_move_m)
+            if _per_move_m(worst) >= _per_move_m(step):
+                return given_up
+            saving.remove(worst)
+            given_up += len(worst)
+    return given_up
+
+
+def _with(night: Night, steps: list[Step]) -> Night:
+    first = max((move.step for move in night.moves), default=0) + 1
+    numbered = [
+        replace(move, step=number) for number, step in enumerate(steps, first) for move in step
+    ]
+    slot_of = night.slot_of.copy()
+    for move in numbered:
+        if not move.opens_face:
+            slot_of[move.sku] = move.to_slot
+    return replace(night, moves=(*night.moves, *numbered), slot_of=slot_of)
+
+
+class _Floor:
+    """The warehouse after the night's moves and the faces opened so far."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        demand: Demand,
+        walking: Walking,
+        night: Night,
+        rules: FaceRules,
+    ) -> None:
+        self.warehouse, self.demand, self.walking, self.rules = warehouse, demand, walking, rules
+        self.slot_of = night.slot_of.copy()
+        self.holds = np.where(warehouse.locked, warehouse.holds, NONE)
+        placed = np.flatnonzero(self.slot_of != NONE)
+        self.holds[self.slot_of[placed]] = placed
+        self.free = np.flatnonzero(~warehouse.locked)
+        self.opened = np.zeros(self.holds.size, dtype=bool)
+        self.largest = np.zeros(self.slot_of.size)
+        kinds = np.column_stack((warehouse.capacity_m3, warehouse.capacity_kg))
+        every = np.arange(self.slot_of.size)
+        for slot in np.unique(kinds, axis=0, return_index=True)[1].tolist():
+            self.largest = np.maximum(self.largest, slot_units(warehouse, demand, every, slot))
+
+    def hopes_m(self) -> Reals:
+        """What a further face, as large as any slot, would save each SKU (n,) at most."""
+        num_faces = np.bincount(self.holds[self.holds != NONE], minlength=self.slot_of.size)
+        may = (self.slot_of != NONE) & (num_faces < self.rules.max_faces)
+        saved_m = self._saved_m(np.arange(self.slot_of.size), self.largest)
+        return np.where(may, saved_m, 0.0)
+
+    def steps(self, sku: int) -> Iterator[Step]:
+        """The ways to open a further face in the aisle of the first."""
+        warehouse, demand, aisle = self.warehouse, self.demand, self.walking.layout.aisle
+        if not self._may_take_empty(sku):
+            return
+        slots = self.free[aisle[self.free] == aisle[self.slot_of[sku]]]
+        slots = slots[fits(warehouse, demand, sku, slots) & ~self.opened[slots]]
+        slots = slots[lie_apart(demand, self.holds, sku, slots)]
+        saved_m = self._saved_m(np.full(slots.size, sku), slot_units(warehouse, demand, sku, slots))
+        empty = self.holds[slots] == NONE
+        if empty.any():
+            best = int(np.where(empty, saved_m, -1.0).argmax())
+            yield (Move(sku, NONE, int(slots[best]), float(saved_m[best]), opens_face=True),)
+        taken = ~empty & (self.holds[slots] != sku)
+        yield from self._after_making_way(sku, slots[taken], saved_m[taken])
+
+    def make(self, step: Step) -> None:
+        for move in step:
+            if move.opens_face:
+                self.opened[move.to_slot] = True
+            else:
+                self.holds[move.from_slot] = NONE
+                self.slot_of[move.sku] = move.to_slot
+            self.holds[move.to_slot] = move.sku
+
+    def _after_making_way(self, sku: int, slots: Ints, saved_m: Reals) -> Iterator[Step]:
+        """A face in one of the slots, after the SKU there has gone to an empty one."""
+        warehouse, demand = self.warehouse, self.demand
+        empty = self.free[self.holds[self.free] == NONE]
+        if not slots.size or not empty.size:
+            return
+        others = self.holds[slots]
+        here, there = (slots[:, None], empty[None, :])
+        costs_m = self.walking.slot_costs(self._picks)
+        farther_m = costs_m[there] - costs_m[here]
+        farther_m += reach_m(warehouse, demand, others[:, None], there)
+        farther_m -= reach_m(warehouse, demand, others, slots)[:, None]
+        net_m = saved_m[:, None] - demand.picks_per_day[others][:, None] * farther_m
+        net_m = np.where(suits(warehouse, demand, others[:, None], there), net_m, -np.inf)
+        for index in np.argsort(-net_m, axis=None, kind="stable")[:_TRIED].tolist():
+            row, column = np.unravel_index(index, net_m.shape)
+            other, slot, refuge = int(others[row]), int(slots[row]), int(empty[column])
+            if np.isfinite(net_m[row, column]) and self._welcome(other, refuge):
+                away = Move(other, slot, refuge, self._walked_less_m(other, refuge))
+                yield away, Move(sku, NONE, slot, float(saved_m[row]), opens_face=True)
+                return
+
+    def _may_take_empty(self, sku: int) -> bool:
+        same = self.warehouse.storage_class == self.demand.storage_class[sku]
+        empty = same[self.free] & (self.holds[self.free] == NONE)
+        return int(empty.sum()) > int(_KEPT_EMPTY * same.sum())
+
+    def _welcome(self, sku: int, slot: int) -> bool:
+        """Whether the SKU may come to the slot from another."""
+        aisle, slots = self.walking.layout.aisle, np.array([slot])
+        stays = aisle[slot] == aisle[self.slot_of[sku]]
+        spare = spare_picks(self.warehouse, self._picks)[aisle[slot]]
+        room = stays or spare >= self.demand.picks_per_day[sku]
+        return bool(room and lie_apart(self.demand, self.holds, sku, slots)[0])
+
+    def _walked_less_m(self, sku: int, slot: int) -> float:
+        """Metres a day that moving the SKU to the slot saves, reaching included."""
+        picks, after = self.demand.picks_per_day, self.slot_of.copy()
+        after[sku] = slot
+        now_m, then_m = (
+            float(self.walking.metres(*self.walking.picks_by_aisle(picks, slot_of)))
+            + float(picks[sku] * reach_m(self.warehouse, self.demand, sku, int(slot_of[sku])))
+            for slot_of in (self.slot_of, after)
+        )
+        return now_m - then_m
+
+    def _saved_m(self, skus: Ints, units: Reals) -> Reals:
+        """Metres a day that a face of so many units more saves each of the SKUs (k,)."""
+        held = _units_held(self.warehouse, self.demand, self.holds)[skus]
+        fills = np.zeros(held.size)
+        sized = np.isfinite(held) & (held > 0)
+        fills[sized] = 1 / held[sized] - 1 / (held[sized] + units[sized])
+        saved: Reals = self.rules.replenishing_m * self.demand.units_per_day[skus] * fills
+        return saved
+
+    @property
+    def _picks(self) -> Reals:
+        return self.walking.picks_by_aisle(self.demand.picks_per_day, self.slot_of)[0]
