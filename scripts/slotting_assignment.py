@@ -1,9 +1,12 @@
 """10,000 SKUs into 10,000 slots: how long, and how near to the best of all assignments."""
 
+import logging
+import os
 import time
 from typing import Any
 
 import numpy as np
+import ray
 
 from logistics.slotting.problem import Flags, Ints, Reals
 from logistics.slotting.solve_transport import transport
@@ -21,6 +24,25 @@ def run(seed: int) -> dict[str, Any]:
     found = transport(costs, allowed, np.full(len(costs), 10 * costs.max()), room)
     seconds = time.perf_counter() - started
     return {"n": len(costs), "groups": room.size, "seconds": seconds, "gap": found.gap}
+
+
+def many(warehouses: int, cpus: int, seed: int) -> dict[str, Any]:
+    """So many warehouses, a Ray task each: seconds from the first to the last, the widest gap."""
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    ray.init(num_cpus=cpus, include_dashboard=False, logging_level=logging.ERROR)
+    task = ray.remote(num_cpus=1)(run)
+    started = time.perf_counter()
+    found = ray.get([task.remote(seed + number) for number in range(warehouses)])
+    seconds = time.perf_counter() - started
+    ray.shutdown()
+    return {
+        "warehouses": warehouses,
+        "n": found[0]["n"],
+        "cpus": cpus,
+        "seconds": seconds,
+        "slowest_s": max(one["seconds"] for one in found),
+        "gap": max(one["gap"] for one in found),
+    }
 
 
 def made(seed: int) -> tuple[Reals, Flags, Ints]:

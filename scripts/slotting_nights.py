@@ -65,6 +65,7 @@ def moved(case: Case, layout: Layout, day: int, ideal: Layout, max_moves: int) -
         ideal.slot_of[skus],
         max_moves,
         MIN_SAVING_M_PER_DAY,
+        policies.slopes(case, day, skus),
     )
     slot_of = np.full(len(case.sku_ids), NONE)
     slot_of[skus] = night.slot_of

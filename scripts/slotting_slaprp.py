@@ -4,22 +4,26 @@ Instances of Prunet, Absi and Cattaruzza (arXiv 2407.13570): aisles, rows, dista
 and SKUs whose place is fixed. A location has two slots, one on each side. Here the depot is the
 front of the first aisle and every order is its shortest tour, so values compare with our own runs.
 Iterated local search: the best exchange of one SKU with any slot, SKU after SKU, until none helps;
-then a few random exchanges, and again from the best so far.
+then a few random exchanges, and again from the best so far, only where these have changed orders.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from logistics.slotting.problem import NONE, Ints, Reals
+from logistics.slotting.problem import NONE, Ints
 from logistics.slotting.shortest import shortest
 from logistics.slotting.travel import Layout, Tours
 
 SIDES = 2
-KICKS = 3  # random exchanges between two descents
+KICKS = 3  # random exchanges between two descents, at most
+WARMTH = 0.01  # of all metres: how much worse may be kept, on average, at first
+
+Visits = frozenset[int]  # locations
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,16 +35,28 @@ class Instance:
     fixed: Ints
 
 
-def run(folder: Path, seconds: float, seed: int) -> dict[str, Any]:
-    """Metres of every instance after so many seconds each."""
+def run(
+    folder: Path, seconds: float, seed: int, longer_s: float = 0.0, seeds: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Metres of every instance after so many seconds; gap: above the best of it and longer runs."""
     files = sorted(folder.rglob("*.txt"))
     if not files:
         raise ValueError(f"{folder}: no instance (*.txt)")
     found = {}
     for file in files:
-        metres = _solve(read(file), seconds, np.random.default_rng(seed))
-        found[file.stem] = {"metres": metres, "seconds": seconds}
-        print(f"{file.stem:45s} {metres:10.1f}", flush=True)
+        instance = read(file)
+        metres = _solve(instance, seconds, np.random.default_rng(seed))
+        longer = [_solve(instance, longer_s, np.random.default_rng(other)) for other in seeds]
+        best = min([metres, *longer])
+        found[file.stem] = {
+            "metres": metres,
+            "seconds": seconds,
+            "longer_s": longer_s,
+            "longer": longer,
+            "gap": metres / best - 1,
+        }
+        others = " ".join(f"{value:10.1f}" for value in longer)
+        print(f"{file.stem:45s} {metres:10.1f} {others} {metres / best - 1:8.2%}", flush=True)
     return {"slaprp": found}
 
 
@@ -76,95 +92,119 @@ def _layout(aisles: int, bays: int, aisle_m: float, bay_m: float) -> Layout:
 
 
 def _solve(instance: Instance, seconds: float, rng: np.random.Generator) -> float:
-    ends = time.perf_counter() + seconds
+    begins = time.perf_counter()
+    ends = begins + seconds
     search = _Search(instance)
-    best, least_m = search.slot_of.copy(), search.walked_m.sum()
-    while time.perf_counter() < ends:
-        search.descend(rng, ends)
-        if search.walked_m.sum() <= least_m + 1e-9:
-            best, least_m = search.slot_of.copy(), search.walked_m.sum()
-        search.place(best)
-        if not search.free.size:
-            break
-        for sku in rng.choice(search.free, KICKS):
-            search.exchange(int(sku), int(rng.choice(search.slots_of(int(sku)))))
-    return float(least_m)
+    search.descend(search.free, rng, ends)
+    settled, settled_m = list(search.sku_at), search.metres
+    least_m = settled_m
+    while (now := time.perf_counter()) < ends and search.free:
+        kicked: set[int] = set()
+        for sku in rng.choice(search.free, int(rng.integers(1, KICKS + 1))).tolist():
+            kicked |= search.exchange(sku, int(rng.choice(search.slots_of(sku))))
+        search.descend(sorted(kicked), rng, ends)
+        warmth_m = WARMTH * least_m * (ends - now) / seconds
+        if search.metres <= settled_m + warmth_m * rng.exponential():
+            settled, settled_m = list(search.sku_at), search.metres
+            least_m = min(least_m, settled_m)
+        else:
+            search.place(settled)
+    return least_m
+
+
+class _Walks:
+    """Metres of orders by the locations they visit; each set of locations is walked once."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.known: dict[Visits, float] = {}
+
+    def metres(self, orders: Sequence[Visits]) -> list[float]:
+        new = list({visits for visits in orders if visits not in self.known})
+        if new:
+            slots = np.array([SIDES * location for visits in new for location in visits])
+            tour = np.repeat(np.arange(len(new)), [len(visits) for visits in new])
+            metres = shortest(self.layout, Tours(tour, slots), np.arange(self.layout.aisle.size))
+            self.known.update(zip(new, metres.tolist(), strict=True))
+        return [self.known[visits] for visits in orders]
 
 
 class _Search:
-    """The SKUs (n,) in their slots; n is the number of slots, SKUs that nobody orders included."""
+    """A SKU in every slot; as many SKUs as slots, those that nobody orders included."""
 
     def __init__(self, instance: Instance) -> None:
-        self.instance = instance
+        self.orders = [np.unique(order).tolist() for order in instance.orders]
+        self.walks = _Walks(instance.layout)
         num_skus = instance.fixed.size
-        self.orders_of: list[list[int]] = [[] for _ in range(num_skus)]
-        for number, order in enumerate(instance.orders):
-            for sku in np.unique(order).tolist():
-                self.orders_of[sku].append(number)
+        self.orders_of: list[set[int]] = [set() for _ in range(num_skus)]
+        for number, order in enumerate(self.orders):
+            for sku in order:
+                self.orders_of[sku].add(number)
         popularity = np.array([len(orders) for orders in self.orders_of])
-        self.free = np.flatnonzero((instance.fixed == NONE) & (popularity > 0))
-        open_slots = np.setdiff1d(np.arange(num_skus), instance.fixed)
+        self.free = np.flatnonzero((instance.fixed == NONE) & (popularity > 0)).tolist()
+        self.open_slots = np.setdiff1d(np.arange(num_skus), instance.fixed)
         layout = instance.layout
         far_m = layout.aisle_x_m[layout.aisle] + layout.depth_m
-        by_popularity = np.flatnonzero(instance.fixed == NONE)
-        by_popularity = by_popularity[np.argsort(-popularity[by_popularity], kind="stable")]
+        loose = np.flatnonzero(instance.fixed == NONE)
+        loose = loose[np.argsort(-popularity[loose], kind="stable")]
         slot_of = instance.fixed.copy()
-        slot_of[by_popularity] = open_slots[np.argsort(far_m[open_slots], kind="stable")]
-        self.open_slots = open_slots
-        self.place(slot_of)
+        slot_of[loose] = self.open_slots[np.argsort(far_m[self.open_slots], kind="stable")]
+        self.place(np.argsort(slot_of).tolist())
 
-    def place(self, slot_of: Ints) -> None:
-        self.slot_of = slot_of.copy()
-        self.sku_at = np.argsort(slot_of)
-        self.walked_m = self._walk([(order, slot_of) for order in self.instance.orders])
+    def place(self, sku_at: list[int]) -> None:
+        """One SKU in every slot."""
+        self.sku_at = list(sku_at)
+        self.location = (np.argsort(sku_at) // SIDES).tolist()
+        self.walked_m = self.walks.metres([self._visits(order) for order in self.orders])
+
+    @property
+    def metres(self) -> float:
+        return sum(self.walked_m)
 
     def slots_of(self, sku: int) -> Ints:
-        """One slot of every location that the SKU may change to."""
-        here = self.slot_of[sku] // SIDES
-        elsewhere: Ints = self.open_slots[self.open_slots // SIDES != here]
+        """The slots of every other location that the SKU may change to."""
+        elsewhere: Ints = self.open_slots[self.open_slots // SIDES != self.location[sku]]
         return elsewhere
 
-    def descend(self, rng: np.random.Generator, ends: float) -> None:
-        waiting = rng.permutation(self.free).tolist()
-        since = 0
-        while waiting and since < len(waiting) and time.perf_counter() < ends:
-            sku = waiting.pop(0)
-            waiting.append(sku)
-            since = 0 if self._improve(sku) else since + 1
+    def descend(self, skus: Sequence[int], rng: np.random.Generator, ends: float) -> None:
+        """The best exchange of one SKU after another; who shares an order with it comes again."""
+        waiting = dict.fromkeys(rng.permutation(np.array(skus, dtype=np.int64)).tolist())
+        while waiting and time.perf_counter() < ends:
+            sku = next(iter(waiting))
+            del waiting[sku]
+            waiting |= dict.fromkeys(sorted(self._improve(sku)))
 
-    def _improve(self, sku: int) -> bool:
+    def _improve(self, sku: int) -> set[int]:
+        """The SKUs whose orders have changed by the best exchange; none if nothing is better."""
+        here, mine = self.location[sku], self.orders_of[sku]
+        rest = {order: self._visits(self.orders[order], sku) for order in mine}
+        visits: list[Visits] = []
+        owner: list[int] = []
         slots = self.slots_of(sku)
-        tours, owner, before_m = [], [], np.zeros(slots.size)
+        saved_m = np.zeros(slots.size)
         for number, slot in enumerate(slots.tolist()):
-            slot_of = self._exchanged(sku, slot)
-            touched = self._touched(sku, slot)
-            before_m[number] = self.walked_m[touched].sum()
-            tours += [(self.instance.orders[order], slot_of) for order in touched]
-            owner += [number] * len(touched)
-        after_m = np.bincount(owner, self._walk(tours), minlength=slots.size)
-        if not slots.size or (before_m - after_m).max() <= 1e-9:
-            return False
-        self.exchange(sku, int(slots[np.argmax(before_m - after_m)]))
-        return True
+            other, there = self.sku_at[slot], slot // SIDES
+            theirs = self.orders_of[other]
+            changed = [rest[order] | {there} for order in mine - theirs]
+            changed += [self._visits(self.orders[o], other) | {here} for o in theirs - mine]
+            saved_m[number] = sum(self.walked_m[order] for order in mine ^ theirs)
+            visits += changed
+            owner += [number] * len(changed)
+        saved_m -= np.bincount(owner, self.walks.metres(visits), minlength=slots.size)
+        if not slots.size or saved_m.max() <= 1e-9:
+            return set()
+        return self.exchange(sku, int(slots[np.argmax(saved_m)]))
 
-    def exchange(self, sku: int, slot: int) -> None:
-        touched = self._touched(sku, slot)
-        self.slot_of = self._exchanged(sku, slot)
-        self.sku_at = np.argsort(self.slot_of)
-        orders = [(self.instance.orders[order], self.slot_of) for order in touched]
-        self.walked_m[touched] = self._walk(orders)
+    def exchange(self, sku: int, slot: int) -> set[int]:
+        """The free SKUs of the orders that it touches."""
+        other, here = self.sku_at[slot], self.sku_at.index(sku)
+        self.sku_at[here], self.sku_at[slot] = other, sku
+        self.location[sku], self.location[other] = slot // SIDES, here // SIDES
+        touched = sorted(self.orders_of[sku] ^ self.orders_of[other])
+        metres = self.walks.metres([self._visits(self.orders[order]) for order in touched])
+        for order, walked_m in zip(touched, metres, strict=True):
+            self.walked_m[order] = walked_m
+        return {one for order in touched for one in self.orders[order]} & set(self.free)
 
-    def _exchanged(self, sku: int, slot: int) -> Ints:
-        slot_of = self.slot_of.copy()
-        slot_of[self.sku_at[slot]], slot_of[sku] = slot_of[sku], slot
-        return slot_of
-
-    def _touched(self, sku: int, slot: int) -> list[int]:
-        return sorted({*self.orders_of[sku], *self.orders_of[self.sku_at[slot]]})
-
-    def _walk(self, orders: list[tuple[Ints, Ints]]) -> Reals:
-        if not orders:
-            return np.zeros(0)
-        slots = np.concatenate([slot_of[skus] for skus, slot_of in orders])
-        tour = np.repeat(np.arange(len(orders)), [skus.size for skus, _ in orders])
-        return shortest(self.instance.layout, Tours(tour, slots), np.arange(self.slot_of.size))
+    def _visits(self, order: Sequence[int], without: int = NONE) -> Visits:
+        return frozenset([self.location[sku] for sku in order if sku != without])

@@ -2,21 +2,25 @@
 
 A pick costs walking only if its tour would not enter the aisle anyway. `gather` counts, in past
 tours, how often each SKU's fellow picks leave an aisle unentered, shrinks that towards what holds
-of all SKUs, and re-assigns SKUs to aisles by these costs, a part of them at a time. Slots change
-hands only among SKUs that lie in slots of one kind, so no rule can break. Knows no tables.
+of its neighbours and of all SKUs, and re-assigns SKUs to aisles by these costs, a part of them at a
+time. Slots change hands only among SKUs that lie in slots of one kind, so no rule can break. Knows
+no tables.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from logistics.slotting.problem import NONE, Demand, Ints, Reals, Warehouse
+from logistics.slotting.problem import NONE, Demand, Flags, Ints, Reals, Warehouse
 from logistics.slotting.solve import match
 from logistics.slotting.travel import Layout, Tours, walk
 
-_ROUNDS = 20
+_ROUNDS, _TRIAL_ROUNDS = 40, 10
 _MOVING = 0.35  # share of SKUs that may move in a round: all at once would chase each other
-_USUAL_TOURS = 10.0  # tours of all SKUs that count beside a SKU's own
+# Families of articles have neighbouring ids and are bought alike: beside its own tours a SKU counts
+# as many of its neighbours', and they as many of all SKUs'.
+_FAMILY_TOURS, _USUAL_TOURS = 20.0, 30.0
+_REACH = 5  # neighbours on each side
 _JUDGED = 0.25  # share of the tours, the latest, that say whether it helps
 _CLEARLY = 0.005
 _COST = 10**8
@@ -53,7 +57,7 @@ def gather(
     placed = placed[~warehouse.locked[slot_of[placed]]]
     settled = slot_of.copy()
     for _ in range(rounds):
-        costs_m = picks_per_day[:, None] * _aisle_costs(layout, tours, settled)
+        costs_m = picks_per_day[:, None] * aisle_costs(layout, tours, settled)
         moving = placed[rng.random(placed.size) < _MOVING]
         for one in np.unique(kind[settled[moving]]):
             skus = moving[kind[settled[moving]] == one]
@@ -63,22 +67,22 @@ def gather(
 
 def gather_if_it_helps(
     warehouse: Warehouse, demand: Demand, layout: Layout, tours: Tours, slot_of: Ints
-) -> Ints:
-    """Gathered by all tours, if what the earlier ones teach shortens the later ones; else as it is.
+) -> Ints | None:
+    """Gathered by all tours, if what the earlier ones teach shortens the later ones; else None.
 
     tours are in the order of time. SKUs with relations stay where they are.
     """
     if not tours.tour.size or not (slot_of != NONE).any():
-        return slot_of
+        return None
     last = int(tours.tour[-1] * (1 - _JUDGED))
     is_later = tours.tour > last
     earlier = Tours(tours.tour[~is_later], tours.sku[~is_later])
     later = Tours(tours.tour[is_later] - last - 1, tours.sku[is_later])
     picks_per_day = demand.picks_per_day
     warehouse = _without_related(warehouse, demand, slot_of)
-    tried = gather(warehouse, layout, earlier, picks_per_day, slot_of)
+    tried = gather(warehouse, layout, earlier, picks_per_day, slot_of, _TRIAL_ROUNDS)
     if not helps(layout, later, slot_of, tried):
-        return slot_of
+        return None
     return gather(warehouse, layout, tours, picks_per_day, slot_of)
 
 
@@ -98,29 +102,50 @@ def _without_related(warehouse: Warehouse, demand: Demand, slot_of: Ints) -> War
     return replace(warehouse, locked=locked)
 
 
-def _aisle_costs(layout: Layout, tours: Tours, slot_of: Ints) -> Reals:
+def aisle_costs(layout: Layout, tours: Tours, slot_of: Ints) -> Reals:
     """Metres (n, a) that a pick of the SKU adds to a tour if the SKU lies in the aisle."""
+    num_aisles = layout.aisle_x_m.size
     lying = slot_of[tours.sku] != NONE
     order = np.argsort(tours.sku[lying], kind="stable")
     tour, sku = tours.tour[lying][order], tours.sku[lying][order]
+    total_m, count = np.zeros((slot_of.size, num_aisles)), np.zeros(slot_of.size)
     if not sku.size:
-        return np.zeros((slot_of.size, layout.aisle_x_m.size))
-    aisle, x_m = layout.aisle[slot_of[sku]], layout.aisle_x_m
-    picks = np.zeros((int(tour.max()) + 1, x_m.size), dtype=np.int32)
+        return total_m
+    aisle = layout.aisle[slot_of[sku]]
+    picks = np.zeros((int(tour.max()) + 1, num_aisles), dtype=np.int32)
     np.add.at(picks, (tour, aisle), 1)
-    fellows = picks[tour]
-    fellows[np.arange(tour.size), aisle] -= 1
-    entered = fellows > 0
-    left_m = np.where(entered, x_m, layout.depot_x_m).min(axis=1).clip(max=layout.depot_x_m)
-    right_m = np.where(entered, x_m, layout.depot_x_m).max(axis=1).clip(min=layout.depot_x_m)
-    beyond_m = np.maximum(x_m - right_m[:, None], 0.0) + np.maximum(left_m[:, None] - x_m, 0.0)
-    added_m = np.where(entered, 0.0, layout.length_m) + 2 * beyond_m
-    own, first, count = np.unique(sku, return_index=True, return_counts=True)
-    usual_m = added_m.mean(axis=0)
-    costs_m: Reals = np.tile(usual_m, (slot_of.size, 1))
-    total_m = np.add.reduceat(added_m, first, axis=0) + _USUAL_TOURS * usual_m
-    costs_m[own] = total_m / (count + _USUAL_TOURS)[:, None]
+    added_m = _added(layout, picks > 0)[tour]
+    # Where a pick is its tour's only one in the aisle, the fellows leave that aisle unentered.
+    alone = np.flatnonzero(picks[tour, aisle] == 1)
+    entered = picks[tour[alone]] > 0
+    entered[np.arange(alone.size), aisle[alone]] = False
+    added_m[alone] = _added(layout, entered)
+    own, first, times = np.unique(sku, return_index=True, return_counts=True)
+    total_m[own], count[own] = np.add.reduceat(added_m, first, axis=0), times
+    usual_m = total_m.sum(axis=0) / count.sum()
+    family_m = (_of_neighbours(total_m) + _USUAL_TOURS * usual_m) / (
+        _of_neighbours(count[:, None]) + _USUAL_TOURS
+    )
+    costs_m: Reals = (total_m + _FAMILY_TOURS * family_m) / (count + _FAMILY_TOURS)[:, None]
     return costs_m
+
+
+def _added(layout: Layout, entered: Flags) -> Reals:
+    """Metres (..., a) that entering one more aisle adds where the aisles entered (..., a) are."""
+    x_m, depot_x_m = layout.aisle_x_m, layout.depot_x_m
+    reached_m = np.where(entered, x_m, depot_x_m)
+    left_m, right_m = reached_m.min(axis=-1), reached_m.max(axis=-1)
+    left_m, right_m = np.minimum(left_m, depot_x_m), np.maximum(right_m, depot_x_m)
+    beyond_m = np.maximum(x_m - right_m[:, None], left_m[:, None] - x_m).clip(min=0.0)
+    added: Reals = np.where(entered, 0.0, layout.length_m) + 2 * beyond_m
+    return added
+
+
+def _of_neighbours(rows: Reals) -> Reals:
+    """The sum (n, k) of the _REACH rows before and after each row, without itself."""
+    sums = np.pad(rows, ((_REACH + 1, _REACH), (0, 0))).cumsum(axis=0)
+    near: Reals = sums[2 * _REACH + 1 :] - sums[: -2 * _REACH - 1] - rows
+    return near
 
 
 def _exchange(layout: Layout, costs_m: Reals, picks_per_day: Reals, slots: Ints) -> Ints:

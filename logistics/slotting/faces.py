@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from logistics.slotting.congestion import spare_picks
-from logistics.slotting.moves import Move, Night
+from logistics.slotting.floor import Move
+from logistics.slotting.moves import Night
 from logistics.slotting.problem import (
     NONE,
     TOLERANCE,

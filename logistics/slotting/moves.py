@@ -4,23 +4,23 @@ A move carries one SKU into a slot that is empty by then. A step is one to three
 SKU into its ideal aisle: straight into an empty slot; after the SKU there has gone to an empty
 slot; or by a swap with it over one empty slot. SKUs without a slot come first, the fastest first,
 for at most half of the moves, and go elsewhere when that is cheaper; after them those that lie
-where they may not. Then, again and again, the step of all others that saves most per move is made.
-A move's saving is the fall in expected walking, so savings add up; carrying a SKU out of the way
+where they may not. Then come the exchanges that pay best together, and then, again and again, the
+step of all others that saves most per move; or such steps alone, where that saves more. A move's
+saving is the fall in expected walking and ties, so savings add up; carrying a SKU out of the way
 shows as a loss of its own, and a first slot saves nothing. Knows walking and slots; no solver, no
 tables.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from logistics.slotting.congestion import spare_picks
+from logistics.slotting.exchanges import Slopes, exchanges
+from logistics.slotting.floor import Floor, Move, Step
 from logistics.slotting.problem import (
     NONE,
-    TOLERANCE,
     Demand,
-    Flags,
     Ints,
     Reals,
     Warehouse,
@@ -30,33 +30,10 @@ from logistics.slotting.problem import (
     zone_of,
 )
 from logistics.slotting.travel import Walking
-from logistics.slotting.zones import come_near, lie_apart
+from logistics.slotting.zones import lie_apart
 
 _TRIED_AT_ONCE = 16  # SKUs, most promising first
 _VICTIMS = 3  # SKUs in the way that are tried for each
-# New SKUs never take the last empty slots of a large storage class: without an empty slot nothing
-# could ever be moved again.
-_KEPT_EMPTY = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """sku goes from from_slot (-1: it had none) to to_slot; saving in metres a day.
-
-    step: the moves of one step, numbered from 1, are carried out whole or not at all. opens_face:
-    the SKU comes from its reserve to a further slot, and stays in its own.
-    """
-
-    sku: int
-    from_slot: int
-    to_slot: int
-    saving_m_per_day: float
-    step: int = 1
-    opens_face: bool = False
-
-
-Carry = tuple[int, int]  # a SKU and the slot it goes to
-Step = tuple[Carry, ...]  # carried out whole or not at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,125 +52,44 @@ def plan_moves(
     ideal: Ints,
     max_moves: int,
     min_saving_m_per_day: float,
+    slopes: Slopes | None = None,
 ) -> Night:
     """At most max_moves moves; a step saves at least min_saving_m_per_day for each of its moves.
 
-    ideal (n,): the slot of every SKU in the layout to work towards. Where no SKU is new, the steps
-    are the same for any max_moves up to where it ends them, so more moves never save less.
+    ideal (n,): the slot of every SKU in the layout to work towards. slopes: what a pick of each SKU
+    adds in each aisle, where past tours tell; else all SKUs are alike.
     """
-    floor = _Floor(warehouse, demand, walking, ideal)
     least = max(min_saving_m_per_day, 1e-6)
-    moves, _ = _place(floor, ideal, (max_moves + 1) // 2, least)
-    moves += _make_best(floor, ideal, max_moves - len(moves), least)
-    more, unplaced = _place(floor, ideal, max_moves - len(moves), least)
-    return Night((*moves, *more), floor.slot_of, unplaced)
+    floor = Floor(warehouse, demand, walking, ideal)
+    first, _ = _place(floor, ideal, (max_moves + 1) // 2, least)
+    steps, floor.ties = exchanges(floor, slopes, max_moves - len(first), least)
+    nights = []
+    for together in ([], steps):
+        after = floor.copy()
+        moves = first + _make_all(after, together, max_moves - len(first), least)
+        moves += _make_best(after, ideal, max_moves - len(moves), least)
+        more, unplaced = _place(after, ideal, max_moves - len(moves), least)
+        nights.append(Night((*moves, *more), after.slot_of, unplaced))
+    return max(nights, key=_saved)
 
 
-class _Floor:
-    """The warehouse after the moves so far; goal_costs (s,) are the slot costs at the ideal."""
-
-    def __init__(self, warehouse: Warehouse, demand: Demand, walking: Walking, ideal: Ints) -> None:
-        self.warehouse, self.demand, self.walking = warehouse, demand, walking
-        self.slot_of = demand.face.copy()
-        self.holds = warehouse.holds.copy()
-        self.steps = 0
-        self.free = np.flatnonzero(~warehouse.locked)
-        self.picks, self.depth_picks_m = walking.picks_by_aisle(demand.picks_per_day, self.slot_of)
-        self.goal_costs = walking.slot_costs(walking.picks_by_aisle(demand.picks_per_day, ideal)[0])
-
-    @property
-    def empty(self) -> Ints:
-        slots: Ints = self.free[self.holds[self.free] == NONE]
-        return slots
-
-    def make(self, step: Step) -> list[Move]:
-        self.steps += 1
-        return [self._carry(carry) for carry in step]
-
-    def _carry(self, carry: Carry) -> Move:
-        sku, target = carry
-        origin = int(self.slot_of[sku])
-        saving_m = 0.0 if origin == NONE else float(self._saved_m([(carry,)])[0])
-        self.picks, self.depth_picks_m = self._after((carry,))
-        self.slot_of[sku], self.holds[target] = target, sku
-        if origin != NONE:
-            self.holds[origin] = NONE
-        return Move(sku, origin, target, saving_m, self.steps)
-
-    def may_place(self, sku: int) -> bool:
-        """Whether an empty slot of the new SKU's class would be left for moving others."""
-        same = self.warehouse.storage_class == self.demand.storage_class[sku]
-        return int(same[self.empty].sum()) > int(_KEPT_EMPTY * same.sum())
-
-    def savings(self, steps: Sequence[Step]) -> Reals:
-        """Metres a day that each step saves by itself; the walk to a new SKU counts against it.
-
-        -inf for a step that makes an aisle busier than it may be, or brings together what must be
-        kept apart.
-        """
-        if not steps:
-            return np.zeros(0)
-        forbidden = [
-            self._crowds(step) or come_near(self.demand, self.holds, self.slot_of, step)
-            for step in steps
-        ]
-        return np.where(forbidden, -np.inf, self._saved_m(steps))
-
-    def welcome(self, sku: int, slots: Ints) -> Flags:
-        """Whether the new SKU would leave the slot's aisle no busier than it may be, and lie apart
-        from what it must be kept apart from."""
-        left = spare_picks(self.warehouse, self.picks)[self.walking.layout.aisle[slots]]
-        roomy: Flags = left >= self.demand.picks_per_day[sku]
-        return roomy & lie_apart(self.demand, self.holds, sku, slots)
-
-    def misplaced(self) -> Ints:
-        """SKUs that could be moved from where they may not lie."""
-        placed = np.flatnonzero(self.slot_of != NONE)
-        wrong = ~fits(self.warehouse, self.demand, placed, self.slot_of[placed])
-        skus: Ints = placed[wrong & ~self.warehouse.locked[self.slot_of[placed]]]
-        return skus
-
-    def own_costs(self, costs: Reals, sku: int) -> Reals:
-        """Metres per pick (s,) of the SKU, reaching the slots included."""
-        return costs + reach_m(self.warehouse, self.demand, sku, np.arange(costs.size))
-
-    def _saved_m(self, steps: Sequence[Step]) -> Reals:
-        after = [self._after(step) for step in steps]
-        picks = np.array([picks for picks, _ in after])
-        depth_picks_m = np.array([depth for _, depth in after])
-        now_m = self.walking.metres(self.picks, self.depth_picks_m)
-        reach_saved_m = np.array([self._reach_saved_m(step) for step in steps])
-        saved: Reals = now_m - self.walking.metres(picks, depth_picks_m) + reach_saved_m
-        return saved
-
-    def _crowds(self, step: Step) -> bool:
-        """Whether it makes an aisle busier than it may be."""
-        if np.isinf(self.warehouse.aisle_picks):
-            return False
-        picks = self._after(step)[0]
-        busier = picks > self.picks + TOLERANCE
-        return bool((busier & (spare_picks(self.warehouse, picks) < 0)).any())
-
-    def _reach_saved_m(self, step: Step) -> float:
-        skus, targets = np.array(list(dict(step).items())).T
-        origins = self.slot_of[skus]
-        now_m, then_m = (reach_m(self.warehouse, self.demand, skus, s) for s in (origins, targets))
-        saved_m = np.where(origins == NONE, 0.0, now_m) - then_m
-        return float(self.demand.picks_per_day[skus] @ saved_m)
-
-    def _after(self, step: Step) -> tuple[Reals, float]:
-        layout, picks, depth = self.walking.layout, self.picks.copy(), self.depth_picks_m
-        for sku, target in dict(step).items():  # where each SKU ends
-            amount, origin = self.demand.picks_per_day[sku], self.slot_of[sku]
-            if origin != NONE:
-                picks[layout.aisle[origin]] -= amount
-                depth -= amount * layout.depth_m[origin]
-            picks[layout.aisle[target]] += amount
-            depth += amount * layout.depth_m[target]
-        return picks, float(depth)
+def _saved(night: Night) -> float:
+    return sum(move.saving_m_per_day for move in night.moves)
 
 
-def _make_best(floor: _Floor, ideal: Ints, max_moves: int, least_m: float) -> list[Move]:
+def _make_all(floor: Floor, steps: list[Step], max_moves: int, least_m: float) -> list[Move]:
+    """Make those of the steps that are worth it, the best per move first."""
+    moves: list[Move] = []
+    while steps := [step for step in steps if len(step) <= max_moves - len(moves)]:
+        per_move_m = floor.savings(steps) / np.array([len(step) for step in steps])
+        best = int(np.argmax(per_move_m))
+        if per_move_m[best] < least_m:
+            break
+        moves += floor.make(steps.pop(best))
+    return moves
+
+
+def _make_best(floor: Floor, ideal: Ints, max_moves: int, least_m: float) -> list[Move]:
     """Make the steps that save most per move, until none is worth it."""
     moves: list[Move] = []
     while len(moves) < max_moves:
@@ -210,7 +106,7 @@ def _make_best(floor: _Floor, ideal: Ints, max_moves: int, least_m: float) -> li
 
 
 def _place(
-    floor: _Floor, ideal: Ints, max_moves: int, least_m: float
+    floor: Floor, ideal: Ints, max_moves: int, least_m: float
 ) -> tuple[list[Move], dict[int, str]]:
     """Give new SKUs a slot, and then misplaced ones a better one, the fastest first; and why new
     ones that are left have none."""
@@ -231,7 +127,7 @@ def _place(
     return moves, unplaced
 
 
-def _placements(floor: _Floor, sku: int, ideal: int) -> list[Step]:
+def _placements(floor: Floor, sku: int, ideal: int) -> list[Step]:
     """Into the best empty slot, or in place of one in its ideal aisle; if need be, of any other."""
     warehouse, demand, empty = floor.warehouse, floor.demand, floor.empty
     open_slots = empty[fits(warehouse, demand, sku, empty) & floor.welcome(sku, empty)]
@@ -243,7 +139,7 @@ def _placements(floor: _Floor, sku: int, ideal: int) -> list[Step]:
     return steps or _any_exchange(floor, sku)
 
 
-def _any_exchange(floor: _Floor, sku: int) -> list[Step]:
+def _any_exchange(floor: Floor, sku: int) -> list[Step]:
     """In place of the slowest SKU that can go to an empty slot."""
     warehouse, demand, empty = floor.warehouse, floor.demand, floor.empty
     taken = floor.free[floor.holds[floor.free] != NONE]
@@ -273,7 +169,7 @@ def _any_exchange(floor: _Floor, sku: int) -> list[Step]:
     return [((other, refuge), (sku, int(taken[slowest])))]
 
 
-def _preferred(floor: _Floor, sku: int, ideal: int, slots: Ints) -> int:
+def _preferred(floor: Floor, sku: int, ideal: int, slots: Ints) -> int:
     """With room for the stock, in the ideal aisle, nearest."""
     costs = floor.own_costs(floor.walking.slot_costs(floor.picks), sku)
     small = ~suits(floor.warehouse, floor.demand, sku, slots)
@@ -282,7 +178,7 @@ def _preferred(floor: _Floor, sku: int, ideal: int, slots: Ints) -> int:
     return int(slots[np.lexsort((slots, costs[slots], elsewhere, small))[0]])
 
 
-def _reason(floor: _Floor, sku: int, possible: bool, crowds: bool) -> str:
+def _reason(floor: Floor, sku: int, possible: bool, crowds: bool) -> str:
     every = np.arange(floor.holds.size)
     if possible and not floor.may_place(sku):
         return "the last empty slots of its storage class are kept for moving others"
@@ -300,7 +196,7 @@ def _reason(floor: _Floor, sku: int, possible: bool, crowds: bool) -> str:
     return "every slot that would take it is occupied"
 
 
-def _best_steps(floor: _Floor, ideal: Ints, least_m: float) -> list[tuple[float, Step]]:
+def _best_steps(floor: Floor, ideal: Ints, least_m: float) -> list[tuple[float, Step]]:
     """(saving, step) by saving per move, of the most promising SKUs that have any worth making."""
     costs = floor.walking.slot_costs(floor.picks)
     # A hot SKU alone in a far aisle makes that aisle look cheap; the slope at the ideal does not.
@@ -322,7 +218,7 @@ def _best_steps(floor: _Floor, ideal: Ints, least_m: float) -> list[tuple[float,
     return []
 
 
-def _promise(floor: _Floor, ideal: Ints, costs: Reals) -> Reals:
+def _promise(floor: Floor, ideal: Ints, costs: Reals) -> Reals:
     """What each SKU (n,) would save in the nearest slot of its ideal aisle; 0 if it stays."""
     layout, now = floor.walking.layout, floor.slot_of
     cheapest = np.full(layout.aisle_x_m.size, costs.max())
@@ -330,10 +226,12 @@ def _promise(floor: _Floor, ideal: Ints, costs: Reals) -> Reals:
     stays = (ideal == NONE) | (floor.demand.face == NONE) | floor.warehouse.locked[now]
     reach = reach_m(floor.warehouse, floor.demand, np.arange(now.size), now)
     saved_m = costs[now] + reach - cheapest[layout.aisle[ideal]]
+    every = np.arange(ideal.size)
+    saved_m += floor.ties[every, layout.aisle[now]] - floor.ties[every, layout.aisle[ideal]]
     return np.where(stays, 0.0, floor.demand.picks_per_day * saved_m)
 
 
-def _steps(floor: _Floor, sku: int, ideal: int, costs: Reals) -> Iterator[Step]:
+def _steps(floor: Floor, sku: int, ideal: int, costs: Reals) -> Iterator[Step]:
     """The ways to bring a SKU nearer within its ideal aisle."""
     warehouse, demand, layout = floor.warehouse, floor.demand, floor.walking.layout
     here, picks = int(floor.slot_of[sku]), demand.picks_per_day

@@ -1,7 +1,9 @@
 """One warehouse's plan: expected walking → ideal layout → tonight's moves → every rule checked."""
 
+from functools import partial
+
 from logistics.config import SlottingConfig
-from logistics.slotting.affinity import gather_if_it_helps
+from logistics.slotting.affinity import aisle_costs, gather_if_it_helps
 from logistics.slotting.congestion import spread
 from logistics.slotting.faces import FaceRules, open_faces
 from logistics.slotting.moves import Night, plan_moves
@@ -21,17 +23,17 @@ def plan_warehouse(
     if demand.relations is not None:
         demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
-    least_m = config.min_saving_m_per_day
+    layout, slopes, least_m = walking.layout, None, config.min_saving_m_per_day
+    gathered = gather_if_it_helps(warehouse, demand, layout, tours, ideal)
+    if gathered is not None:
+        ideal = spread(warehouse, demand, walking, gathered)
+        slopes = partial(aisle_costs, layout, tours)
 
     def moved(moves: int) -> Night:
-        return plan_moves(warehouse, demand, walking, ideal, moves, least_m)
+        return plan_moves(warehouse, demand, walking, ideal, moves, least_m, slopes)
 
     rules = face_rules(config)
     night = open_faces(warehouse, demand, walking, moved, rules, max_moves, least_m)
-    # Moves are worth what walking is expected of each SKU alone; what is bought together shows only
-    # in the layout that everything would be moved into.
-    gathered = gather_if_it_helps(warehouse, demand, walking.layout, tours, ideal)
-    ideal = spread(warehouse, demand, walking, gathered)
     plan = Plan(
         warehouse,
         demand,

@@ -167,7 +167,7 @@ def _place(
     """
     if not skus.size or not slots.size:
         return np.full(skus.size, NONE, dtype=np.int64)
-    kinds, one_of, group, room = _group(warehouse, demand, layout, costs_m, slots, skus.size)
+    kinds, one_of, group, room = alike(warehouse, demand, layout, costs_m, slots, skus.size)
     cost_m, storage_class, reach, lift_kg, m3, kg = kinds.T[2:]
     m3, kg, lift_kg = m3 + TOLERANCE, kg + TOLERANCE, lift_kg + TOLERANCE
     allowed = demand.storage_class[skus, None] == storage_class
@@ -195,7 +195,7 @@ def _place(
     return slot_of
 
 
-def _group(
+def alike(
     warehouse: Warehouse,
     demand: Demand,
     layout: Layout,

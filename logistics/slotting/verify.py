@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from logistics.slotting.faces import FaceRules
-from logistics.slotting.moves import Move
+from logistics.slotting.floor import Move
 from logistics.slotting.problem import NONE, TOLERANCE, Demand, Warehouse
 
 

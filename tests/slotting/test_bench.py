@@ -73,7 +73,8 @@ def test_a_small_instance_is_solved_to_its_best(tmp_path: Path) -> None:
     (tmp_path / "i.txt").write_text("\n".join(lines))
     instance = slotting_slaprp.read(tmp_path / "i.txt")
     assert instance.fixed.tolist().count(8) == 1
-    report = slotting_slaprp.run(tmp_path, 0.3, seed=1)
+    report = slotting_slaprp.run(tmp_path, 0.3, seed=1, longer_s=0.3, seeds=[2])
     # The pair of two orders in the first bay (2 × 2 m), the other one in the second (4 m), the last
     # SKU in the third or beside the first (6 m).
     assert json.loads(json.dumps(report))["slaprp"]["i"]["metres"] == pytest.approx(14.0)
+    assert report["slaprp"]["i"]["gap"] == pytest.approx(0.0)

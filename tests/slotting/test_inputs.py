@@ -141,3 +141,27 @@ def test_a_large_order_is_dealt_into_equal_tours_by_its_seed() -> None:
     assert sizes.max() <= MAX_TOUR_LINES
     assert inputs.tours(lines, seed=1).sku.tolist() == tours.sku.tolist()
     assert inputs.tours(lines, seed=2).sku.tolist() != tours.sku.tolist()
+
+
+def test_families_are_of_one_storage_class_and_pairs_named_by_the_manager_lie_apart() -> None:
+    alike = {"storage_class": "ambient", "family": "toys"}
+    items = [
+        {"sku_id": "a", **alike, "segregation_group": "food"},
+        {"sku_id": "b", **alike, "segregation_group": "hazmat"},
+        {"sku_id": "c", "storage_class": "chilled", "family": "toys", "segregation_group": "soap"},
+    ]
+    tables = {"slots": SLOTS, "order_lines": LINES, "items": good("items", items)}
+    options = replace(CONFIG, keep_apart=(("hazmat", "food"),))
+    relations = inputs.read(tables, None, "w", NIGHT, options, seed=1)[1].relations
+    assert relations is not None
+    a, b, c, new = 0, 1, 2, 3
+    assert relations.family[a] == relations.family[b] != NONE
+    assert relations.family[[c, new]].tolist() == relations.group[[c, new]].tolist() == [NONE, NONE]
+    assert relations.clash(a, np.array([a, b, c, NONE])).tolist() == [False, True, False, False]
+    none = replace(CONFIG, families_together=False)
+    assert inputs.read(tables, None, "w", NIGHT, none, seed=1)[1].relations is None
+
+
+def test_a_group_cannot_be_kept_apart_from_itself() -> None:
+    with pytest.raises(ValueError, match="two different groups"):
+        replace(CONFIG, keep_apart=(("food", "food"),))

@@ -1,16 +1,18 @@
 """Tonight's moves, judged by verify after every single one."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logistics.slotting.affinity import aisle_costs
 from logistics.slotting.faces import FaceRules
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import NONE, Demand, Warehouse, reached_m
 from logistics.slotting.solve import assign
-from logistics.slotting.travel import Walking, expect, lay_out
+from logistics.slotting.travel import Tours, Walking, expect, lay_out
 from logistics.slotting.verify import Plan, verify
 from logistics.slotting.zones import zoned
 from tests.slotting import made
@@ -20,7 +22,7 @@ Company = tuple[Warehouse, Demand]
 
 
 def planned(
-    company: Company, max_moves: int, least: float = 0.0
+    company: Company, max_moves: int, least: float = 0.0, tours: Tours | None = None
 ) -> tuple[Night, np.ndarray, Walking]:
     warehouse, demand = company
     picks_per_day = float(demand.picks_per_day.sum())
@@ -28,7 +30,9 @@ def planned(
     if demand.relations is not None:
         demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
-    return plan_moves(warehouse, demand, walking, ideal, max_moves, least), ideal, walking
+    slopes = None if tours is None else partial(aisle_costs, walking.layout, tours)
+    night = plan_moves(warehouse, demand, walking, ideal, max_moves, least, slopes)
+    return night, ideal, walking
 
 
 def plan_of(company: Company, night: Night, ideal: np.ndarray, max_moves: int) -> Plan:
@@ -49,6 +53,16 @@ def test_every_rule_holds_after_every_single_move(company: Company, max_moves: i
         so_far = replace(plan, moves=night.moves[:done], after=after.tolist(), unplaced=missing)
         # Between the moves of one step an aisle may be busier than it will be.
         assert [v for v in verify(so_far) if v.rule != "crowded_aisles"] == []
+
+
+@given(made.companies(), st.integers(1, 20), st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_moves_by_past_tours_break_no_rule(company: Company, max_moves: int, seed: int) -> None:
+    num_skus = company[1].face.size
+    sku = np.random.default_rng(seed).integers(0, max(num_skus, 1), 48 if num_skus else 0)
+    tours = Tours(np.repeat(np.arange(12), 4)[: sku.size], sku)
+    night, ideal, _ = planned(company, max_moves, 0.5, tours)
+    assert verify(plan_of(company, night, ideal, max_moves)) == []
 
 
 @given(made.companies(max_new=0), st.integers(0, 12))

@@ -15,7 +15,11 @@ from tests.settings import config
 from tests.slotting import made
 
 CONFIG = replace(
-    config(Path("nowhere")).slotting, max_moves=6, min_saving_m_per_day=0.5, history_days=28
+    config(Path("nowhere")).slotting,
+    max_moves=6,
+    min_saving_m_per_day=0.5,
+    history_days=28,
+    max_faces=3,
 )
 FEW = settings(max_examples=25, deadline=None)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from logistics.slotting.faces import FaceRules
-from logistics.slotting.moves import Move
+from logistics.slotting.floor import Move
 from logistics.slotting.problem import NONE, Relations
 from logistics.slotting.verify import RULES, Plan, verify
 from tests.slotting import made
