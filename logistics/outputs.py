@@ -61,6 +61,7 @@ STOPS = Output(
         "load_kg": REAL,  # on board when leaving the stop
         "load_m3": REAL,
         "slack_s": REAL,  # how much later the vehicle could arrive and still be in the window
+        "pair_id": TEXT,  # the goods go to, or come from, the stop that has it, too
     },
     key=("route_id", "stop"),
 )

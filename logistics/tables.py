@@ -139,6 +139,9 @@ ORDERS = Contract(
         "locked_vehicle": optional(ID),
         "usual_vehicle": optional(ID),  # that the customer knows; null: as in the last plan
         "parcels": optional(COUNT),
+        # A pickup and a delivery that share it are one transport: the pickup's goods go from the
+        # one to the other on one trip.
+        "pair_id": optional(ID),
     },
     rules={
         "window closes before it opens": pl.col("windows")

@@ -2,7 +2,8 @@
 
 Knows static problems; no engine. One vehicle after another is filled around the farthest stop that
 is left; all places for all stops near that one are weighed at once, so thousands of stops take a
-second or two. What does not fit is left out, if it may be.
+second or two. Of a pair the delivery comes straight after the pickup. What does not fit is left
+out, if it may be.
 """
 
 from math import inf
@@ -10,7 +11,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from logistics.routes.static import Fleet, Found, StaticProblem, Tour
+from logistics.routes.static import Fleet, Found, StaticProblem, Tour, left_out
 
 _NEAR = 100  # stops around a vehicle's first one
 _WAITING = 0.2  # metres for a second: as in savings
@@ -22,10 +23,10 @@ Numbers = NDArray[np.int64]
 def construct(problem: StaticProblem) -> Found | None:
     """Tours of one trip each that keep every rule, of no known cost; None: no answer.
 
-    There is none for pairs and releases, or where no stop or not every one that must be is served.
+    There is none for releases, or where no stop or not every one that must be is served.
     """
     stops = problem.stops
-    if any(stop.goes_to is not None or stop.release_s for stop in stops):
+    if any(stop.release_s for stop in stops):
         return None
     filling = _Filling(problem)
     tours = []
@@ -35,7 +36,7 @@ def construct(problem: StaticProblem) -> Found | None:
             if not tour:
                 break
             tours.append(Tour(index, (tour,)))
-    if not tours or any(stops[stop].penalty is None for stop in np.flatnonzero(filling.left)):
+    if not tours or any(stops[stop].penalty is None for stop in left_out(problem, tours)):
         return None
     return Found(tuple(sorted(tours)), inf)
 
@@ -50,16 +51,22 @@ def _dearness(problem: StaticProblem, fleet: Fleet) -> float:
 
 
 class _Filling:
-    """The stops as arrays, and which of them are left."""
+    """The stops as arrays, and which of them are left; a pair stands under its pickup's number,
+    and last is the stop where it ends (a single one's own)."""
 
     def __init__(self, problem: StaticProblem) -> None:
         stops = problem.stops
         self.problem = problem
+        self.last = np.array([k if s.goes_to is None else s.goes_to for k, s in enumerate(stops)])
+        self.paired = self.last != np.arange(len(stops))
         self.left = np.ones(len(stops), dtype=bool)
+        self.left[self.last[self.paired]] = False
         self.node = np.array([stop.node for stop in stops])
         self.service_s = np.array([stop.service_s for stop in stops])
         self.delivery = np.array([stop.delivery for stop in stops])
         self.pickup = np.array([stop.pickup for stop in stops])
+        self.from_depot = self.delivery.copy()
+        self.from_depot[self.last[self.paired]] = 0
         most = max(len(stop.windows) for stop in stops)
         # Missing windows are the last one again.
         windows = [[*s.windows, *[s.windows[-1]] * (most - len(s.windows))] for s in stops]
@@ -68,8 +75,9 @@ class _Filling:
 
     def fill(self, fleet: Fleet) -> tuple[int, ...]:
         """One vehicle's tour, taken from what is left; empty: nothing suits it."""
-        may = self.left.copy()
-        may[list(fleet.barred)] = False
+        allowed = np.ones(len(self.left), dtype=bool)
+        allowed[list(fleet.barred)] = False
+        may = self.left & allowed & allowed[self.last]
         route = _Route(self, fleet)
         alone = np.flatnonzero(may)
         alone = alone[(route.best(alone)[1] < _NEVER) & route.short(alone)]
@@ -128,15 +136,22 @@ class _Route:
         """Whether a day with nothing but this stop is short enough."""
         if self.fleet.max_duration_s is None:
             return np.ones(len(stops), dtype=bool)
-        nodes = self.all.node[stops]
-        legs_s = self.duration_s[self.fleet.start, nodes] + self.duration_s[nodes, self.fleet.end]
-        return np.asarray(legs_s + self.all.service_s[stops] <= self.fleet.max_duration_s)
+        first, last = self.all.node[stops], self.all.node[self.all.last[stops]]
+        legs_s = self.duration_s[self.fleet.start, first] + self.duration_s[last, self.fleet.end]
+        return np.asarray(legs_s + self._spent_s(stops) <= self.fleet.max_duration_s)
+
+    def _spent_s(self, stops: Numbers) -> Numbers:
+        """Between the first and the last stop, both included, without waiting."""
+        last = self.all.last[stops]
+        drive_s = self.duration_s[self.all.node[stops], self.all.node[last]]
+        again_s = np.where(self.all.paired[stops], self.all.service_s[last], 0)
+        return np.asarray(self.all.service_s[stops] + drive_s + again_s)
 
     def begin(self, seed: int) -> None:
         """With its first stop, to which it leaves late where its day must be short."""
         if self.fleet.max_duration_s is not None:
-            by_s = self.closes_s - self.all.service_s[seed]
-            by_s -= self.duration_s[self.all.node[seed], self.fleet.end]
+            by_s = self.closes_s - int(self._spent_s(np.array([seed]))[0])
+            by_s -= self.duration_s[self.all.node[self.all.last[seed]], self.fleet.end]
             out_s = int(self.duration_s[self.fleet.start, self.all.node[seed]])
             first_s = int(
                 self.all.start_s(np.array([seed]), np.array([[self.opens_s + out_s]]))[0, 0]
@@ -146,32 +161,38 @@ class _Route:
         self.insert(seed, 0)
 
     def insert(self, stop: int, gap: int) -> None:
-        self.stops.insert(gap, stop)
+        self.stops[gap:gap] = dict.fromkeys((stop, int(self.all.last[stop])))
         self._update()
 
     def best(self, stops: Numbers) -> tuple[Numbers, NDArray[np.float64]]:
         """For each stop the best gap, and the metres that it adds; no less than never: none."""
         all_, before, after = self.all, self.nodes[:-1], self.nodes[1:]
-        node = all_.node[stops][:, None]
+        pairs, lasts = all_.paired[stops][:, None], all_.last[stops]
+        node, last = all_.node[stops][:, None], all_.node[lasts][:, None]
         ready_s = self.leaves_s + self.duration_s[before[None, :], node]
         start_s = all_.start_s(stops, ready_s)
-        next_s = start_s + all_.service_s[stops, None] + self.duration_s[node, after[None, :]]
-        fits = next_s <= self.due_s
-        fits &= (all_.delivery[stops][:, None] <= self.room_before).all(axis=2)
-        fits &= (all_.pickup[stops][:, None] <= self.room_after).all(axis=2)
-        detour_m = self._detours(self.distance_m, node)
+        done_s = start_s + all_.service_s[stops, None]
+        if pairs.any():
+            brought_s = all_.start_s(lasts, done_s + self.duration_s[node, last])
+            done_s = np.where(pairs, brought_s + all_.service_s[lasts, None], done_s)
+        fits = done_s + self.duration_s[last, after[None, :]] <= self.due_s
+        load, goods = all_.from_depot[stops][:, None], all_.pickup[stops][:, None]
+        onward = np.where(pairs[:, :, None], self.room, self.room_after)
+        fits &= (load <= self.room_before).all(axis=2) & (goods <= onward).all(axis=2)
+        detour_m = self._detours(self.distance_m, node, last)
         if self.fleet.max_distance_m is not None:
             fits &= self.driven_m + detour_m <= self.fleet.max_distance_m
         if self.fleet.max_drive_s is not None:
-            drive_s = self._detours(self.duration_s, node)
+            drive_s = self._detours(self.duration_s, node, last)
             fits &= self.driven_s + drive_s <= self.fleet.max_drive_s
         added = np.where(fits, detour_m + _WAITING * (start_s - ready_s), float(_NEVER))
         gaps = added.argmin(axis=1)
         return gaps, np.take_along_axis(added, gaps[:, None], axis=1)[:, 0]
 
-    def _detours(self, matrix: Numbers, node: Numbers) -> Numbers:
+    def _detours(self, matrix: Numbers, node: Numbers, last: Numbers) -> Numbers:
         before, after = self.nodes[None, :-1], self.nodes[None, 1:]
-        return np.asarray(matrix[before, node] + matrix[node, after] - matrix[before, after])
+        there = matrix[before, node] + matrix[node, last] + matrix[last, after]
+        return np.asarray(there - matrix[before, after])
 
     def _update(self) -> None:
         all_, fleet, stops = self.all, self.fleet, self.stops
@@ -187,11 +208,11 @@ class _Route:
         for stop, leg_s in zip(reversed(stops), reversed(legs_s), strict=False):
             due.append(all_.latest_s(stop, due[-1] - leg_s - int(all_.service_s[stop])))
         self.leaves_s, self.due_s = np.array(leaves), np.array(due[::-1])
-        delivered, picked = all_.delivery[stops], all_.pickup[stops]
+        change = all_.pickup[stops] - all_.delivery[stops]
         nothing = np.zeros((1, len(fleet.capacity)), dtype=np.int64)
-        load = delivered.sum(axis=0) + np.concatenate(
-            (nothing, np.cumsum(picked - delivered, axis=0))
+        load = all_.from_depot[stops].sum(axis=0) + np.concatenate(
+            (nothing, np.cumsum(change, axis=0))
         )
-        room = np.array(fleet.capacity) - load
-        self.room_before = np.minimum.accumulate(room, axis=0)
-        self.room_after = np.minimum.accumulate(room[::-1], axis=0)[::-1]
+        self.room = np.array(fleet.capacity) - load
+        self.room_before = np.minimum.accumulate(self.room, axis=0)
+        self.room_after = np.minimum.accumulate(self.room[::-1], axis=0)[::-1]

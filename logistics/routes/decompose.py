@@ -77,9 +77,13 @@ def search(
         start = quick = construct(problem)
     if len(problem.stops) < 2 * _PART[engine]:
         starts = [start] if start is not None else _starts(problem, engine, quick, budget)
-        problem = _bounded(problem, quick)
-        return _whole(problem, engine, _left(budget, began), seed, starts, team)
-    return _Rounds(problem, engine, budget, seed, team, began).run(start, quick)
+        left = _left(budget, began)
+        found = _whole(_bounded(problem, quick), engine, left, seed, starts, team)
+    else:
+        found = _Rounds(problem, engine, budget, seed, team, began).run(start, quick)
+    if found.tours or found.cost < inf:
+        return found
+    return construct(problem) or found
 
 
 def _cold_is_long(problem: StaticProblem, budget: Budget) -> bool:

@@ -32,6 +32,7 @@ _MANIFEST = {
     "slack_min": pl.Float64,  # how much later is still within the window
     "load_kg": pl.Float64,  # on board when leaving
     "load_m3": pl.Float64,
+    "pair_id": pl.String,
 }
 
 
@@ -108,7 +109,7 @@ def _manifest(run_date: str, depot: Row, route: Row, calls: Sequence[Row]) -> It
             **same,
             **{
                 name: call[name]
-                for name in ("stop", "order_id", "lat", "lon", "load_kg", "load_m3")
+                for name in ("stop", "order_id", "lat", "lon", "load_kg", "load_m3", "pair_id")
             },
             "what": call["kind"],
             "eta": _time(call["arrival_local"]),

@@ -3,6 +3,7 @@
 The order is put everywhere in the final plan, exactly. If it fits somewhere it was left out for its
 cost, or because the time for planning was over. If not, one rule at a time is lifted for all
 vehicles: a rule whose lifting lets it in is named, with the smallest change seen that is enough.
+An order of a pair comes in with its partner, so both have the same reason.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from decimal import Decimal
 from typing import Literal
 
 from logistics.routes.insert import Timetable
-from logistics.routes.problem import UNLIMITED, Crew, DepotProblem, Order, TimeWindow, misfit
+from logistics.routes.problem import UNLIMITED, Crew, DepotProblem, Order, TimeWindow
 from logistics.routes.retime import TimedRoute
 
 Constraint = Literal[
@@ -26,6 +27,7 @@ Constraint = Literal[
     "shift",
     "cost",
     "deadline",
+    "pair",
     "several",
 ]
 _FAR_S = 10**7
@@ -51,10 +53,12 @@ class _Way:
 
 def explain(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Reason:
     """The reason for one unserved order, true of this plan."""
-    wanted = problem.orders[order]
     if not problem.crews:
         return Reason(order, "vehicles", "no vehicle with a driver at this depot", None)
-    if (unknown := _absent_vehicle(problem, wanted)) is not None:
+    if problem.incomplete(order):
+        pair = f"pair {problem.orders[order].pair} is not one pickup and one delivery of this day"
+        return Reason(order, "pair", pair, None)
+    if (unknown := _absent_vehicle(problem, order)) is not None:
         return Reason(order, "locked_vehicle", unknown, "lift the lock to this vehicle")
     found = Timetable(problem, routes).cheapest(order)
     if found is not None:
@@ -63,7 +67,7 @@ def explain(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> 
     if not ways:
         return _several(problem, order)
     # A rule that no vehicle meets comes first, whatever else would do as well; then the least.
-    never = {misfit(crew, wanted) for crew in problem.crews}
+    never = {problem.misfit(crew, order) for crew in range(len(problem.crews))}
     constraint, way = min(ways, key=lambda w: (None in never or w[0] not in never, w[1].share))
     return Reason(order, constraint, _SENTENCES[constraint], way.relaxation)
 
@@ -81,17 +85,23 @@ _SENTENCES: dict[Constraint, str] = {
 }
 
 
-def _absent_vehicle(problem: DepotProblem, order: Order) -> str | None:
-    vehicle = order.locked_vehicle
-    if vehicle is None or vehicle in {crew.vehicle_id for crew in problem.crews}:
+def _absent_vehicle(problem: DepotProblem, order: int) -> str | None:
+    out = {crew.vehicle_id for crew in problem.crews}
+    absent = [vehicle for vehicle in _locks(problem, order) if vehicle not in out]
+    if not absent:
         return None
-    if vehicle in problem.kept_back:
-        return f"locked to {vehicle}, which is in the workshop"
-    return f"locked to {vehicle}, which is not out on this day"
+    if absent[0] in problem.kept_back:
+        return f"locked to {absent[0]}, which is in the workshop"
+    return f"locked to {absent[0]}, which is not out on this day"
+
+
+def _locks(problem: DepotProblem, order: int) -> list[str]:
+    locks = (problem.orders[o].locked_vehicle for o in problem.together(order))
+    return sorted({vehicle for vehicle in locks if vehicle is not None})
 
 
 def _fits(problem: DepotProblem, order: int, timed: TimedRoute, delta: float) -> Reason:
-    penalty, vehicle_id = problem.orders[order].penalty, problem.crews[timed.crew].vehicle_id
+    penalty, vehicle_id = problem.penalty(order), problem.crews[timed.crew].vehicle_id
     if delta <= penalty:
         reason = f"the time for planning was over before {vehicle_id} was given it"
         return Reason(order, "deadline", reason, "more seconds for this depot")
@@ -105,7 +115,7 @@ def _fits(problem: DepotProblem, order: int, timed: TimedRoute, delta: float) ->
 
 def _several(problem: DepotProblem, order: int) -> Reason:
     """No single rule; those that bar whole crews are named."""
-    barred = sorted({m for c in problem.crews if (m := misfit(c, problem.orders[order]))})
+    barred = sorted({m for c in range(len(problem.crews)) if (m := problem.misfit(c, order))})
     also = f" ({', '.join(barred)} among them)" if barred else ""
     return Reason(order, "several", f"more than one rule stands against it{also}", None)
 
@@ -128,9 +138,12 @@ def _ways(
         yield least
 
 
-def _with_order(problem: DepotProblem, order: int, relaxed: Order) -> DepotProblem:
-    orders = (*problem.orders[:order], relaxed, *problem.orders[order + 1 :])
-    return replace(problem, orders=orders)
+def _with_order(problem: DepotProblem, order: int, relax: Callable[[Order], Order]) -> DepotProblem:
+    """With the order, and its partner, relaxed."""
+    orders = list(problem.orders)
+    for index in problem.together(order):
+        orders[index] = relax(orders[index])
+    return replace(problem, orders=tuple(orders))
 
 
 def _with_crews(problem: DepotProblem, relax: Callable[[Crew], Crew]) -> DepotProblem:
@@ -138,27 +151,27 @@ def _with_crews(problem: DepotProblem, relax: Callable[[Crew], Crew]) -> DepotPr
 
 
 def _lift_lock(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
-    if (vehicle := problem.orders[order].locked_vehicle) is not None:
-        relaxed = replace(problem.orders[order], locked_vehicle=None)
+    if locks := _locks(problem, order):
 
         def way(timed: TimedRoute) -> _Way:
-            other = problem.crews[timed.crew].vehicle_id
-            return _Way(1.0, f"{other} could serve it if it were not locked to {vehicle}")
+            other, held = problem.crews[timed.crew].vehicle_id, " and ".join(locks)
+            return _Way(1.0, f"{other} could serve it if it were not locked to {held}")
 
-        yield from _ways(_with_order(problem, order, relaxed), routes, order, way)
+        free = _with_order(problem, order, lambda o: replace(o, locked_vehicle=None))
+        yield from _ways(free, routes, order, way)
 
 
 def _lift_skills(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
-    needed = problem.orders[order].skills
+    needed = frozenset().union(*(problem.orders[o].skills for o in problem.together(order)))
     if needed:
-        relaxed = replace(problem.orders[order], skills=frozenset())
 
         def way(timed: TimedRoute) -> _Way:
             crew = problem.crews[timed.crew]
             missing = sorted(needed - crew.skills)
             return _Way(len(missing), f"{crew.vehicle_id} would need {', '.join(missing)}")
 
-        yield from _ways(_with_order(problem, order, relaxed), routes, order, way)
+        plain = _with_order(problem, order, lambda o: replace(o, skills=frozenset()))
+        yield from _ways(plain, routes, order, way)
 
 
 def _lift_capacity(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
@@ -215,23 +228,38 @@ def _lift_break(problem: DepotProblem, routes: Sequence[TimedRoute], order: int)
 
 def _lift_time_window(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
     """Its own windows; the change is measured at the times the relaxed route would really have."""
-    windows = problem.orders[order].windows
+    together = problem.together(order)
 
     def way(timed: TimedRoute) -> _Way:
-        start_s = next(visit.start_s for visit in timed.visits if visit.order == order)
+        changes = [
+            change
+            for visit in timed.visits
+            if visit.order in together
+            and (change := _wider(problem.orders[visit.order], visit.start_s, visit.order == order))
+        ]
         vehicle = problem.crews[timed.crew].vehicle_id
-        late_s = min(
-            (start_s - w.closes_s for w in windows if w.closes_s < start_s), default=_FAR_S
-        )
-        early_s = min((w.opens_s - start_s for w in windows if w.opens_s > start_s), default=_FAR_S)
-        if late_s <= early_s:
-            text = f"its window would have to be open until {_clock(start_s, up=True)}"
-        else:
-            text = f"its window would have to open at {_clock(start_s)}"
-        return _Way(min(late_s, early_s) / 86_400, f"{text} ({vehicle})")
+        text = " and ".join(text for _, text in changes)
+        return _Way(sum(by_s for by_s, _ in changes) / 86_400, f"{text} ({vehicle})")
 
-    anytime = replace(problem.orders[order], windows=(TimeWindow(0, _FAR_S),))
-    yield from _ways(_with_order(problem, order, anytime), routes, order, way)
+    anytime = (TimeWindow(0, _FAR_S),)
+    free = _with_order(problem, order, lambda o: replace(o, windows=anytime))
+    yield from _ways(free, routes, order, way)
+
+
+def _wider(order: Order, start_s: int, its_own: bool) -> tuple[int, str] | None:
+    """By how much the nearest window would have to be wider for a start then, if at all."""
+    if order.start(start_s) == start_s:
+        return None
+    whose = "its window" if its_own else f"the window of {order.id}"
+    late_s = min(
+        (start_s - w.closes_s for w in order.windows if w.closes_s < start_s), default=_FAR_S
+    )
+    early_s = min(
+        (w.opens_s - start_s for w in order.windows if w.opens_s > start_s), default=_FAR_S
+    )
+    if late_s <= early_s:
+        return late_s, f"{whose} would have to be open until {_clock(start_s, up=True)}"
+    return early_s, f"{whose} would have to open at {_clock(start_s)}"
 
 
 def _lift_shift(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:

@@ -10,7 +10,7 @@ from math import ceil, gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from logistics.routes.problem import Crew, DepotProblem, Order, Plan, plan_of, route_of
+from logistics.routes.problem import Crew, DepotProblem, Plan, plan_of, route_of
 from logistics.routes.static import Fleet, Found, Matrix, StaticProblem, Stop, Tour
 
 # Costs are whole numbers in the engines. With the dearer of a metre and a second at 400 the other
@@ -73,7 +73,7 @@ def flatten(
         kinds.setdefault(fleet, []).append(index)
     flat = StaticProblem(
         1,
-        tuple(_stop(order, index + 1, scale, steps) for index, order in enumerate(problem.orders)),
+        tuple(_stop(problem, index, scale, steps) for index in range(len(problem.orders))),
         tuple(
             replace(fleet, num=len(crews), max_duration_s=most_s) for fleet, crews in kinds.items()
         ),
@@ -113,16 +113,17 @@ def _homeward(matrix: Matrix, returns: bool) -> Matrix:
     return matrix
 
 
-def _stop(order: Order, node: int, scale: float, steps: Steps) -> Stop:
-    nothing = (0,) * len(steps)
+def _stop(problem: DepotProblem, index: int, scale: float, steps: Steps) -> Stop:
+    order, nothing = problem.orders[index], (0,) * len(steps)
     load = tuple(ceil(order.load[kind] / step) for kind, step in steps.items())
     return Stop(
-        node=node,
+        node=index + 1,
         windows=order.windows,
         delivery=nothing if order.pickup else load,
         pickup=load if order.pickup else nothing,
         service_s=order.service_s,
         penalty=round(order.penalty * scale),
+        goes_to=problem.partners[index] if order.pickup else None,
     )
 
 

@@ -35,7 +35,7 @@ def problem(
     mine = {name: frame.filter(depot_id=depot_id) for name, frame in tables.items()}
     depot, rows = _depot(tables, depot_id), _orders_of(tables, depot_id, run_date)
     vehicles = mine["vehicles"].filter(~pl.col("vehicle_id").is_in(sorted(kept_back)))
-    orders = tuple(_order(row, depot, config) for row in rows.iter_rows(named=True))
+    orders = _alike(tuple(_order(row, depot, config) for row in rows.iter_rows(named=True)))
     crews = crews_of(vehicles, mine["drivers"], depot, orders)
     if config.change_cost:
         orders = _with_usual_vehicles(orders, rows, mine["last_stops"], crews)
@@ -90,6 +90,17 @@ def _order(row: Row, depot: Row, config: RoutesConfig) -> Order:
         skills=skills(row["skills"]),
         locked_vehicle=None if row["locked_vehicle"] is None else str(row["locked_vehicle"]),
         parcels=whole(row["parcels"]),
+        pair=None if row["pair_id"] is None else str(row["pair_id"]),
+    )
+
+
+def _alike(orders: Sequence[Order]) -> tuple[Order, ...]:
+    """Each delivery of a pair with the load of its pickup: these are the goods that it brings."""
+    collected = {order.pair: order for order in orders if order.pickup and order.pair is not None}
+    loads = [order if order.pair is None else collected.get(order.pair, order) for order in orders]
+    return tuple(
+        replace(order, weight_mg=it.weight_mg, volume_mm3=it.volume_mm3, parcels=it.parcels)
+        for order, it in zip(orders, loads, strict=True)
     )
 
 

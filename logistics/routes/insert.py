@@ -1,16 +1,17 @@
 """Exact cheapest insertion into timed routes, and repair of routes that break a rule.
 
-Knows timetables only; no solver. A `Frame` rules out nearly all positions in constant time each
-(earliest departure before it, latest arrival after it, room on board); what is left is retimed in
-full, so whatever is inserted keeps every rule exactly, traffic and breaks included.
+Knows timetables only; no solver. What a route's `Frame` does not rule out is retimed in full, so
+whatever is inserted keeps every rule exactly, traffic and breaks included. A pair goes in and out
+as one, whichever of the two is named.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf, nextafter
 
+from logistics.routes.frame import Frame, frame, gaps, spans
 from logistics.routes.problem import Crew, DepotProblem, Plan, Route, plan_of, route_of
-from logistics.routes.retime import TimedRoute, calls_of, retime
+from logistics.routes.retime import TimedRoute, retime
 
 _SHORT = 6  # stops; a longer route is rarely worth closing
 _SWEEPS = 2  # later ones found little on the six demo depots
@@ -23,97 +24,6 @@ class Insertion:
 
     timed: TimedRoute
     delta: float
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What a route leaves open at each gap k, between call k - 1 and call k (0 = the depot); gaps
-    beyond are new trips, before the first one of the route and so on.
-
-    leaves_s: earliest departure before the gap; due_s: latest arrival after it. before, after: the
-    least room on board over all legs up to the gap (for one more delivery), and from it on (a
-    pickup), of weight, volume and parcels.
-    """
-
-    nodes: tuple[int, ...]
-    leaves_s: tuple[int, ...]
-    due_s: tuple[int, ...]
-    before: tuple[tuple[int, ...], ...]
-    after: tuple[tuple[int, ...], ...]
-
-
-def frame(problem: DepotProblem, route: Route) -> Frame:
-    """The frame of a route that keeps its rules; breaks and driving limits are left to retime."""
-    crew, travel = problem.crews[route.crew], problem.travel
-    stops, places = calls_of(problem, route)
-    nodes = (0, *places, 0)
-    leaves, due = [crew.starts_s], [crew.ends_s]
-    for here, node, order in zip(nodes, nodes[1:], stops, strict=False):
-        arrival_s = travel.arrive(here, node, leaves[-1], crew.speed_factor)
-        start_s = order.start(arrival_s)
-        leaves.append((arrival_s if start_s is None else start_s) + order.service_s)
-    for node, after, order in zip(
-        reversed(nodes[1:-1]), reversed(nodes[2:]), reversed(stops), strict=True
-    ):
-        last = len(due) == 1 and not crew.returns
-        by_s = due[-1] if last else travel.depart(node, after, due[-1], crew.speed_factor)
-        latest_s = order.latest_start(by_s - order.service_s)
-        due.append(-(10**9) if latest_s is None else latest_s)
-    rooms = [_rooms(problem, route, kind) for kind in range(3)]
-    return Frame(
-        nodes,
-        tuple(leaves),
-        tuple(reversed(due)),
-        tuple(zip(*(before for before, _ in rooms), strict=True)),
-        tuple(zip(*(after for _, after in rooms), strict=True)),
-    )
-
-
-def _rooms(
-    problem: DepotProblem, route: Route, kind: int
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Least room of one kind before and after each gap, within its trip."""
-    before: list[int] = []
-    after: list[int] = []
-    for trip in route.trips:
-        stops = [problem.orders[order] for order in trip]
-        gains = [stop.load[kind] if stop.pickup else -stop.load[kind] for stop in stops]
-        here, onward = _room(gains, problem.crews[route.crew].room[kind])
-        before += here
-        after += onward
-    return tuple(before), tuple(after)
-
-
-def _room(gains: Sequence[int], capacity: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Least room over legs 0..k, and over legs k..n, where leg k leaves stop k."""
-    load = -sum(gain for gain in gains if gain < 0)
-    room = [capacity - load]
-    for gain in gains:
-        room.append(room[-1] - gain)
-    before, after = room[:], room[:]
-    for leg in range(1, len(room)):
-        before[leg] = min(before[leg], before[leg - 1])
-        after[-leg - 1] = min(after[-leg - 1], after[-leg])
-    return tuple(before), tuple(after)
-
-
-def gaps(problem: DepotProblem, crew_index: int, open_: Frame, index: int) -> Iterator[int]:
-    """The gaps where the order fits by room and time (needed, and enough without breaks)."""
-    order, crew, travel = problem.orders[index], problem.crews[crew_index], problem.travel
-    node, speed = index + 1, crew.speed_factor
-    rooms = open_.after if order.pickup else open_.before
-    for gap, leaves_s in enumerate(open_.leaves_s):
-        mg, mm3, parcels = rooms[gap]
-        if mg < order.weight_mg or mm3 < order.volume_mm3 or parcels < order.parcels:
-            continue
-        start_s = order.start(travel.arrive(open_.nodes[gap], node, leaves_s, speed))
-        if start_s is None:
-            continue
-        done_s = start_s + order.service_s
-        if crew.returns or gap + 1 < len(open_.leaves_s):
-            done_s = travel.arrive(node, open_.nodes[gap + 1], done_s, speed)
-        if done_s <= open_.due_s[gap]:
-            yield gap
 
 
 class Timetable:
@@ -152,27 +62,29 @@ class Timetable:
 
     def insertions(self, index: int) -> Iterator[Insertion]:
         """Every way to add the order that keeps every rule, the shortest detour first."""
-        for _, crew, gap in self._candidates(index):
-            insertion = self._insertion(index, crew, gap)
+        for _, crew, places in self._candidates(index):
+            insertion = self._insertion(index, crew, places)
             if insertion.timed.faults.none:
                 yield insertion
 
     def cheapest(self, index: int, below: float = inf) -> Insertion | None:
         """The insertion that adds least, and less than `below`; None: there is none."""
         best: Insertion | None = None
-        for at_least, crew, gap in self._candidates(index):
+        for at_least, crew, places in self._candidates(index):
             if at_least >= below:
                 break
-            insertion = self._insertion(index, crew, gap)
+            insertion = self._insertion(index, crew, places)
             if insertion.timed.faults.none and insertion.delta < below:
                 best, below = insertion, insertion.delta
         return best
 
-    def _candidates(self, index: int) -> list[tuple[float, int, int]]:
-        """(least that it adds: its detour's kilometres, crew, gap), in that order."""
-        found: list[tuple[float, int, int]] = []
+    def _candidates(self, index: int) -> list[tuple[float, int, tuple[int, ...]]]:
+        """(least that it adds: its detour's kilometres, crew, gaps of the order and of its
+        partner, one gap for a new trip), in that order."""
+        found: list[tuple[float, int, tuple[int, ...]]] = []
         empty: set[Crew] = set()
-        distance_m, node = self.problem.travel.distance_m, index + 1
+        together = self.problem.together(index)
+        usual = [self.problem.orders[order].usual_vehicle for order in together]
         for number, (crew, old) in enumerate(zip(self.problem.crews, self.routes, strict=True)):
             if not self.problem.suits(number, index):
                 continue
@@ -181,30 +93,61 @@ class Timetable:
                 if (kind := self._kind(crew)) in empty:
                     continue
                 empty.add(kind)
-            open_ = self.frame(number)
-            every = list(gaps(self.problem, number, open_, index))
-            if old is not None and len(old.reloads) + 1 < crew.max_trips:
-                every += (len(open_.leaves_s) + trip for trip in range(len(old.reloads) + 2))
-            for gap in every:
-                a, b = open_.nodes[gap : gap + 2] if gap < len(open_.leaves_s) else (0, 0)
-                detour_m = distance_m.item(a, node)
-                if crew.returns or gap + 1 < len(open_.leaves_s):
-                    detour_m += distance_m.item(node, b) - distance_m.item(a, b)
-                fixed = crew.cost_fixed if old is None else 0.0
-                if self.problem.orders[index].usual_vehicle not in (None, crew.vehicle_id):
-                    fixed += self.problem.change_cost
-                found.append((crew.cost_per_km * detour_m / 1000 + fixed, number, gap))
+            fixed = crew.cost_fixed if old is None else 0.0
+            changes = sum(vehicle not in (None, crew.vehicle_id) for vehicle in usual)
+            fixed += self.problem.change_cost * changes
+            per_m = crew.cost_per_km / 1000
+            for detour_m, places in self._places(number, together):
+                found.append((per_m * detour_m + fixed, number, places))
         return sorted(found)
 
-    def _insertion(self, index: int, crew: int, gap: int) -> Insertion:
-        old = self.routes[crew]
-        route = old.route if old is not None else Route(crew, ())
-        new_trip = gap - len(self.frame(crew).leaves_s)
-        if new_trip < 0:
-            longer = route.inserted(gap, index)
+    def _places(
+        self, crew_index: int, together: Sequence[int]
+    ) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """(metres of the detour, gaps) wherever the orders may fit."""
+        crew, old, open_ = (
+            self.problem.crews[crew_index],
+            self.routes[crew_index],
+            self.frame(crew_index),
+        )
+        distance_m, num_gaps, nodes = (
+            self.problem.travel.distance_m,
+            len(open_.leaves_s),
+            open_.nodes,
+        )
+
+        def detour_m(gap: int, first: int, last: int) -> int:
+            out_m = distance_m.item(nodes[gap], first)
+            if not crew.returns and gap + 1 == num_gaps:
+                return out_m
+            after = nodes[gap + 1]
+            return out_m + distance_m.item(last, after) - distance_m.item(nodes[gap], after)
+
+        first, last = together[0] + 1, together[-1] + 1
+        between_m = distance_m.item(first, last)
+        if len(together) == 1:
+            for gap in gaps(self.problem, crew_index, open_, together[0]):
+                yield detour_m(gap, first, first), (gap,)
         else:
-            trips = route.trips
-            longer = route_of(crew, (*trips[:new_trip], (index,), *trips[new_trip:]))
+            for gap, later in spans(self.problem, crew_index, open_, *together):
+                if gap == later:
+                    yield detour_m(gap, first, last) + between_m, (gap, later)
+                else:
+                    yield detour_m(gap, first, first) + detour_m(later, last, last), (gap, later)
+        if old is not None and len(old.reloads) + 1 < crew.max_trips:
+            alone_m = distance_m.item(0, first) + between_m + distance_m.item(last, 0)
+            yield from ((alone_m, (num_gaps + trip,)) for trip in range(len(old.reloads) + 2))
+
+    def _insertion(self, index: int, crew: int, places: Sequence[int]) -> Insertion:
+        old, together = self.routes[crew], self.problem.together(index)
+        longer = old.route if old is not None else Route(crew, ())
+        new_trip = places[0] - len(self.frame(crew).leaves_s)
+        if new_trip < 0:
+            for gap, order in reversed(list(zip(places, together, strict=True))):
+                longer = longer.inserted(gap, order)
+        else:
+            trips = longer.trips
+            longer = route_of(crew, (*trips[:new_trip], together, *trips[new_trip:]))
         timed = retime(self.problem, longer)
         return Insertion(timed, timed.cost - (old.cost if old is not None else 0.0))
 
@@ -227,12 +170,12 @@ def keep(problem: DepotProblem, route: Route) -> TimedRoute:
     timed = retime(problem, route)
     while not timed.faults.none:
         orders = timed.route.orders
-        shorter = [retime(problem, timed.route.removed(k)) for k in range(len(orders))]
+        shorter = [retime(problem, timed.route.without(problem.together(o))) for o in orders]
         relief = timed.faults.severity
         best = max(
             range(len(orders)),
             key=lambda k: (
-                (relief - shorter[k].faults.severity) / max(problem.orders[orders[k]].penalty, 1e-9)
+                (relief - shorter[k].faults.severity) / max(problem.penalty(orders[k]), 1e-9)
             ),
         )
         timed = shorter[best]
@@ -248,15 +191,16 @@ def fill(table: Timetable, unserved: Sequence[int], over: Callable[[], bool] = _
 
     What is not in when time is over stays out.
     """
-    orders = table.problem.orders
-    left = sorted(unserved, key=lambda order: (-orders[order].penalty, order))
+    problem = table.problem
+    wanted = {problem.together(order)[0] for order in unserved}
+    left = sorted(wanted, key=lambda order: (-problem.penalty(order), order))
     inserted = True
     while inserted:
         inserted = False
         for order in tuple(left):
             if over():
                 return
-            found = table.cheapest(order, below=nextafter(orders[order].penalty, inf))
+            found = table.cheapest(order, below=nextafter(problem.penalty(order), inf))
             if found is not None:
                 table.put(found.timed)
                 left.remove(order)
@@ -287,12 +231,13 @@ def _close(table: Timetable, crew: int) -> bool:
     old = table.routes[crew]
     if old is None or len(old.visits) > _SHORT:
         return False
-    before = table.routes.copy()
+    problem, before = table.problem, table.routes.copy()
     spent = -old.cost
-    table.put(retime(table.problem, Route(crew, ())))
-    for order in sorted(old.route.orders, key=lambda o: -table.problem.orders[o].penalty):
+    table.put(retime(problem, Route(crew, ())))
+    leads = dict.fromkeys(problem.together(order)[0] for order in old.route.orders)
+    for order in sorted(leads, key=lambda o: -problem.penalty(o)):
         found = table.cheapest(order)
-        spent += table.problem.orders[order].penalty if found is None else found.delta
+        spent += problem.penalty(order) if found is None else found.delta
         if spent > -_GAIN:
             table.restore(before)
             return False
@@ -303,9 +248,10 @@ def _close(table: Timetable, crew: int) -> bool:
 
 def _relocate(table: Timetable, order: int) -> bool:
     old = next((r for r in table.routes if r is not None and order in r.route.orders), None)
-    if old is None:
+    together = table.problem.together(order)
+    if old is None or together[0] != order:
         return False
-    without = retime(table.problem, old.route.removed(old.route.orders.index(order)))
+    without = retime(table.problem, old.route.without(together))
     cost = without.cost if without.visits else 0.0
     if not without.faults.none or old.cost - cost <= _GAIN:
         return False

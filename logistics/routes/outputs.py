@@ -70,6 +70,7 @@ def stop_rows(
             call.load[0] / 1e6,
             call.load[1] / 1e9,
             float(call.slack_s) if isinstance(call, Visit) else None,
+            problem.orders[call.order].pair if isinstance(call, Visit) else None,
         )
         for timed in routes
         for number, call in enumerate(timed.calls, start=1)

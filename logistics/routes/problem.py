@@ -5,8 +5,8 @@ m3 with six decimals and more), times are whole seconds after the run date's mid
 is exact. Node 0 of the travel matrices is the depot, node k + 1 is order k.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import TypeAlias
 
@@ -37,7 +37,8 @@ class Order:
 
     windows: disjoint, in time order, at least one. penalty: the cost of leaving the order out.
     usual_vehicle: one of the crews' that the customer knows; another costs the problem's
-    change_cost.
+    change_cost. pair: a pickup and a delivery that share it are one transport: the goods, alike in
+    both, go from the one to the other on the same trip.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Order:
     locked_vehicle: str | None = None
     parcels: int = 0
     usual_vehicle: str | None = None
+    pair: str | None = None
 
     @property
     def load(self) -> Load:
@@ -140,6 +142,7 @@ class DepotProblem:
 
     change_cost: of an order that another vehicle serves than the usual one. balance_cost: of a
     route, per squared hour away, so that even days cost less than a long and a short one.
+    partners: the other order of each one's pair, where that is one pickup and one delivery.
     """
 
     depot_id: str
@@ -151,14 +154,54 @@ class DepotProblem:
     kept_back: frozenset[str] = frozenset()
     change_cost: float = 0.0
     balance_cost: float = 0.0
+    partners: tuple[int | None, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "partners", _partners(self.orders))
+
+    def together(self, order: int) -> tuple[int, ...]:
+        """The order alone, or pickup and delivery of its pair."""
+        partner = self.partners[order]
+        if partner is None:
+            return (order,)
+        return (order, partner) if self.orders[order].pickup else (partner, order)
+
+    def penalty(self, order: int) -> float:
+        """What it costs to leave out the order, and its partner with it."""
+        return sum(self.orders[o].penalty for o in self.together(order))
+
+    def incomplete(self, order: int) -> bool:
+        """Whether it lacks the other order of its pair, so that it cannot be served."""
+        return self.orders[order].pair is not None and self.partners[order] is None
+
+    def misfit(self, crew: int, order: int) -> str | None:
+        """The constraint by which the crew may never serve the order (and its partner), if any."""
+        if self.incomplete(order):
+            return "pair"
+        alone, partner = _misfit(self.crews[crew], self.orders[order]), self.partners[order]
+        if alone is not None or partner is None:
+            return alone
+        return _misfit(self.crews[crew], self.orders[partner])
 
     def suits(self, crew: int, order: int) -> bool:
         """Whether the crew may serve the order at all: skills, lock and size."""
-        return misfit(self.crews[crew], self.orders[order]) is None
+        return self.misfit(crew, order) is None
 
 
-def misfit(crew: Crew, order: Order) -> str | None:
-    """The constraint by which the crew may never serve the order, if any."""
+def _partners(orders: Sequence[Order]) -> tuple[int | None, ...]:
+    members: dict[str, list[int]] = {}
+    for index, order in enumerate(orders):
+        if order.pair is not None:
+            members.setdefault(order.pair, []).append(index)
+    partners: list[int | None] = [None] * len(orders)
+    for pair in members.values():
+        if sorted(orders[order].pickup for order in pair) == [False, True]:
+            first, second = pair
+            partners[first], partners[second] = second, first
+    return tuple(partners)
+
+
+def _misfit(crew: Crew, order: Order) -> str | None:
     if order.locked_vehicle not in (None, crew.vehicle_id):
         return "locked_vehicle"
     if not order.skills <= crew.skills:
@@ -213,11 +256,9 @@ class Route:
         orders = (*self.orders[:position], order, *self.orders[position:])
         return Route(self.crew, orders, (*calls, *later))
 
-    def removed(self, position: int) -> "Route":
-        """Without the order at a position, and without a trip that has no other."""
-        trips = [list(trip) for trip in self.trips]
-        gone = self.orders[position]
-        return route_of(self.crew, [[o for o in trip if o != gone] for trip in trips])
+    def without(self, gone: Collection[int]) -> "Route":
+        """Without some orders, and without a trip that has no others."""
+        return route_of(self.crew, [[o for o in trip if o not in gone] for trip in self.trips])
 
 
 def route_of(crew: int, trips: Iterable[Sequence[int]]) -> Route:

@@ -11,6 +11,7 @@ from math import inf
 from typing import NamedTuple
 
 from logistics.routes.depart import cheapest_departure
+from logistics.routes.loads import most, on_board, torn_pairs
 from logistics.routes.problem import Crew, DepotProblem, Load, Order, Route, TimeWindow, route_cost
 
 
@@ -53,6 +54,7 @@ class Faults:
     overload: Load = (0, 0, 0)
     misfits: int = 0
     extra_trips: int = 0
+    torn_pairs: int = 0
 
     @property
     def none(self) -> bool:
@@ -64,7 +66,8 @@ class Faults:
         times = self.late_s + self.overwork_s + self.overtime_s + self.overdrive_s
         mg, mm3, parcels = self.overload
         loads = mg / 1e4 + mm3 / 1e5 + parcels * 60
-        return times + self.overrange_m / 10 + loads + 1e6 * (self.misfits + self.extra_trips)
+        never = self.misfits + self.extra_trips + self.torn_pairs
+        return times + self.overrange_m / 10 + loads + 1e6 * never
 
 
 _KEPT = Faults()
@@ -316,8 +319,8 @@ def _timed(
     nodes: Sequence[int],
     run: _Run,
 ) -> TimedRoute:
-    loads = [load for trip in route.trips for load in _loads(problem, trip)]
-    peak, drive_s, free_s = _most(loads), 0, run.departs_s
+    loads = [load for trip in route.trips for load in on_board(problem, trip)]
+    peak, drive_s, free_s = most(loads), 0, run.departs_s
     visits: list[Visit] = []
     reloads: list[Reload] = []
     for order, node, load, (arrival_s, start_s, rest_s) in zip(
@@ -344,6 +347,7 @@ def _timed(
         overload=_excess(peak, crew.room),
         misfits=sum(not problem.suits(route.crew, order) for order in route.orders),
         extra_trips=max(len(route.trips) - crew.max_trips, 0),
+        torn_pairs=torn_pairs(problem, route),
     )
     cost = route_cost(problem, route, distance_m, run.departs_s, run.free_s)
     return TimedRoute(
@@ -358,30 +362,6 @@ def _timed(
         faults,
         tuple(reloads),
     )
-
-
-def _loads(problem: DepotProblem, trip: Sequence[int]) -> list[Load]:
-    """On board on each leg of a trip: the deliveries still to come and the pickups so far."""
-    orders = [problem.orders[order] for order in trip]
-    mg = mm3 = parcels = 0
-    for order in orders:
-        if not order.pickup:
-            mg += order.weight_mg
-            mm3 += order.volume_mm3
-            parcels += order.parcels
-    legs = [(mg, mm3, parcels)]
-    for order in orders:
-        sign = 1 if order.pickup else -1
-        mg += sign * order.weight_mg
-        mm3 += sign * order.volume_mm3
-        parcels += sign * order.parcels
-        legs.append((mg, mm3, parcels))
-    return legs
-
-
-def _most(loads: Sequence[Load]) -> Load:
-    mg, mm3, parcels = map(max, zip(*loads, strict=True))
-    return mg, mm3, parcels
 
 
 def _excess(peak: Load, room: Load) -> Load:

@@ -51,6 +51,7 @@ _MUCH = 12  # iterations per stop
 _STUCK = 20  # iterations per stop without a better plan; and before the search gives up
 _HOPELESS = 500
 _NEAREST = 25  # neighbours, where there is neither a window nor a choice of vehicles
+_LATE_S = 1800  # so late costs as much at first as leaving out the dearest stop
 _DEAREST = 100_000.0  # PyVRP's own bound of a penalty, raised where costs are large
 NOTHING = Found((), float("inf"))
 
@@ -122,7 +123,8 @@ def _penalties(problem: StaticProblem) -> PenaltyManager:
     fleet = problem.fleets[0]
     arc = float(problem.distance_m[fleet.profile].mean()) * max(fleet.cost_per_m, 1)
     loads = np.array([np.maximum(s.delivery, s.pickup) for s in problem.stops], dtype=float)
-    rate = 10.0 * max(fleet.cost_per_m, fleet.cost_per_s, 1)
+    dearest = max(stop.penalty or 0 for stop in problem.stops)
+    rate = max(10.0 * max(fleet.cost_per_m, fleet.cost_per_s, 1), dearest / _LATE_S)
     first = [10 * arc / max(load, 1.0) for load in loads.mean(axis=0)]
     params = PenaltyParams(_UPDATES, max_penalty=max(_DEAREST, 10 * max(first)))
     return PenaltyManager((first, rate, rate), params)
@@ -134,7 +136,7 @@ class Model:
     def __init__(self, problem: StaticProblem) -> None:
         self.problem = problem
         self.stop_of: dict[tuple[ActivityType, int], int] = {}
-        self.activity_of: dict[int, Activity] = {}
+        self.activities_of: dict[int, list[Activity]] = {}
         clients: list[pyvrp.Client] = []
         groups: list[pyvrp.ClientGroup] = []
         shipments: list[pyvrp.Shipment] = []
@@ -167,7 +169,7 @@ class Model:
 
     def _know(self, stop: int, activity: Activity) -> None:
         self.stop_of[activity.type, activity.idx] = stop
-        self.activity_of.setdefault(stop, activity)
+        self.activities_of.setdefault(stop, []).append(activity)
 
     def solution(self, tours: Sequence[Tour]) -> pyvrp.Solution:
         return pyvrp.Solution(
@@ -176,11 +178,22 @@ class Model:
         )
 
     def _activities(self, tour: Tour) -> Iterator[Activity]:
+        """Of a stop with several windows the first one that is open long enough."""
+        fleet = self.problem.fleets[tour.fleet]
+        duration_s = self.problem.duration_s[fleet.profile]
+        here, clock_s = fleet.start, fleet.opens_s
         for number, trip in enumerate(tour.trips):
             if number:
-                reload_at = self.problem.fleets[tour.fleet].reload_at[0]
-                yield Activity(ActivityType.DEPOT, reload_at)
-            yield from (self.activity_of[stop] for stop in trip)
+                yield Activity(ActivityType.DEPOT, fleet.reload_at[0])
+                clock_s += int(duration_s[here, fleet.reload_at[0]])
+                here = fleet.reload_at[0]
+            for index in trip:
+                stop, activities = self.problem.stops[index], self.activities_of[index]
+                clock_s += int(duration_s[here, stop.node])
+                closed = sum(window.closes_s < clock_s for window in stop.windows[:-1])
+                yield activities[min(closed, len(activities) - 1)]
+                clock_s = max(clock_s, stop.windows[closed].opens_s) + stop.service_s
+                here = stop.node
 
     def tours(self, solution: pyvrp.Solution) -> Iterator[Tour]:
         for route in solution.routes():
@@ -210,6 +223,9 @@ def _clients(stop: Stop, group: int | None) -> Iterator[pyvrp.Client]:
 
 
 def _shipment(pickup: Stop, delivery: Stop) -> pyvrp.Shipment:
+    # One that closes before it opens is refused by PyVRP; without a prize it is left out.
+    closes_s = max(delivery.windows[-1].closes_s, pickup.windows[0].opens_s)
+    in_time = closes_s == delivery.windows[-1].closes_s
     return pyvrp.Shipment(
         pickup.node,
         delivery.node,
@@ -217,10 +233,10 @@ def _shipment(pickup: Stop, delivery: Stop) -> pyvrp.Shipment:
         pickup_tw_late=pickup.windows[-1].closes_s,
         pickup_service_duration=pickup.service_s,
         delivery_tw_early=delivery.windows[0].opens_s,
-        delivery_tw_late=delivery.windows[-1].closes_s,
+        delivery_tw_late=closes_s,
         delivery_service_duration=delivery.service_s,
         amount=list(pickup.pickup),
-        prize=pickup.penalty or 0,
+        prize=in_time * ((pickup.penalty or 0) + (delivery.penalty or 0)),
         required=pickup.penalty is None,
     )
 

@@ -86,7 +86,8 @@ def missed_windows(problem: DepotProblem, route: TimedRoute) -> Found:
 
 
 def overloads(problem: DepotProblem, route: TimedRoute) -> Found:
-    """On every leg, deliveries still to come and pickups so far fit, of whatever is limited."""
+    """On every leg, deliveries still to come and pickups so far fit, of whatever is limited; what
+    goes from a pickup to its delivery is on board in between."""
     for first, last in _trips(route):
         yield from _overloads(problem, route.crew, route.visits[first:last])
 
@@ -100,7 +101,9 @@ def _overloads(problem: DepotProblem, crew_index: int, visits: Sequence[Visit]) 
     crew = problem.crews[crew_index]
     orders = [problem.orders[visit.order] for visit in visits]
     for leg in range(len(orders) + 1):
-        aboard = [o for o in orders[:leg] if o.pickup] + [o for o in orders[leg:] if not o.pickup]
+        done = {o.pair for o in orders[:leg] if not o.pickup and o.pair is not None}
+        aboard = [o for o in orders[:leg] if o.pickup and o.pair not in done]
+        aboard += [o for o in orders[leg:] if not o.pickup and o.pair is None]
         after = orders[leg - 1].id if leg else None
         over_mg = sum(order.weight_mg for order in aboard) - crew.capacity_mg
         over_mm3 = sum(order.volume_mm3 for order in aboard) - crew.capacity_mm3
@@ -246,6 +249,19 @@ def wrong_vehicle(problem: DepotProblem, route: TimedRoute) -> Found:
             yield Violation("wrong_vehicle", vehicle_id, order.id, 1)
 
 
+def torn_pairs(problem: DepotProblem, route: TimedRoute) -> Found:
+    """What is collected for another order reaches it on the same trip, and later."""
+    halves = Counter(order.pair for order in problem.orders)
+    for first, last in _trips(route):
+        orders = [problem.orders[visit.order] for visit in route.visits[first:last]]
+        at = {(o.pair, o.pickup): position for position, o in enumerate(orders)}
+        for order in orders:
+            collected, brought = at.get((order.pair, True)), at.get((order.pair, False))
+            whole = collected is not None and brought is not None and collected < brought
+            if order.pair is not None and not (whole and halves[order.pair] == 2):
+                yield Violation("torn_pairs", _vehicle(problem, route), order.id, 1)
+
+
 def kept_back_vehicles(problem: DepotProblem, route: TimedRoute) -> Found:
     if _vehicle(problem, route) in problem.kept_back:
         yield Violation("kept_back_vehicles", _vehicle(problem, route), None, 1)
@@ -291,6 +307,7 @@ ROUTE_RULES = (
     beyond_range,
     missing_skills,
     wrong_vehicle,
+    torn_pairs,
     kept_back_vehicles,
 )
 CREW_RULES = (double_crews,)

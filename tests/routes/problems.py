@@ -1,5 +1,6 @@
 """Small depot problems of every kind, for hypothesis; and Solomon's instances."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,22 @@ def orders(draw: st.DrawFn, index: int) -> Order:
         parcels=draw(st.integers(0, 20)),
         usual_vehicle=draw(st.sampled_from([None, "V0", "V1"])),
     )
+
+
+def paired(singles: Sequence[Order], which: Sequence[bool]) -> list[Order]:
+    """The orders, two and two of them pairs, as told."""
+    made = list(singles)
+    for first in (2 * k for k, is_pair in enumerate(which) if is_pair):
+        pickup, delivery = (replace(o, pair=f"P{first}") for o in made[first : first + 2])
+        made[first] = replace(pickup, pickup=True)
+        made[first + 1] = replace(
+            delivery,
+            pickup=False,
+            weight_mg=pickup.weight_mg,
+            volume_mm3=pickup.volume_mm3,
+            parcels=pickup.parcels,
+        )
+    return made
 
 
 @st.composite
@@ -84,11 +101,12 @@ def problems(draw: st.DrawFn, max_orders: int = 12, max_crews: int = 3) -> Depot
     km = np.array(points, dtype=float)
     metres = 1000 * np.hypot(*(km[:, None, :] - km[None, :, :]).transpose(2, 0, 1))
     travel = Travel(np.rint(metres).astype(np.int64), metres / 12.5, draw(factors))
+    singles = [draw(orders(index)) for index in range(num_orders)]
     return DepotProblem(
         "D1",
         opens_s=5 * HOUR_S,
         closes_s=21 * HOUR_S,
-        orders=tuple(draw(orders(index)) for index in range(num_orders)),
+        orders=tuple(paired(singles, draw(st.lists(st.booleans(), max_size=num_orders // 2)))),
         crews=tuple(draw(crews(index)) for index in range(num_crews)),
         travel=travel,
         change_cost=draw(st.sampled_from([0.0, 8.0])),

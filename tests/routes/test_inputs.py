@@ -228,3 +228,16 @@ def test_a_vehicle_that_does_not_return_ends_its_day_with_the_last_order() -> No
     rows = outputs.plan_rows(out, solved.routes, [], tables(), DAY)
     files = handouts(str(DAY), {"lat": 52.0, "lon": 4.0}, *rows.values())
     assert b",return," not in files["manifest-W1.csv"]
+
+
+def test_two_orders_of_a_pair_are_one_transport_of_the_pickups_goods() -> None:
+    pair = {"pair_id": "P1"}
+    built = build(
+        orders=[
+            pair | {"weight_kg": 9.0},
+            pair | {"order_id": "S2", "kind": "pickup", "weight_kg": 2.0},
+            {"order_id": "S3"},
+        ]
+    )
+    assert built.partners == (1, 0, None)
+    assert [order.weight_mg for order in built.orders] == [2_000_000, 2_000_000, 100_000]

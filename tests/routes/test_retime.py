@@ -105,4 +105,4 @@ def test_an_order_put_in_and_taken_out_leaves_the_trips_as_they_were(
     calls = len(route.orders) + len(route.reloads)
     longer = route.inserted(data.draw(st.integers(0, calls)), 99)
     assert len(longer.trips) == len(route.trips)
-    assert longer.removed(longer.orders.index(99)) == route
+    assert longer.without((99,)) == route

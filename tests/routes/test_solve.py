@@ -30,7 +30,7 @@ def test_no_order_is_left_out_that_fits_for_less_than_its_penalty(problem: Depot
     table = Timetable(problem, solved.routes)
     for order in solved.unserved:
         found = table.cheapest(order)
-        assert found is None or found.delta > problem.orders[order].penalty
+        assert found is None or found.delta > problem.penalty(order)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
