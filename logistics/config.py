@@ -154,6 +154,8 @@ class MaintenanceConfig:
     service_life_days: Positive  # of use that a service buys; an early one wastes what is left
     failure_days: Annotated[float, Field(ge=0)]  # that an asset stands after it has failed
     vehicle_day_price: Annotated[float, Field(ge=0)]  # until the routes have told their own
+    # of a visit in a workshop whose days planned are full
+    waiting_day_price: Annotated[float, Field(ge=0)]
     actors: Natural
     num_gpus: Annotated[float, Field(ge=0)]
 

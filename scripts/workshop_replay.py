@@ -192,6 +192,22 @@ def replay(
     return Toll(cost, failures, visits, downtime_h)
 
 
+def hindsight(seen: Truth, options: MaintenanceConfig) -> Toll:
+    """What no policy undercuts: each component is serviced on the day it would have failed, as if
+    the lives were known and there were room for all."""
+    service = seen.about["cost_of_service"].to_numpy() + options.vehicle_day_price
+    state, cost, visits = seen.state, 0.0, 0
+    for night in range(seen.load.shape[1]):
+        load = seen.load[:, night, None]
+        state = state + load * seen.pace * pace_at(state) * seen.shock[:, :, night]
+        worn_out = state >= seen.limit
+        state = np.where(worn_out, seen.renewed[:, :, night], state)
+        cost += float(worn_out.sum(axis=1) @ service)
+        visits += int(worn_out.sum())
+    worn = _life_used(seen, state) - _life_used(seen, seen.state)
+    return Toll(cost + float(worn @ service), 0, visits, 0.0)
+
+
 def _life_used(seen: Truth, state: Array) -> Array:
     """Lives (n,) that the components of an asset have behind them, each 0 to 1: a policy that
     leaves worn ones behind has not spared their services, but put them off."""

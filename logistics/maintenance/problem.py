@@ -80,7 +80,9 @@ class Job:
     cost_of_failure: with the days that the asset then stands. life_day_price: what a day of the
     component's life is worth that a service wastes. day_prices: of the asset's absence on each day
     planned; empty: nothing. due_day: the last one on which the law lets it drive uninspected; each
-    day after it costs overdue_price.
+    day after it costs overdue_price. waiting_day_price: of each day before its visit. later_day:
+    the first one after those planned on which it may still come; None: who is left out does not
+    come before the horizon's end.
     """
 
     asset_id: str
@@ -95,6 +97,8 @@ class Job:
     day_prices: tuple[float, ...] = ()
     due_day: int | None = None
     overdue_price: float = 0.0
+    waiting_day_price: float = 0.0
+    later_day: int | None = None
 
     def cost(self, day: int) -> float:
         """Expected cost of a visit on `day` at the latest, sooner if it fails before.
@@ -114,6 +118,20 @@ class Job:
     def saving(self, day: int) -> float:
         """What a visit on `day` saves against none before the horizon's end."""
         return self.cost(HORIZON_DAYS) - self.cost(day)
+
+    def planned(self, day: int) -> float:
+        """What the schedule counts for a visit on `day`: its cost, and the price of waiting."""
+        return self.cost(day) + day * self.waiting_day_price
+
+    def left_out(self) -> float:
+        """What the schedule counts for no visit on the days planned: the cheapest thereafter."""
+        first = HORIZON_DAYS if self.later_day is None else self.later_day
+        later = (self.planned(day) for day in range(first, HORIZON_DAYS))
+        return min([self.cost(HORIZON_DAYS), *later])
+
+    def gain(self, day: int) -> float:
+        """What the schedule counts a visit on `day` for against leaving the asset out."""
+        return self.left_out() - self.planned(day)
 
     def _day_price(self, day: int) -> float:
         """Beyond the days planned: the median of theirs."""
@@ -179,7 +197,8 @@ class WorkOrder:
 
     @property
     def cost(self) -> float:
-        return self.job.cost(HORIZON_DAYS if self.visit is None else self.visit.day)
+        """As the schedule counts it."""
+        return self.job.left_out() if self.visit is None else self.job.planned(self.visit.day)
 
 
 @dataclass(frozen=True, slots=True)

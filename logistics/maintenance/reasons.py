@@ -42,7 +42,9 @@ def _why(
         return f"no bay takes a {job.kind}"
     if not any(person.can(job.component) for person in problem.technicians):
         return f"no technician repairs {what}"
-    worthwhile = [day for day in days if job.saving(day) > 0]
+    worthwhile = [day for day in days if job.gain(day) > 0]
+    if not worthwhile and any(job.saving(day) > 0 for day in days):
+        return f"it can wait until after {problem.date_of(problem.num_days - 1)}"
     if not worthwhile:
         return (
             f"not worth a visit: it would cost {min(map(job.cost, days), default=0):,.0f}, waiting "

@@ -50,6 +50,12 @@ class Room:
             for begin, end in common(bay, person)
         )
 
+    def free_s(self) -> int:
+        """Hours, in seconds, in which a bay and a technician are free together."""
+        at_work = _at_once(gaps for _, gaps in self.people)
+        in_bays = _at_once(gaps for _, gaps in self.bays)
+        return STEP_S * sum(min(n, at_work.get(step, 0)) for step, n in in_bays.items())
+
     def limits(self, jobs: Mapping[int, Job]) -> list[Limit]:
         """By Hall's condition: jobs that only some bays and people can do share their hours.
 

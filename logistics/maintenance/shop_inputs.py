@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from logistics.config import MaintenanceConfig
+from logistics.maintenance.later import with_later
 from logistics.maintenance.problem import (
     INSPECTION,
     Bay,
@@ -41,7 +42,7 @@ def problem(
     homes = assets.group_by("site_id").len().sort("site_id").iter_rows()
     bookings = _bookings(tables, workshop_id, day, options.schedule_days)
     promised = {booking.asset_id for booking in bookings}
-    return WorkshopProblem(
+    task = WorkshopProblem(
         workshop_id=workshop_id,
         first_day=day,
         num_days=options.schedule_days,
@@ -63,6 +64,7 @@ def problem(
         },
         bookings=bookings,
     )
+    return with_later(task, options.waiting_day_price)
 
 
 def jobs(

@@ -11,20 +11,14 @@ from dataclasses import dataclass, replace
 
 from ortools.sat.python import cp_model
 
-from logistics.maintenance.problem import (
-    HORIZON_DAYS,
-    Job,
-    Schedule,
-    Visit,
-    WorkOrder,
-    WorkshopProblem,
-)
+from logistics.maintenance.problem import Job, Schedule, Visit, WorkOrder, WorkshopProblem
 from logistics.maintenance.reasons import why_booked, why_deferred
 from logistics.maintenance.room import STEP_S, Gaps, Room, common, part_is_here, room_of, without
 
 CENTS = 100
 _ROUNDS = 8
-_FIRST_SHARE, _LEAST_SHARE, _LATE = 0.6, 0.05, 0.25  # of the budget
+_FIRST_SHARE, _PROOF_SHARE, _LEAST_SHARE, _LATE = 0.35, 0.3, 0.05, 0.25  # of the budget
+_CLOSE = 1e-4  # of what is gained: near enough to the most
 _MOST_TO_SIFT = 8  # jobs of a crowded day: each is a small solve
 _NEAR_DAYS = 2  # of a crowded day, whose bookings may change with it
 Var = cp_model.IntVar
@@ -56,12 +50,14 @@ def schedule(problem: WorkshopProblem, budget: Budget, seed: int) -> Schedule:
     days = {day: room_of(problem, day) for day in range(problem.num_days) if problem.is_open(day)}
     model = _Days(problem, days)
     booked = model.solve(budget.part(_FIRST_SHARE), seed)
+    if not model.is_proven(booked):
+        booked = model.solve(budget.part(_PROOF_SHARE), seed, like=booked, from_above=True)
     best: dict[int, Visit] = {}
     known: dict[tuple[int, ...], _Handed] = {}
     for _ in range(_ROUNDS):
         handed = _hand_out_all(problem, days, booked, seed, known)
         visits = {j: visit for day in handed.values() for j, visit in day.visits.items()}
-        if _saving(problem, visits) > _saving(problem, best):
+        if _gain(problem, visits) > _gain(problem, best):
             best = visits
         crowded = [day for day, found in handed.items() if len(found.visits) < found.num_jobs]
         left = budget.share_left(model.spent)
@@ -117,21 +113,21 @@ def _hand_out_all(
     return handed
 
 
-def _saving(problem: WorkshopProblem, visits: Mapping[int, Visit]) -> float:
-    return sum(problem.jobs[j].saving(visit.day) for j, visit in visits.items())
+def _gain(problem: WorkshopProblem, visits: Mapping[int, Visit]) -> float:
+    return sum(problem.jobs[j].gain(visit.day) for j, visit in visits.items())
 
 
 def _schedule(
     problem: WorkshopProblem, days: Mapping[int, Room], visits: Mapping[int, Visit], most: float
 ) -> Schedule:
-    """most: what any schedule saves at most."""
+    """most: what any schedule gains at most."""
     orders = tuple(
         WorkOrder(job, visits[j], why_booked(job, visits[j]))
         if j in visits
         else WorkOrder(job, None, why_deferred(problem, days, job, tuple(visits.values())))
         for j, job in enumerate(problem.jobs)
     )
-    return Schedule(orders, sum(job.cost(HORIZON_DAYS) for job in problem.jobs) - most)
+    return Schedule(orders, sum(job.left_out() for job in problem.jobs) - most)
 
 
 # --- first stage: days ---------------------------------------------------------------------------
@@ -153,13 +149,14 @@ class _Days:
             )
             for j, job in enumerate(problem.jobs)
         }
-        self.saving: dict[tuple[int, int], int] = {}
+        self.gain: dict[tuple[int, int], int] = {}
         for j, job in enumerate(problem.jobs):
+            left_out = job.left_out()
             for day, room in days.items():
-                cents = round(CENTS * job.saving(day))
+                cents = round(CENTS * (left_out - job.planned(day)))
                 if cents > 0 and part_is_here(problem, job, day) and room.takes(job):
-                    self.saving[j, day] = cents
-        self.comes = {key: self.model.new_bool_var("") for key in self.saving}
+                    self.gain[j, day] = cents
+        self.comes = {key: self.model.new_bool_var("") for key in self.gain}
         for j in sorted({j for j, _ in self.comes}):
             self.model.add_at_most_one(var for key, var in self.comes.items() if key[0] == j)
         for day, room in days.items():
@@ -167,9 +164,9 @@ class _Days:
             self._limit_room(problem, room, today)
             self._limit_away(problem, day, room, today)
         self._limit_parts(problem)
-        self.model.maximize(sum(self.saving[key] * var for key, var in self.comes.items()))
-        best = {j: max(c for (k, _), c in self.saving.items() if k == j) for j, _ in self.saving}
-        self.bound = sum(best.values()) / CENTS  # no schedule saves more
+        self.model.maximize(sum(self.gain[key] * var for key, var in self.comes.items()))
+        best = {j: max(c for (k, _), c in self.gain.items() if k == j) for j, _ in self.gain}
+        self.bound = sum(best.values()) / CENTS  # no schedule gains more
 
     def solve(
         self,
@@ -177,8 +174,10 @@ class _Days:
         seed: int,
         settled: Mapping[int, int] | None = None,
         like: Mapping[int, int] | None = None,
+        from_above: bool = False,
     ) -> dict[int, int]:
-        """job → day of every booked job. settled: bookings that stay; like: those to begin with."""
+        """job → day of every booked job. settled: bookings that stay; like: those to begin with;
+        from_above: by lowering the bound, rather than by raising what is gained."""
         model = self.model.clone()
         for j, day in (settled or {}).items():
             model.add(self.comes[j, day] == 1)
@@ -186,7 +185,12 @@ class _Days:
             for (j, day), var in self.comes.items():
                 model.add_hint(var, like.get(j) == day)
         solver = _solver(budget, seed)
-        solver.parameters.relative_gap_limit = 1e-4  # of what is saved
+        # All limits at once and many cuts: the bound falls faster than the search is slowed.
+        solver.parameters.add_lp_constraints_lazily = False
+        solver.parameters.cut_level = 2
+        solver.parameters.max_num_cuts = 20_000
+        solver.parameters.use_objective_lb_search = from_above
+        solver.parameters.relative_gap_limit = _CLOSE  # of what is gained
         status = solver.solve(model)
         self._spend(solver)
         # Booking nothing is always feasible, so anything else is a fault of the budget.
@@ -195,6 +199,11 @@ class _Days:
         if not settled and self.exact:
             self.bound = min(self.bound, solver.best_objective_bound / CENTS)
         return {j: day for (j, day), var in self.comes.items() if solver.value(var)}
+
+    def is_proven(self, booked: Mapping[int, int]) -> bool:
+        """Whether no schedule gains more than these bookings would if each day held its own."""
+        gained = sum(self.gain[key] for key in booked.items()) / CENTS
+        return self.bound <= gained * (1 + _CLOSE)
 
     def _spend(self, solver: cp_model.CpSolver) -> None:
         seconds = (self.spent.seconds or 0) + solver.wall_time
@@ -282,7 +291,7 @@ def _hand_out(
             model.add(sum(chosen.values()) == comes[j])
     for intervals in busy.values():
         model.add_no_overlap(intervals)
-    worth = {j: max(round(CENTS * problem.jobs[j].saving(day)), 1) for j in jobs}
+    worth = {j: max(round(CENTS * problem.jobs[j].gain(day)), 1) for j in jobs}
     model.maximize(sum(worth[j] * var for j, var in comes.items()))
     solver = _solver(_DAY_BUDGET, seed)
     status = solver.solve(model)
