@@ -96,9 +96,11 @@ def predict_all(predict: Predict, panel: Panel) -> QuantileForecast:
         known = getattr(forecast, name)
         grids[name] = np.zeros((len(panel), *known.shape[1:]), np.float32)
         grids[name][~new] = known
-    ramp = launch_ramp(old)
+    ramp, likes = launch_ramp(old), dict[bytes, QuantileForecast]()
     for row in np.flatnonzero(new) if len(old) else ():
-        like = _like(forecast, siblings(panel, int(row), old))
+        kin = siblings(panel, int(row), old)
+        key = kin.tobytes()  # most have the siblings of another one
+        likes[key] = like = likes.get(key) or _like(forecast, kin)
         share = _share(panel, int(row), ramp)
         mean = like.mean[0] * share
         grids["mean"][row], grids["quantiles"][row] = mean, like.quantiles[0] * share[:, None]
