@@ -6,13 +6,13 @@ Faults in data travel inside the parcel as values; `on_unit` is the one place th
 """
 
 import json
-import pickle
 import time
 import traceback
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+import numpy as np
 import pyarrow as pa
 
 from logistics.config import Config
@@ -101,22 +101,36 @@ def on_unit(step_name: str, step: Step, parcel: Parcel) -> Parcel:
     return replace(done, seconds=seconds)
 
 
-_ROW = pa.schema([("header", pa.string()), ("tables", pa.large_binary())])
-
-
 def to_rows(parcels: Sequence[Parcel]) -> pa.Table:
-    """One row per parcel: a JSON header and the pickled Arrow tables."""
-    headers = [to_json(parcel) for parcel in parcels]
-    bodies = [pickle.dumps(dict(parcel.tables), protocol=5) for parcel in parcels]
-    return pa.table({"header": headers, "tables": bodies}, schema=_ROW)
+    """One row per parcel: a JSON header, its tables' names, and Arrow streams of the tables."""
+    sink, ends = pa.BufferOutputStream(), [0]
+    for parcel in parcels:
+        for table in parcel.tables.values():
+            with pa.ipc.new_stream(sink, table.schema) as stream:
+                stream.write_table(table)
+        ends.append(sink.tell())
+    buffers = [None, pa.py_buffer(np.array(ends, np.int64)), sink.getvalue()]
+    columns = {
+        "header": pa.array([to_json(parcel) for parcel in parcels], pa.string()),
+        "names": pa.array([list(parcel.tables) for parcel in parcels], pa.list_(pa.string())),
+        "tables": pa.Array.from_buffers(pa.large_binary(), len(parcels), buffers),
+    }
+    return pa.table(columns)
 
 
 def from_rows(rows: pa.Table) -> list[Parcel]:
-    """The inverse of `to_rows`."""
+    """The inverse of `to_rows`; the tables are views of its memory."""
     return [
-        replace(from_json(header.as_py()), tables=pickle.loads(body.as_buffer()))
-        for header, body in zip(rows["header"], rows["tables"], strict=True)
+        replace(from_json(header.as_py()), tables=_tables(names.as_py(), body.as_buffer()))
+        for header, names, body in zip(
+            *(rows[column] for column in ("header", "names", "tables")), strict=True
+        )
     ]
+
+
+def _tables(names: Sequence[str], body: pa.Buffer) -> dict[str, pa.Table]:
+    streams = pa.BufferReader(body)
+    return {name: pa.ipc.open_stream(streams).read_all() for name in names}
 
 
 def map_rows(step_name: str, step: Step, rows: pa.Table) -> pa.Table:

@@ -111,7 +111,12 @@ class PredictDemand:
         records.attempt(self.run, NAME, parcel.unit)
         series = panel_from_table(parcel.tables["panel"])
         answer = partial(self.answer, parcel.tables["about"]["category"].to_pylist())
-        tables = {**parcel.tables, "forecast": forecast_to_table(answer(series))}
+        tables = {
+            **parcel.tables,
+            "forecast": forecast_to_table(answer(series)),
+            # No override that is judged tonight is of an earlier day.
+            "panel": panel_to_table(series.latest(series.horizon)),
+        }
         if len(series) <= self.run.config.forecast.explain_series:
             tables["parts"] = parts_to_table(parts(answer, series))
         return replace(parcel, tables=tables)

@@ -23,7 +23,7 @@ from logistics.forecast.scope import Scope
 from logistics.forecast.totals import lengths_of
 from logistics.outputs_forecast import TOTAL_HORIZONS_DAYS
 
-CHUNK = 256  # series at a time: 1024, whose activations leave the cache, took 1.8 times as long
+CHUNK = 128  # series at a time: 256, whose activations leave the cache, took 1.6 times as long
 FORMAT = 5  # of a saved model: raise it when a feature or layer changes its shape or its meaning
 
 

@@ -84,7 +84,9 @@ class Network(nn.Module):
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """mean (b, h) and quantiles (b, h, 9) in scales; the lowest quantiles may be below 0."""
         code = self.encode(inputs.past, inputs.codes)
-        site = self.of_site(inputs.shared)[inputs.site]
+        site = self.of_site(inputs.shared)
+        if len(site) > 1:  # a panel's one site need not be copied to every series
+            site = site[inputs.site]
         first = self.of_step(inputs.step).add_(site).add_(self.of_series(code)[:, None])
         hidden = first.relu_()
         hidden = hidden + self.inner(self.dropout(hidden)).relu_()
@@ -92,7 +94,9 @@ class Network(nn.Module):
         base = self.direct(inputs.step)[..., 0]
         located = torch.exp((base + out[..., 0]).clamp(-8, 6))
         mean = torch.exp((base + out[..., 1]).clamp(-8, 6))
-        rises = torch.cat([out[..., 2:3] + 1.5, nn.functional.softplus(out[..., 3:])], dim=-1)
+        raw = out[..., 2:].contiguous()
+        rises = nn.functional.softplus(raw)  # half as long as of a slice
+        rises[..., 0] = raw[..., 0] + 1.5
         return mean, torch.cumsum(rises, dim=-1) * located[..., None]
 
     def encode(self, past: Tensor, codes: Tensor) -> Tensor:
@@ -104,4 +108,4 @@ class Network(nn.Module):
 
 
 def tensor(array: NDArray[np.generic]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array))
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))

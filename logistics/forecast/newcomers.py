@@ -26,8 +26,8 @@ MIN_LAUNCHES = 5  # seen, before anything is said about how sales begin
 
 
 def joined(panel: Panel, items: pl.DataFrame, candidates: Sequence[str]) -> Panel:
-    """The panel with a row for every SKU that is launched within the horizon or was just now, and
-    that it does not have yet; SKUs stay sorted. candidates: the SKUs that may be among them."""
+    """The panel and, after its series, one for every SKU that is launched within the horizon or was
+    just now, and that it does not have yet. candidates: the SKUs that may be among them."""
     end = panel.run_date + timedelta(days=panel.horizon * panel.period_days)
     since = panel.run_date - timedelta(days=LATE_DAYS)
     fresh = items.filter(
@@ -46,8 +46,7 @@ def joined(panel: Panel, items: pl.DataFrame, candidates: Sequence[str]) -> Pane
     arrays: dict[str, Any] = {
         name: np.concatenate([getattr(panel, name), rows[name]]) for name in OF_SERIES
     }
-    order = np.argsort(np.array(skus, dtype=object), kind="stable")
-    return replace(panel, sku_ids=tuple(skus), **arrays).take(order)
+    return replace(panel, sku_ids=tuple(skus), **arrays)
 
 
 def _rows(panel: Panel, fresh: pl.DataFrame, codes: NDArray[np.int64]) -> dict[str, np.ndarray]:
@@ -97,9 +96,11 @@ def predict_all(predict: Predict, panel: Panel) -> QuantileForecast:
         known = getattr(forecast, name)
         grids[name] = np.zeros((len(panel), *known.shape[1:]), np.float32)
         grids[name][~new] = known
-    ramp = launch_ramp(old)
+    ramp, likes = launch_ramp(old), dict[bytes, QuantileForecast]()
     for row in np.flatnonzero(new) if len(old) else ():
-        like = _like(forecast, siblings(panel, int(row), old))
+        kin = siblings(panel, int(row), old)
+        key = kin.tobytes()  # most have the siblings of another one
+        likes[key] = like = likes.get(key) or _like(forecast, kin)
         share = _share(panel, int(row), ramp)
         mean = like.mean[0] * share
         grids["mean"][row], grids["quantiles"][row] = mean, like.quantiles[0] * share[:, None]

@@ -61,9 +61,17 @@ class Panel:
         return int(self.units.shape[1])
 
     def take(self, rows: NDArray[np.int64]) -> "Panel":
-        """The panel of some series; its sites stay all of them."""
-        arrays = {name: getattr(self, name)[rows] for name in OF_SERIES}
+        """The panel of some series; its sites stay all of them. Neighbours are not copied."""
+        together = len(rows) > 0 and bool((np.diff(rows) == 1).all())
+        wanted = slice(int(rows[0]), int(rows[-1]) + 1) if together else rows
+        arrays = {name: getattr(self, name)[wanted] for name in OF_SERIES}
         return replace(self, sku_ids=tuple(self.sku_ids[i] for i in rows), **arrays)
+
+    def latest(self, periods: int) -> "Panel":
+        """The panel without what lies further back than so many periods."""
+        first = max(self.num_periods - periods, 0)
+        of_time = ("units", "in_stock", "covariates", "signals")
+        return replace(self, **{name: getattr(self, name)[:, first:] for name in of_time})
 
     def rewind(self, periods: int) -> "Panel":
         """The panel as it was so many periods ago, but for covariates and signals as they came.

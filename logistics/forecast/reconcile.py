@@ -9,12 +9,13 @@ measured at one origin and must prove itself at a later one, else it is 0 and no
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from logistics.forecast import metrics
-from logistics.forecast.panel import FOREVER, Array, Panel
+from logistics.forecast.panel import FOREVER, OF_SERIES, Array, Panel
 from logistics.forecast.quantiles import LEVELS, Predict, QuantileForecast
 from logistics.forecast.totals import lengths_of
 
@@ -113,41 +114,46 @@ def _both(
     lasting: NDArray[np.bool_],
 ) -> tuple[Array, Array]:
     """Each category's own forecast and its SKUs' sum (groups, h), of the SKUs that last."""
-    num = int(group.max()) + 1
     rows = np.flatnonzero(lasting)
-    top = predict(summed(panel.take(rows), group[rows], num)).mean
-    below = _sums(forecast.mean[rows], group[rows], num)
-    empty = np.bincount(group[rows], minlength=num) == 0
-    return np.where(empty[:, None], below, top), below
+    below = _sums(forecast.mean[rows], group[rows], int(group.max()) + 1)
+    found, members = np.unique(group[rows]), [rows[group[rows] == g] for g in range(len(below))]
+    top = below.copy()
+    top[found] = predict(summed(panel, [members[g] for g in found])).mean
+    return top, below
 
 
-def summed(panel: Panel, group: Groups, num: int) -> Panel:
-    """One series per group: the sum of demand, days out of stock at the series' usual level."""
-    units, out = panel.units, panel.in_stock < 1
-    known = ~np.isnan(units) & ~out
-    usual = np.where(known, units, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    demand = np.where(out, np.maximum(np.nan_to_num(units), usual[:, None]), np.nan_to_num(units))
-    count = np.maximum(np.bincount(group, minlength=num), 1)
-    share = (
-        usual[:, None, None] / np.maximum(_sums(usual[:, None], group, num)[group], 1e-9)[..., None]
-    )
-    first = np.zeros(num, np.int64)
-    first[group[::-1]] = np.arange(len(group))[::-1]
-    return replace(
-        panel,
-        sku_ids=tuple(f"category {g}" for g in range(num)),
-        site=panel.site[first],
-        units=_sums(demand, group, num),
-        in_stock=np.ones((num, panel.num_periods), np.float32),
-        covariates=_sums(np.nan_to_num(panel.covariates) * share, group, num),
-        known_ahead=panel.known_ahead[first],
-        codes=panel.codes[first],
-        attributes=np.asarray(
-            _sums(np.nan_to_num(panel.attributes), group, num) / count[:, None], np.float32
+def summed(panel: Panel, groups: Sequence[NDArray[np.int64]]) -> Panel:
+    """One series for the series of each group, none of which is empty."""
+    sums = [_sum(panel.take(rows)) for rows in groups]
+    arrays = {name: np.concatenate([one[name] for one in sums]) for name in OF_SERIES}
+    return replace(panel, sku_ids=tuple(f"category {g}" for g in range(len(groups))), **arrays)
+
+
+def _sum(panel: Panel) -> dict[str, Any]:
+    """What all series make together: days out of stock count at a series' usual level."""
+    units, out = _known(panel.units), panel.in_stock < 1
+    seen = ~np.isnan(panel.units) & ~out
+    usual = np.where(seen, units, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    demand = np.where(out, np.maximum(units, usual[:, None].astype(np.float32)), units)
+    share = (usual / np.maximum(usual.sum(), 1e-9)).astype(np.float32)
+    covariates = _known(panel.covariates)
+    return {
+        "site": panel.site[:1],
+        "units": demand.sum(axis=0, keepdims=True, dtype=np.float64).astype(np.float32),
+        "in_stock": np.ones((1, panel.num_periods), np.float32),
+        "covariates": (share @ covariates.reshape(len(panel), -1)).reshape(
+            1, *covariates.shape[1:]
         ),
-        age=np.full(num, panel.num_periods, np.float32),
-        left=np.full(num, FOREVER, np.float32),
-    )
+        "known_ahead": panel.known_ahead[:1],
+        "codes": panel.codes[:1],
+        "attributes": _known(panel.attributes).mean(axis=0, keepdims=True),
+        "age": np.full(1, panel.num_periods, np.float32),
+        "left": np.full(1, FOREVER, np.float32),
+    }
+
+
+def _known(values: Array) -> Array:
+    return np.where(np.isnan(values), np.float32(0), values)
 
 
 def _groups(categories: Sequence[str]) -> Groups:

@@ -72,5 +72,7 @@ def _list(
 ) -> NDArray[np.generic]:
     if name not in table.column_names:
         return np.zeros(shape, dtype)
-    flat = table[name].combine_chunks().flatten()
+    column = table[name]
+    # Combining copies, though it be a single chunk.
+    flat = (column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()).flatten()
     return flat.to_numpy(zero_copy_only=dtype is not np.bool_).reshape(shape)  # type: ignore[no-any-return]
