@@ -125,7 +125,7 @@ def _both(
 def summed(panel: Panel, groups: Sequence[NDArray[np.int64]]) -> Panel:
     """One series for the series of each group, none of which is empty."""
     sums = [_sum(panel.take(rows)) for rows in groups]
-    arrays = {name: np.concatenate([one[name] for one in sums]) for name in OF_SERIES}
+    arrays: dict[str, Any] = {n: np.concatenate([one[n] for one in sums]) for n in OF_SERIES}
     return replace(panel, sku_ids=tuple(f"category {g}" for g in range(len(groups))), **arrays)
 
 
