@@ -50,6 +50,7 @@ LAYERS = (
         "schema.py",
         "screen.py",
         "tables.py",
+        "tables_forecast.py",
     ),
     ("units.py",),
     ("storage.py",),

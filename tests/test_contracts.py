@@ -13,7 +13,8 @@ from logistics import contracts
 from logistics.contracts import check
 from logistics.reading import read_table
 from logistics.schema import TableError
-from logistics.tables import CONTRACTS, ORDERS, PROMOTIONS, SALES, TELEMETRY
+from logistics.tables import CONTRACTS, ORDERS, TELEMETRY
+from logistics.tables_forecast import PROMOTIONS, SALES
 
 SALE = {"dc_id": "dc", "sku_id": "a", "date": date(2026, 1, 1), "units": 1.0}
 values = st.one_of(

@@ -10,7 +10,7 @@ import polars as pl
 from logistics import plan
 from logistics.config import Config
 from logistics.outcome import Night
-from logistics.tables import FORECAST_OVERRIDES
+from logistics.tables_forecast import FORECAST_OVERRIDES
 from tests import laws, laws_forecast
 from tests.settings import planned
 

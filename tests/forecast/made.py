@@ -9,7 +9,7 @@ import polars as pl
 from logistics.contracts import check
 from logistics.forecast.inputs import panel
 from logistics.forecast.panel import Array, Panel
-from logistics.tables import ITEMS, PRICES, PROMOTIONS, SALES, SIGNALS
+from logistics.tables_forecast import ITEMS, PRICES, PROMOTIONS, SALES, SIGNALS
 
 RUN_DATE = date(2026, 3, 2)
 HORIZON_DAYS = 90

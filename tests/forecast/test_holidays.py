@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from logistics.forecast.holidays import fault, place_of, with_holidays
-from logistics.tables import SIGNALS
+from logistics.tables_forecast import SIGNALS
 from tests.forecast.made import RUN_DATE, empty, panel_of, tables
 
 

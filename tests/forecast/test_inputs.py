@@ -9,7 +9,7 @@ import pytest
 
 from logistics.forecast.panel import FOREVER, Panel
 from logistics.forecast.transfer import from_table, to_table
-from logistics.tables import ITEMS, PRICES, SIGNALS
+from logistics.tables_forecast import ITEMS, PRICES, SIGNALS
 from tests.forecast.made import NUM_DAYS, RUN_DATE, Tables, covariate, panel_of, tables
 
 

@@ -10,7 +10,7 @@ import pytest
 from logistics.forecast.newcomers import is_new, joined, launch_ramp, predict_all
 from logistics.forecast.panel import Panel
 from logistics.forecast.quantiles import QuantileForecast
-from logistics.tables import ITEMS
+from logistics.tables_forecast import ITEMS
 from tests.forecast.made import HORIZON_DAYS, NUM_DAYS, RUN_DATE, panel_of, tables
 
 NUM_SKUS = 40

@@ -9,7 +9,7 @@ import pytest
 from logistics.forecast.overrides import finished, overridden, overrides, value_added
 from logistics.forecast.panel import Panel
 from logistics.forecast.quantiles import QuantileForecast
-from logistics.tables import FORECAST_OVERRIDES
+from logistics.tables_forecast import FORECAST_OVERRIDES
 from tests.forecast.made import HORIZON_DAYS, NUM_DAYS, RUN_DATE, panel_of, tables
 
 SCHEMA = {name: column.dtype for name, column in FORECAST_OVERRIDES.columns.items()}

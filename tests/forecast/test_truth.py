@@ -15,7 +15,7 @@ from logistics.forecast.panel import Panel
 from logistics.forecast.parts import without_promotions
 from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.train import fit
-from logistics.tables import ITEMS, PRICES, PROMOTIONS, SALES, SIGNALS
+from logistics.tables_forecast import ITEMS, PRICES, PROMOTIONS, SALES, SIGNALS
 from logistics.world import catalogue, demand, weather
 from tests.settings import config
 

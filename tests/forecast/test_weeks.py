@@ -11,7 +11,7 @@ from logistics.forecast.panel import Panel
 from logistics.forecast.published import published
 from logistics.forecast.train import fit
 from logistics.forecast.weeks import horizon_days, weekly
-from logistics.tables import FORECAST_OVERRIDES
+from logistics.tables_forecast import FORECAST_OVERRIDES
 from tests.forecast.made import NUM_DAYS, panel_of, tables
 from tests.settings import config
 
