@@ -23,11 +23,9 @@ def plan_warehouse(
     ideal = assign(warehouse, demand, walking)
     least_m = config.min_saving_m_per_day
 
-    def moved(moves: int) -> Night:
-        return plan_moves(warehouse, demand, walking, ideal, moves, least_m)
-
+    night = plan_moves(warehouse, demand, walking, ideal, max_moves, least_m)
     rules = face_rules(config)
-    night = open_faces(warehouse, demand, walking, moved, rules, max_moves, least_m)
+    night = open_faces(warehouse, demand, walking, night, rules, max_moves, least_m)
     # Moves are worth what walking is expected of each SKU alone; what is bought together shows only
     # in the layout that everything would be moved into.
     gathered = gather_if_it_helps(warehouse, demand, walking.layout, tours, ideal)
