@@ -1,11 +1,11 @@
 """Where families, and groups that must be kept apart, may lie: decided before any SKU's slot.
 
-A family gets one aisle: the one where most of it lies, else the one nearest in cost to where its
-SKUs would lie freely. Of two groups that must be apart the smaller gets bays of its own, those it
-has to itself now or else around the bay where it would be picked most, and the other may lie in
-none of these nor beside them. Within their zones the SKUs are placed like all others, and whatever
-the slots, no relation breaks. Also says who lies near whom while SKUs are moved. Knows slots and
-the free layout; no solver, no tables.
+A family gets one aisle: the one where most of it lies, else the one with which all SKUs together
+walk least, roughly reckoned. Of two groups that must be apart the smaller gets bays of its own,
+those it has to itself now or else around the bay where it would be picked most, and the other may
+lie in none of these nor beside them. Within their zones the SKUs are placed like all others, and
+whatever the slots, no relation breaks. Also says who lies near whom while SKUs are moved. Knows
+slots and the free layout; no solver, no tables.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ def zoned(warehouse: Warehouse, demand: Demand, walking: Walking, free_layout: I
     bay = bays(warehouse)
     anywhere = np.full(relations.group.size, NONE)
     closed = np.zeros((len(relations.apart), int(bay.max()) + 1), dtype=bool)
-    zones = Zones(relations.group, anywhere, warehouse.aisle, bay, closed)
+    zones = Zones(relations.group, anywhere, walking.layout.aisle, bay, closed)
     zones = _apart(warehouse, demand, relations, zones, free_layout)
     apart = replace(demand, zones=zones)
     home = _homes(warehouse, apart, relations, walking, free_layout)
@@ -154,55 +154,62 @@ def _homes(
 ) -> Ints:
     """The aisle (n,) of every SKU's family; families that lie together come first, then the
     fastest."""
-    home = np.full(relations.family.size, NONE)
-    aisles = np.unique(warehouse.aisle)
-    cost_m = walking.aisle_costs(walking.picks_by_aisle(demand.picks_per_day, free_layout)[0])
-    slot_cost_m = cost_m[walking.layout.aisle]
-    by_aisle_m = np.array([slot_cost_m[warehouse.aisle == aisle][0] for aisle in aisles])
+    home, aisle = np.full(relations.family.size, NONE), walking.layout.aisle
+    picks = demand.picks_per_day
+    cost_m = walking.aisle_costs(walking.picks_by_aisle(picks, free_layout)[0])
     families = [
         np.flatnonzero(relations.family == family)
         for family in np.unique(relations.family[relations.family != NONE])
     ]
-    lies_in = [_where_it_lies(warehouse, demand, skus) for skus in families]
-    picks = [float(demand.picks_per_day[skus].mean()) for skus in families]
+    lies_in = [_where_it_lies(warehouse, demand, aisle, skus) for skus in families]
+    speed = [float(picks[skus].mean()) for skus in families]
     taken = warehouse.locked.copy()
-    busy = np.zeros(aisles.size)
-    for number in sorted(range(len(families)), key=lambda f: (lies_in[f] == NONE, -picks[f], f)):
+    busy = np.zeros(cost_m.size)
+    for number in sorted(range(len(families)), key=lambda f: (lies_in[f] == NONE, -speed[f], f)):
         skus = families[number]
-        wish_m = _wish_m(demand, slot_cost_m, skus, free_layout)
-        order = np.lexsort((np.abs(by_aisle_m - wish_m), aisles != lies_in[number]))
-        chosen, seats = _first_with_room(warehouse, demand, skus, aisles, order, taken, busy)
+        metres = np.zeros(cost_m.size)
+        for tried in range(cost_m.size):
+            home[skus] = tried
+            metres[tried] = _guess_m(walking, picks, cost_m, home)
+        order = np.lexsort((metres, np.arange(cost_m.size) != lies_in[number]))
+        chosen, seats = _first_with_room(warehouse, demand, aisle, skus, order, taken, busy)
         taken[seats] = True
-        busy[chosen] += demand.picks_per_day[skus].sum()
-        home[skus] = aisles[chosen]
+        busy[chosen] += picks[skus].sum()
+        home[skus] = chosen
     return home
 
 
-def _where_it_lies(warehouse: Warehouse, demand: Demand, skus: Ints) -> int:
+def _where_it_lies(warehouse: Warehouse, demand: Demand, aisle: Ints, skus: Ints) -> int:
     """The aisle of a frozen SKU of the family, else of at least half of those that lie anywhere;
     -1: neither."""
     faces = demand.face[skus][demand.face[skus] != NONE]
     locked = faces[warehouse.locked[faces]]
-    aisles, count = np.unique(warehouse.aisle[locked if locked.size else faces], return_counts=True)
+    aisles, count = np.unique(aisle[locked if locked.size else faces], return_counts=True)
     if not aisles.size or (not locked.size and 2 * count.max() < faces.size):
         return NONE
     return int(aisles[count.argmax()])
 
 
-def _wish_m(demand: Demand, slot_cost_m: Reals, skus: Ints, free_layout: Ints) -> float:
-    """What a pick of the family costs in the free layout."""
-    lying = skus[free_layout[skus] != NONE]
-    if not lying.size:
-        return 0.0
-    weights = demand.picks_per_day[lying] + 1e-9
-    return float(np.average(slot_cost_m[free_layout[lying]], weights=weights))
+def _guess_m(walking: Walking, picks: Reals, cost_m: Reals, home: Ints) -> float:
+    """Metres a day if the SKUs without a home (n,) fill the other slots, the fastest first, the
+    cheapest aisle first."""
+    settled = home != NONE
+    in_aisle = np.zeros(cost_m.size)
+    np.add.at(in_aisle, home[settled], picks[settled])
+    room = np.bincount(walking.layout.aisle, minlength=cost_m.size)
+    room = np.maximum(room - np.bincount(home[settled], minlength=cost_m.size), 0)
+    order = np.argsort(cost_m, kind="stable")
+    fastest = -np.sort(-picks[~settled])
+    filled = np.repeat(order, room[order])[: fastest.size]
+    np.add.at(in_aisle, filled, fastest[: filled.size])
+    return float(walking.metres(in_aisle, 0.0))
 
 
 def _first_with_room(
     warehouse: Warehouse,
     demand: Demand,
+    aisle: Ints,
     skus: Ints,
-    aisles: Ints,
     order: Ints,
     taken: Flags,
     busy: Reals,
@@ -212,7 +219,7 @@ def _first_with_room(
     picks = float(demand.picks_per_day[skus].sum())
     best: tuple[int, Ints] | None = None
     for number in order.tolist():
-        slots = np.flatnonzero((warehouse.aisle == aisles[number]) & ~taken)
+        slots = np.flatnonzero((aisle == number) & ~taken)
         seated = _seat(warehouse, demand, movable, slots)
         seats = seated[seated != NONE]
         if seats.size == movable.size and busy[number] + picks <= warehouse.aisle_picks:
