@@ -19,7 +19,7 @@ Ray tasks, side by side. Exit code 2: it could not be done.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -73,11 +73,16 @@ def bench(case: Case) -> Report:
         "lines": int(tours.tour.size),
     }
     report["policies"] = _policies(case)
-    report["promised"] = _promised(case, report["policies"])
-    report["walk_forward"] = _walk_forward(case, report["policies"])
-    report["stale"] = _stale(case)
-    report["assignment"] = slotting_assignment.run(case.seed)
     _show(report)
+    parts: dict[str, Callable[[], Report]] = {
+        "promised": lambda: _promised(case, report["policies"]),
+        "stale": lambda: _stale(case),
+        "assignment": lambda: slotting_assignment.run(case.seed),
+        "walk_forward": lambda: _walk_forward(case, report["policies"]),
+    }
+    for name, part in parts.items():
+        report[name] = part()
+        print(f"{name}: {json.dumps(report[name])}", flush=True)
     return report
 
 
@@ -167,8 +172,6 @@ def _show(report: Report) -> None:
             f"{figures['optimal_saved']:.1%}",
         )
     Console().print(table)
-    for name in ("promised", "walk_forward", "stale", "assignment"):
-        print(f"{name}: {json.dumps(report[name])}")
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

@@ -18,12 +18,17 @@ MOST_KG = (np.inf, np.inf, 20.0, 12.0)
 
 
 def run(seed: int) -> dict[str, Any]:
-    """n, seconds on one core, and the proven gap."""
+    """n, seconds on one core, of them those of the processor, and the proven gap."""
     costs, allowed, room = made(seed)
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     found = transport(costs, allowed, np.full(len(costs), 10 * costs.max()), room)
-    seconds = time.perf_counter() - started
-    return {"n": len(costs), "groups": room.size, "seconds": seconds, "gap": found.gap}
+    return {
+        "n": len(costs),
+        "groups": room.size,
+        "seconds": time.perf_counter() - started,
+        "cpu_s": time.process_time() - worked,
+        "gap": found.gap,
+    }
 
 
 def many(warehouses: int, cpus: int, seed: int) -> dict[str, Any]:
@@ -40,7 +45,7 @@ def many(warehouses: int, cpus: int, seed: int) -> dict[str, Any]:
         "n": found[0]["n"],
         "cpus": cpus,
         "seconds": seconds,
-        "slowest_s": max(one["seconds"] for one in found),
+        "cpu_s": sum(one["cpu_s"] for one in found),
         "gap": max(one["gap"] for one in found),
     }
 

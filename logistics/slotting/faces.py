@@ -9,7 +9,7 @@ while it is worth its moves. Knows walking and slots; no solver, no tables.
 """
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,26 +48,24 @@ def open_faces(
     warehouse: Warehouse,
     demand: Demand,
     walking: Walking,
-    plan: Callable[[int], Night],
+    night: Night,
     rules: FaceRules,
     max_moves: int,
     least_m: float,
 ) -> Night:
-    """The night with its moves, at most max_moves, and those that open faces.
+    """The night, of at most max_moves moves, with those that open faces.
 
-    plan: the night of so many moves without faces. Where both do not fit, those that save most per
-    move do. A face is worth least_m metres a day for each of its moves.
+    A face is worth least_m metres a day for each of its moves. Where not all moves fit, the night's
+    last ones, which save least, make way for faces that save more; none that gives a new SKU its
+    slot, or brings one from where it may not lie.
     """
-    night = plan(max_moves)
     if rules.max_faces == 1:
         return night
     steps = _open(warehouse, demand, walking, night, rules, max_moves, least_m)
-    room = max_moves - len(night.moves)
-    if sum(map(len, steps)) > room:
-        room += _worth_giving_up(night, steps, room)
-        night = plan(max_moves - room)
-        room = max_moves - len(night.moves)
-        steps = _open(warehouse, demand, walking, night, rules, room, least_m)
+    if len(night.moves) + sum(map(len, steps)) > max_moves:
+        night = _without_what_faces_beat(warehouse, demand, night, steps, max_moves)
+        left = max_moves - len(night.moves)
+        steps = _open(warehouse, demand, walking, night, rules, left, least_m)
     return _with(night, steps)
 
 
@@ -135,23 +133,34 @@ def _per_move_m(step: Step) -> float:
     return sum(move.saving_m_per_day for move in step) / len(step)
 
 
-def _worth_giving_up(night: Night, steps: list[Step], room: int) -> int:
-    """How many of the night's moves save less than the faces that would take their place."""
-    by_step: dict[int, list[Move]] = {}
-    for move in night.moves:
-        by_step.setdefault(move.step, []).append(move)
-    made = [tuple(moves) for moves in by_step.values()]
-    saving = [step for step in made if all(move.from_slot != NONE for move in step)]
-    given_up, wanted = 0, 0
-    for step in steps:
-        wanted += len(step)
-        while wanted > room + given_up and saving:
-            worst = min(saving, key=_per_move_m)
-            if _per_move_m(worst) >= _per_move_m(step):
-                return given_up
-            saving.remove(worst)
-            given_up += len(worst)
-    return given_up
+def _without_what_faces_beat(
+    warehouse: Warehouse, demand: Demand, night: Night, steps: list[Step], max_moves: int
+) -> Night:
+    """The night without the last steps that save less per move than faces in their place would."""
+    numbers = sorted({move.step for move in night.moves})
+    made = [tuple(move for move in night.moves if move.step == step) for step in numbers]
+    num_moves = len(night.moves)
+    for face in steps:
+        num_moves += len(face)
+        while num_moves > max_moves:
+            urgent = not made or any(_is_urgent(warehouse, demand, move) for move in made[-1])
+            if urgent or _per_move_m(made[-1]) >= _per_move_m(face):
+                return _only(demand, night, made)
+            num_moves -= len(made.pop())
+    return _only(demand, night, made)
+
+
+def _is_urgent(warehouse: Warehouse, demand: Demand, move: Move) -> bool:
+    new = move.from_slot == NONE
+    return new or not fits(warehouse, demand, move.sku, move.from_slot)
+
+
+def _only(demand: Demand, night: Night, steps: list[Step]) -> Night:
+    slot_of = demand.face.copy()
+    moves = tuple(move for step in steps for move in step)
+    for move in moves:
+        slot_of[move.sku] = move.to_slot
+    return replace(night, moves=moves, slot_of=slot_of)
 
 
 def _with(night: Night, steps: list[Step]) -> Night:
@@ -210,7 +219,7 @@ class _Floor:
         if empty.any():
             best = int(np.where(empty, saved_m, -1.0).argmax())
             yield (Move(sku, NONE, int(slots[best]), float(saved_m[best]), opens_face=True),)
-        taken = ~empty & (self.holds[slots] != sku)
+        taken = ~empty & ~np.isin(self.holds[slots], [sku, *self.holds[self.opened]])
         yield from self._after_making_way(sku, slots[taken], saved_m[taken])
 
     def make(self, step: Step) -> None:

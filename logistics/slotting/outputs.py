@@ -95,7 +95,10 @@ def effect_rows(
     ideal: Ints,
     config: SlottingConfig,
 ) -> pl.DataFrame:
-    """slots_effect: expected of tomorrow, for the SKUs that have a slot in all three layouts."""
+    """slots_effect: expected of tomorrow, for the SKUs that have a slot in all three layouts.
+
+    By the expected walking alone; a move's saving also counts what is bought together.
+    """
     picks = np.where((demand.face != NONE) & (ideal != NONE), demand.picks_per_day, 0.0)
     layouts = {"before": demand.face, "after": night.slot_of, "ideal": ideal}
     holds = {

@@ -28,12 +28,9 @@ def plan_warehouse(
     if gathered is not None:
         ideal = spread(warehouse, demand, walking, gathered)
         slopes = partial(aisle_costs, layout, tours)
-
-    def moved(moves: int) -> Night:
-        return plan_moves(warehouse, demand, walking, ideal, moves, least_m, slopes)
-
+    night = plan_moves(warehouse, demand, walking, ideal, max_moves, least_m, slopes)
     rules = face_rules(config)
-    night = open_faces(warehouse, demand, walking, moved, rules, max_moves, least_m)
+    night = open_faces(warehouse, demand, walking, night, rules, max_moves, least_m)
     plan = Plan(
         warehouse,
         demand,

@@ -17,7 +17,7 @@ from logistics.slotting.zones import zoned
 from tests.slotting import made
 
 RULES = FaceRules(3, 100.0)
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=15, deadline=None)
 
 
 def planned(
@@ -28,10 +28,8 @@ def planned(
         demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
 
-    def plan(moves: int) -> Night:
-        return plan_moves(warehouse, demand, walking, ideal, moves, 1.0)
-
-    night = open_faces(warehouse, demand, walking, plan, rules, max_moves, 1.0)
+    night = plan_moves(warehouse, demand, walking, ideal, max_moves, 1.0)
+    night = open_faces(warehouse, demand, walking, night, rules, max_moves, 1.0)
     layouts = night.slot_of.tolist(), ideal.tolist()
     return night, Plan(warehouse, demand, max_moves, night.moves, *layouts, night.unplaced, rules)
 

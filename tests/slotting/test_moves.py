@@ -17,7 +17,7 @@ from logistics.slotting.verify import Plan, verify
 from logistics.slotting.zones import zoned
 from tests.slotting import made
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=30, deadline=None)
 Company = tuple[Warehouse, Demand]
 
 

@@ -99,7 +99,7 @@ def test_what_lies_too_near_is_moved_first_and_what_finds_no_place_apart_is_told
 
 
 @given(made.companies())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_where_there_is_room_nobody_is_left_out_for_lying_apart(
     company: tuple[Warehouse, Demand],
 ) -> None:
