@@ -73,9 +73,7 @@ ORDERS = Contract(
         "locked_vehicle": optional(ID),
         "usual_vehicle": optional(ID),  # that the customer knows; null: as in the last plan
         "parcels": optional(COUNT),
-        # A pickup and a delivery that share it are one transport: the pickup's goods go from the
-        # one to the other on one trip.
-        "pair_id": optional(ID),
+        "pair_id": optional(ID),  # of a pickup and the delivery that its goods go to, on one trip
     },
     rules={
         "window closes before it opens": pl.col("windows")
