@@ -60,8 +60,6 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _try(folder: Path, names: Sequence[str], iterations: int) -> list[Result]:
-    first = Site(folder / "first", folder / "models", None, iterations)
-    _make(first)
     cluster = Cluster(
         initialize_head=True,
         head_node_args={
@@ -73,14 +71,15 @@ def _try(folder: Path, names: Sequence[str], iterations: int) -> list[Result]:
     try:
         for _ in range(2):
             cluster.add_node(num_cpus=1, object_store_memory=150 * 2**20)
-        whole = replace(first, address=cluster.address)
+        whole = Site(folder / "first", folder / "models", cluster.address, iterations)
+        _make(whole)
         # Not measured: the first night trains the models and starts the cluster's workers.
         usual = _one("undisturbed", whole, None, cluster)
         results = [] if usual.passed else [usual]
         for name in names:
             site = replace(whole, folder=folder / name.replace(" ", "-"))
             site.folder.mkdir()
-            shutil.copytree(first.lake, site.lake)
+            shutil.copytree(whole.lake, site.lake)
             results.append(_one(name, site, whole, cluster))
         usual_s = {result.fault: result.seconds for result in results}.get("undisturbed")
         if usual_s is not None:

@@ -39,7 +39,7 @@ class Site:
 
     folder: Path
     models: Path
-    address: str | None
+    address: str
     iterations: int
 
     @property
@@ -51,9 +51,8 @@ class Site:
         return self.folder / "plan"
 
     def start(self, *more: str, faults: str = "") -> subprocess.Popen[str]:
-        where = f"cluster.address={self.address}" if self.address else "cluster.num_cpus=2"
-        arguments = [f"lake={self.lake}", f"plan={self.plan}", f"models={self.models}", where]
-        arguments += [f"date={DAY}", "cluster.dashboard=false"]
+        arguments = [f"lake={self.lake}", f"plan={self.plan}", f"models={self.models}"]
+        arguments += [f"cluster.address={self.address}", f"date={DAY}"]
         arguments += [f"routes.iterations_per_depot={self.iterations}", *SMALL, *more]
         environment = dict(os.environ)
         if faults:

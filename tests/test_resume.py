@@ -5,7 +5,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,17 +27,42 @@ pytestmark = pytest.mark.usefixtures("first")
 
 
 @pytest.fixture
-def own(company: Config, first: Night, tmp_path: Path) -> Config:
-    """The company with a lake and a plan of its own, and everybody's models."""
-    copy = replace(company, lake=str(tmp_path / "lake"), plan=str(tmp_path / "plan"))
-    shutil.copytree(company.lake, copy.lake)
-    return copy
+def own(company: Config, first: Night, tmp_path: Path) -> Iterator[Config]:
+    """The company after its first night; its plan, and what `partition` gave out, are put back."""
+    shutil.copytree(company.plan, tmp_path / "plan")
+    yield company
+    shutil.rmtree(company.plan)
+    shutil.move(tmp_path / "plan", company.plan)
+    kept = _kept(company)
+    for place in {file.parent.relative_to(kept) for file in kept.rglob("*.parquet")}:
+        shutil.rmtree(Path(company.lake, place), ignore_errors=True)
+        (kept / place).rename(Path(company.lake, place))
+
+
+def partition(config: Config, table: str, site: str = "") -> Path:
+    """A partition's folder (a table's without a site) to change. It holds copies: a night knows
+    its files by inode and times, so they are kept beside the lake and come back as they were."""
+    folder = next(Path(config.lake, table).glob(f"*={site}")) if site else Path(config.lake, table)
+    kept = _kept(config) / folder.relative_to(config.lake)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(kept)
+    shutil.copytree(kept, folder)
+    return folder
+
+
+def _kept(config: Config) -> Path:
+    return Path(f"{config.lake}_kept")
+
+
+def unplanned(own: Config, folder: Path) -> Config:
+    """The same company before its first night, with everybody's models."""
+    return replace(own, plan=str(folder / "unplanned"))
 
 
 def edit(
     config: Config, table: str, site: str, change: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> None:
-    (file,) = next(Path(config.lake, table).glob(f"*={site}")).glob("*.parquet")
+    (file,) = partition(config, table, site).glob("*.parquet")
     change(pl.read_parquet(file)).write_parquet(file)
 
 
@@ -60,20 +85,22 @@ def same(one: dict[str, pl.DataFrame | None], other: dict[str, pl.DataFrame | No
     ]
 
 
-def test_a_night_on_an_unchanged_lake_computes_nothing_and_commits_nothing(own: Config) -> None:
-    whole = planned(own)
+def test_a_night_on_an_unchanged_lake_computes_nothing_and_commits_nothing(
+    own: Config, first: Night
+) -> None:
     before, versions = contents(own), plan.versions(own.plan)
     again = planned(own)
     assert set(computed(again).values()) == {0}
     assert plan.versions(own.plan) == versions
     assert same(before, contents(own)) == []
-    assert computed(whole)["routes"] == whole.outcomes["routes"].units
-    counts = {c.table: c for o in whole.outcomes.values() for c in o.counts}
+    assert computed(first)["routes"] == first.outcomes["routes"].units
+    counts = {c.table: c for o in first.outcomes.values() for c in o.counts}
     assert counts == {c.table: c for o in again.outcomes.values() for c in o.counts}
 
 
-def test_a_changed_partition_costs_its_own_units_and_those_that_read_them(own: Config) -> None:
-    planned(own)
+def test_a_changed_partition_costs_its_own_units_and_those_that_read_them(
+    own: Config, tmp_path: Path
+) -> None:
     edit(own, "orders", "D001", lambda rows: rows.with_columns(pl.col("weight_kg") * 1.01))
     edit(own, "sales", "DC01", lambda rows: rows.with_columns(pl.col("units") * 2))
     redone = planned(own)
@@ -81,7 +108,7 @@ def test_a_changed_partition_costs_its_own_units_and_those_that_read_them(own: C
         # Its workshop weighs visits against the depot's orders.
         "routes": 1, "workshop": 1, "forecast": 1, "slotting": 1, "levels": 1,
     }  # fmt: skip
-    fresh = replace(own, plan=f"{own.plan}2")
+    fresh = unplanned(own, tmp_path)
     planned(fresh)
     assert same(contents(fresh), contents(own)) == []
 
@@ -98,14 +125,12 @@ def test_another_seed_config_or_resume_false_reuses_nothing(
     own: Config, change: Callable[[Config], Config]
 ) -> None:
     short = replace(own, task="slotting")
-    planned(short)
     assert computed(planned(short)) == {"slotting": 0}
     assert computed(planned(change(short))) == {"slotting": 2}
 
 
 def test_a_record_whose_file_is_gone_is_as_good_as_none(own: Config) -> None:
     short = replace(own, task="slotting")
-    planned(short)
     before = contents(short)
     next(Path(own.plan, "moves").rglob("*.parquet")).unlink()
     assert computed(planned(short)) == {"slotting": 1}
@@ -113,7 +138,7 @@ def test_a_record_whose_file_is_gone_is_as_good_as_none(own: Config) -> None:
 
 
 def test_repair_computes_what_failed_alone(own: Config) -> None:
-    (file,) = next(Path(own.lake, "sales").glob("*=DC01")).glob("*.parquet")
+    (file,) = partition(own, "sales", "DC01").glob("*.parquet")
     good = file.read_bytes()
     file.write_bytes(good[:-100])
     broken = planned(own)
@@ -130,8 +155,8 @@ def test_repair_computes_what_failed_alone(own: Config) -> None:
         night.as_it_was(replace(asked, run="nobody"))
 
 
-def test_a_night_that_is_told_to_stop_keeps_what_is_done(own: Config, company: Config) -> None:
-    stop = threading.Event()
+def test_a_night_that_is_told_to_stop_keeps_what_is_done(company: Config, tmp_path: Path) -> None:
+    own, stop = unplanned(company, tmp_path), threading.Event()
 
     def before_the_workshops(what: str, done: int, total: int) -> None:
         if what == "maintenance" and done == total:
@@ -157,7 +182,6 @@ def test_a_second_run_of_the_same_night_is_refused(own: Config) -> None:
 
 
 def test_a_night_can_be_pinned_rolled_back_and_tidied(own: Config) -> None:
-    planned(own)
     before, pinned = contents(own), runs.pinned(own.plan, own.date)
     assert set(pinned) == set(plan.versions(own.plan))
     edit(own, "orders", "D002", lambda rows: rows.head(10))
@@ -194,21 +218,15 @@ def test_a_night_can_be_pinned_rolled_back_and_tidied(own: Config) -> None:
         list(upkeep.tidy(own))
 
 
-def test_backfill_asks_for_the_nights_that_are_not_whole(own: Config) -> None:
-    planned(own)
-    span = replace(
-        own, task="backfill", first=own.date - timedelta(1), last=own.date + timedelta(1)
-    )
+def test_backfill_asks_for_the_nights_that_are_not_whole(company: Config) -> None:
+    one = timedelta(1)
+    span = replace(company, task="backfill", first=company.date - one, last=company.date + one)
     days = [day for _, day in night.asked_for(span)]
-    assert days == [own.date - timedelta(1), own.date + timedelta(1)]
-    done = planned(replace(span, task="night", date=days[1]))
-    assert done.complete
-    assert [day for _, day in night.asked_for(span)] == days[:1]
+    assert days == [company.date - one, company.date + one]
 
 
 def test_a_lasting_partition_that_is_gone_fails_its_site(own: Config) -> None:
-    planned(own)
-    shutil.rmtree(next(Path(own.lake, "telemetry").glob("*=D001")))
+    shutil.rmtree(partition(own, "telemetry", "D001"))
     lost = planned(own)
     assert list(lost.outcomes["maintenance"].failures) == ["D001"]
     assert "telemetry has no partition" in lost.outcomes["maintenance"].failures["D001"]
@@ -227,7 +245,7 @@ def test_runs_name_the_versions_of_a_whole_night(company: Config, first: Night) 
 def test_a_company_table_that_cannot_be_read_fails_only_those_who_read_it(
     own: Config, first: Night
 ) -> None:
-    (file,) = Path(own.lake, "promotions").glob("*.parquet")
+    (file,) = partition(own, "promotions").glob("*.parquet")
     file.write_bytes(b"PAR1 torn")
     torn = planned(own)
     assert {n for n, o in torn.outcomes.items() if o.failures} == {"company", "forecast"}
