@@ -180,7 +180,7 @@ def _response(panel: Panel, history: History, x: Array, kin: list[Group]) -> Res
         history.weight[:, past],
         history.scale,
         x,
-        panel.site,
+        kin[1],
         kin[2],
         panel.period_days,
     )

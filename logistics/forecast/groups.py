@@ -24,6 +24,8 @@ class Group:
         """Sums over the series of each group: (n, …) → (groups, …)."""
         if len(self.starts) == 1:
             return np.asarray(values.sum(axis=0, keepdims=True))
+        if len(self.starts) == len(self.of):
+            return np.asarray(values[self.order])
         return np.asarray(np.add.reduceat(values[self.order], self.starts, axis=0))
 
 

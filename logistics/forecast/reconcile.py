@@ -116,16 +116,17 @@ def _both(
     """Each category's own forecast and its SKUs' sum (groups, h), of the SKUs that last."""
     rows = np.flatnonzero(lasting)
     below = _sums(forecast.mean[rows], group[rows], int(group.max()) + 1)
-    found, members = np.unique(group[rows]), [rows[group[rows] == g] for g in range(len(below))]
-    top = below.copy()
-    top[found] = predict(summed(panel, [members[g] for g in found])).mean
+    top, found = below.copy(), np.unique(group[rows])
+    top[found] = predict(summed(panel, [rows[group[rows] == g] for g in found])).mean
     return top, below
 
 
 def summed(panel: Panel, groups: Sequence[NDArray[np.int64]]) -> Panel:
     """One series for the series of each group, none of which is empty."""
     sums = [_sum(panel.take(rows)) for rows in groups]
-    arrays: dict[str, Any] = {n: np.concatenate([one[n] for one in sums]) for n in OF_SERIES}
+    arrays: dict[str, Any] = {
+        name: np.concatenate([one[name] for one in sums]) for name in OF_SERIES
+    }
     return replace(panel, sku_ids=tuple(f"category {g}" for g in range(len(groups))), **arrays)
 
 

@@ -44,7 +44,7 @@ def response(
     weight: Array,
     scale: Array,
     x: Array,
-    site: NDArray[np.int64],
+    site: Group,
     kin: Group,
     period_days: int,
 ) -> Response:
@@ -76,7 +76,7 @@ def response(
     return Response(beta[:, :k], explained[:, :t], level, expected.astype(np.float32))
 
 
-def _design(x: Array, site: NDArray[np.int64], scale: Array) -> Array:
+def _design(x: Array, site: Group, scale: Array) -> Array:
     """Own covariates, their products, those of the site's others (n, t + h, p)."""
     first, second = np.triu_indices(x.shape[2])
     products = x[:, :, first] * x[:, :, second]

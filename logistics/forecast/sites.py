@@ -5,6 +5,7 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from logistics.forecast.groups import Group
 from logistics.forecast.panel import Array, Panel
 from logistics.forecast.scope import Scope
 
@@ -79,21 +80,14 @@ def _around(past: Array, known: NDArray[np.bool_]) -> tuple[Array, Array]:
     return centre, np.maximum(spread, 1e-3)
 
 
-def others(change: Array, site: NDArray[np.int64], level: Array) -> Array:
+def others(change: Array, site: Group, level: Array) -> Array:
     """Mean change of the covariates of a site's other series, by their level (n, h, k).
 
     change (n, h, k) against usual values. Where a rival is cheap, less of this is sold: in weekly
     juice sales, as much as its own price explains.
     """
-    order = np.argsort(site, kind="stable")
-    starts = np.flatnonzero(np.diff(site[order], prepend=-1))
-    num = np.diff(starts, append=len(site))
-    of = np.empty(len(site), np.int64)
-    of[order] = np.repeat(np.arange(len(starts)), num)
     weighted = change * level[:, None, None]
-    ordered = slice(None) if (order[1:] > order[:-1]).all() else order
-    total = np.add.reduceat(weighted[ordered], starts, axis=0)
-    weight = np.add.reduceat(level[ordered], starts)[of] - level
-    rest = (total[of] - weighted) / np.maximum(weight, 1e-6)[:, None, None]
-    rest[num[of] < 2] = 0
+    rest = site.sums(weighted)[site.of] - weighted
+    rest /= np.maximum(site.sums(level)[site.of] - level, 1e-6)[:, None, None]
+    rest[np.bincount(site.of)[site.of] < 2] = 0
     return np.asarray(rest)
