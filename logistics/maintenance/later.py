@@ -8,7 +8,7 @@ with what later nights will see 7. Knows no solver.
 
 from dataclasses import replace
 
-from logistics.maintenance.problem import Job, WorkshopProblem
+from logistics.maintenance.problem import HORIZON_DAYS, Job, WorkshopProblem
 from logistics.maintenance.room import room_of
 
 _FORESIGHT = 3.0  # how many times narrower a life is known when its visit must be settled
@@ -48,7 +48,10 @@ def _unforeseen(job: Job) -> tuple[float, ...]:
 
 
 def _busy(problem: WorkshopProblem) -> float:
-    """Share of the free hours that the jobs would fill, 1 at most."""
+    """Share of the free hours taken by jobs that would fail on the days planned, 1 at most: each
+    day brings about as many new ones."""
     days = (day for day in range(problem.num_days) if problem.is_open(day))
     free_s = sum(room_of(problem, day).free_s() for day in days)
-    return min(sum(job.duration_s for job in problem.jobs) / max(free_s, 1), 1.0)
+    end = min(problem.num_days, HORIZON_DAYS)
+    asked_s = sum(job.duration_s * job.p_fail[end] for job in problem.jobs)
+    return min(asked_s / max(free_s, 1), 1.0)

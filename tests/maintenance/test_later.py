@@ -34,8 +34,10 @@ def test_who_can_wait_leaves_the_only_place_to_who_cannot() -> None:
 
 def test_waiting_has_its_price_where_the_days_are_full() -> None:
     idle = with_later(shop(job("A")), 8.0)
-    full = with_later(shop(*(job(f"A{n}") for n in range(40))), 8.0)
-    assert idle.jobs[0].waiting_day_price == pytest.approx(8.0 * (3 / 45) ** 3)
+    full = with_later(shop(*(job(f"A{n}") for n in range(80))), 8.0)
+    assert idle.jobs[0].waiting_day_price == pytest.approx(
+        8.0 * (3 * idle.jobs[0].p_fail[5] / 45) ** 3
+    )
     assert full.jobs[0].waiting_day_price == 8.0
 
 
