@@ -2,8 +2,8 @@
 
 Only the first day's visits are sure to be carried out; the next night plans anew. A plan that knows
 nothing of that gives a place to an expensive job that could wait, and lets a cheap one fail that
-cannot. In 60 nights of the demo world's wear, 280 assets a bay: 26 failures, with later visits 10,
-with what later nights will see 7. Knows no solver.
+cannot. In 60 nights of one workshop of the demo world, 280 assets and a bay, jobs assigned to days
+by a flow: 26 failures, with later visits 10, with what later nights will see 7. Knows no solver.
 """
 
 from dataclasses import replace
