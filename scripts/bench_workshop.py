@@ -6,10 +6,11 @@
     scripts/bench_workshop.py nights [--nights 60] [--noise 0.3] [--fleet 8] [--assets-per-bay 480]
 
 --steps: CP-SAT's deterministic time instead of seconds, so that a busy machine finds the same.
-gaps: made workshops (scripts/workshop_cases.py), one after another on one core. many: so many at
-once on Ray. Both judge every schedule with `logistics.maintenance.verify`; gaps compares its cost
-to greedy rules. nights: the demo world's assets wear and fail by its own rules, and are visited as
-each policy decides (scripts/workshop_replay.py says what the policies know); its fleet is so many
+gaps: made workshops (scripts/workshop_cases.py), one after another on one core; --hard: with jobs
+of half hours, too, and fewer people. many: so many at once on Ray. Both judge every schedule with
+`logistics.maintenance.verify`; gaps compares its cost to greedy rules. nights: the demo world's
+assets wear and fail by its own rules, and are visited as each policy decides; what the policies
+know, and what none of them can undercut, says scripts/workshop_replay.py. Its fleet is so many
 times the demo's, and its workshops have a bay for so many assets (the demo itself: 80, which leaves
 them half empty); key=value changes the world or the costs. --out FILE keeps the rows.
 """
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--days", type=int, default=14)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--steps", type=float)
+    parser.add_argument("--hard", action="store_true")
     parser.add_argument("--cpus", type=int, default=2)
     parser.add_argument("--nights", type=int, default=60)
     parser.add_argument("--noise", type=float, default=0.3)
@@ -76,7 +78,7 @@ def _gaps(options: argparse.Namespace, _: Sequence[str]) -> list[Row]:
     budget = _budget(options, 3.0)
     rows = []
     for seed in range(options.seeds):
-        problem = made(seed, options.jobs, options.days)
+        problem = made(seed, options.jobs, options.days, hard=options.hard)
         rows.append(_solved(problem, budget) | _greedy(problem))
         print(seed, " ".join(f"{name} {value:.6g}" for name, value in rows[-1].items()), flush=True)
     _summary(rows, f"{options.jobs} jobs × {options.days} days, one core")

@@ -21,14 +21,19 @@ from logistics.maintenance.problem import (
 
 COMPONENTS = ("battery", "brakes", "engine", "turbo", "tyres", "hydraulics")
 HOURS = (1.0, 2.0, 3.0, 4.0)
+HARD_HOURS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 HOUR_S = 3600
 DAY_HOURS = 12
 
 
-def made(seed: int, num_jobs: int = 100, num_days: int = 14) -> WorkshopProblem:
+def made(
+    seed: int, num_jobs: int = 100, num_days: int = 14, *, hard: bool = False
+) -> WorkshopProblem:
+    """hard: jobs of half hours, too, and 1.5 technicians a bay instead of 2."""
     rng = np.random.default_rng([seed, 60])
+    hours, people_per_bay = (HARD_HOURS, 1.5) if hard else (HOURS, 2.0)
     sites = [f"S{n + 1}" for n in range(rng.integers(2, 6))]
-    lengths = dict(zip(COMPONENTS, rng.choice(HOURS, len(COMPONENTS)), strict=True))
+    lengths = dict(zip(COMPONENTS, rng.choice(hours, len(COMPONENTS)), strict=True))
     jobs = tuple(_job(rng, n, sites, lengths, num_days) for n in range(num_jobs))
     work_h = sum(job.duration_s for job in jobs) / HOUR_S
     share = rng.uniform(0.5, 1.4)
@@ -41,7 +46,7 @@ def made(seed: int, num_jobs: int = 100, num_days: int = 14) -> WorkshopProblem:
         opens_s=7 * HOUR_S,
         closes_s=(7 + DAY_HOURS) * HOUR_S,
         weekdays=frozenset(range(6)),
-        technicians=_technicians(rng, num_bays),
+        technicians=_technicians(rng, round(people_per_bay * num_bays)),
         jobs=jobs,
         parts=_parts(rng, num_jobs),
         max_away={site: _away(rng, num_jobs, len(sites), num_days) for site in sites},
@@ -91,10 +96,10 @@ def _bays(rng: np.random.Generator, num_bays: int) -> tuple[Bay, ...]:
     return (Bay(1), *others)
 
 
-def _technicians(rng: np.random.Generator, num_bays: int) -> tuple[Technician, ...]:
-    """Two a bay, in four shifts of nine hours; half of them know some components only."""
+def _technicians(rng: np.random.Generator, number: int) -> tuple[Technician, ...]:
+    """In four shifts of nine hours; half of them know some components only."""
     people = []
-    for n in range(2 * num_bays):
+    for n in range(number):
         start_s = (7, 9, 8, 10)[n % 4] * HOUR_S
         known = rng.choice(COMPONENTS, int(rng.integers(2, 5)), replace=False)
         skills = frozenset(str(c) for c in known) if n % 2 else None

@@ -82,7 +82,8 @@ class Job:
     planned; empty: nothing. due_day: the last one on which the law lets it drive uninspected; each
     day after it costs overdue_price. waiting_day_price: of each day before its visit. later_day:
     the first one after those planned on which it may still come; None: who is left out does not
-    come before the horizon's end.
+    come before the horizon's end. p_unforeseen: p_fail less what the nights until then will have
+    foreseen in time; empty: nothing.
     """
 
     asset_id: str
@@ -99,6 +100,7 @@ class Job:
     overdue_price: float = 0.0
     waiting_day_price: float = 0.0
     later_day: int | None = None
+    p_unforeseen: tuple[float, ...] = ()
 
     def cost(self, day: int) -> float:
         """Expected cost of a visit on `day` at the latest, sooner if it fails before.
@@ -108,20 +110,16 @@ class Job:
         the hazard times what a failure costs more is above the price of a day of life; Barlow &
         Proschan 1965, age replacement).
         """
-        fails = self.p_fail[day]
-        service = self.cost_of_service + self._day_price(day)
-        late = 0 if self.due_day is None else max(day - self.due_day, 0)
-        lost_days = HORIZON_DAYS - sum(1 - p for p in self.p_fail[:day])
-        paid = fails * self.cost_of_failure + (1 - fails) * service
-        return paid + late * self.overdue_price + lost_days * self.life_day_price
+        return self._cost(day, self.p_fail)
 
     def saving(self, day: int) -> float:
         """What a visit on `day` saves against none before the horizon's end."""
         return self.cost(HORIZON_DAYS) - self.cost(day)
 
     def planned(self, day: int) -> float:
-        """What the schedule counts for a visit on `day`: its cost, and the price of waiting."""
-        return self.cost(day) + day * self.waiting_day_price
+        """What the schedule counts for a visit on `day`: its cost, if the nights until then bring
+        it forward where they see that it must be, and the price of waiting."""
+        return self._cost(day, self.p_unforeseen or self.p_fail) + day * self.waiting_day_price
 
     def left_out(self) -> float:
         """What the schedule counts for no visit on the days planned: the cheapest thereafter."""
@@ -132,6 +130,14 @@ class Job:
     def gain(self, day: int) -> float:
         """What the schedule counts a visit on `day` for against leaving the asset out."""
         return self.left_out() - self.planned(day)
+
+    def _cost(self, day: int, p_fail: tuple[float, ...]) -> float:
+        fails = p_fail[day]
+        service = self.cost_of_service + self._day_price(day)
+        late = 0 if self.due_day is None else max(day - self.due_day, 0)
+        lost_days = HORIZON_DAYS - sum(1 - p for p in p_fail[:day])
+        paid = fails * self.cost_of_failure + (1 - fails) * service
+        return paid + late * self.overdue_price + lost_days * self.life_day_price
 
     def _day_price(self, day: int) -> float:
         """Beyond the days planned: the median of theirs."""

@@ -42,8 +42,10 @@ def _why(
         return f"no bay takes a {job.kind}"
     if not any(person.can(job.component) for person in problem.technicians):
         return f"no technician repairs {what}"
-    worthwhile = [day for day in days if job.gain(day) > 0]
-    if not worthwhile and any(job.saving(day) > 0 for day in days):
+    pays = [day for day in days if job.saving(day) > 0]
+    left_out = job.left_out()
+    worthwhile = [day for day in pays if job.planned(day) < left_out]
+    if pays and not worthwhile:
         return f"it can wait until after {problem.date_of(problem.num_days - 1)}"
     if not worthwhile:
         return (

@@ -154,7 +154,8 @@ class _Days:
             left_out = job.left_out()
             for day, room in days.items():
                 cents = round(CENTS * (left_out - job.planned(day)))
-                if cents > 0 and part_is_here(problem, job, day) and room.takes(job):
+                pays = cents > 0 and job.saving(day) > 0
+                if pays and part_is_here(problem, job, day) and room.takes(job):
                     self.gain[j, day] = cents
         self.comes = {key: self.model.new_bool_var("") for key in self.gain}
         for j in sorted({j for j, _ in self.comes}):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from logistics.maintenance.later import with_later
 from logistics.maintenance.problem import HORIZON_DAYS, WorkshopProblem
@@ -33,8 +34,10 @@ def test_who_can_wait_leaves_the_only_place_to_who_cannot() -> None:
 
 def test_waiting_has_its_price_where_the_days_are_full() -> None:
     idle = with_later(shop(job("A")), 8.0)
-    full = with_later(shop(*(job(f"A{n}") for n in range(40))), 8.0)
-    assert idle.jobs[0].waiting_day_price == pytest.approx(8.0 * (3 / 45) ** 3)
+    full = with_later(shop(*(job(f"A{n}") for n in range(80))), 8.0)
+    assert idle.jobs[0].waiting_day_price == pytest.approx(
+        8.0 * (3 * idle.jobs[0].p_fail[5] / 45) ** 3
+    )
     assert full.jobs[0].waiting_day_price == 8.0
 
 
@@ -55,3 +58,13 @@ def test_without_a_later_day_a_visit_gains_what_it_saves(problem: WorkshopProble
     for one in problem.jobs:
         assert one.gain(1) == one.saving(1)
         assert replace(one, later_day=2).gain(1) <= one.gain(1)
+
+
+@given(p7=st.floats(0, 1), more=st.floats(0, 1))
+def test_what_nobody_foresees_is_part_of_what_fails_and_all_of_what_fails_tomorrow(
+    p7: float, more: float
+) -> None:
+    (one,) = with_later(shop(job("A", p7, p7 + (1 - p7) * more)), 5.0).jobs
+    assert one.p_unforeseen[:2] == pytest.approx(one.p_fail[:2])
+    assert all(u <= p + 1e-9 for u, p in zip(one.p_unforeseen, one.p_fail, strict=True))
+    assert list(one.p_unforeseen) == pytest.approx(sorted(one.p_unforeseen))

@@ -102,6 +102,7 @@ def test_a_job_waits_for_its_part() -> None:
     ("problem", "reason"),
     [
         (shop(job("A", 0.0, 0.0, life_day_price=1.0)), "not worth a visit"),
+        (shop(job("A", 0.0, 0.5, life_day_price=1.0, later_day=5)), "can wait until after"),
         (shop(job("A"), technicians=()), "no technician repairs brakes"),
         (shop(job("A", component=None), bays=()), "is not known"),
         (shop(job("A"), bays=(), workshop_id=NO_WORKSHOP), "no workshop looks after it"),
