@@ -5,8 +5,8 @@
 
 Prints the WQL of two forecasts that no one can make: one knows each series' mean over the held-out
 periods, the other also how much all series together sell in each. Their spread is the best in
-hindsight for series of their size. What a model is asked for below these numbers, no better level
-or season can give; promotions and the like they do not know.
+hindsight for series of their size. No proof of what cannot be reached, since a series may be told
+by more than its size; and they know nothing of promotions and the like.
 """
 
 import argparse
