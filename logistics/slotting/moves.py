@@ -33,6 +33,7 @@ from logistics.slotting.travel import Walking
 from logistics.slotting.zones import lie_apart
 
 _TRIED_AT_ONCE = 16  # SKUs, most promising first
+_TRIED_PER_MOVE = 4  # misplaced SKUs, the fastest first
 _VICTIMS = 3  # SKUs in the way that are tried for each
 
 
@@ -115,11 +116,14 @@ def _place(
     picks = floor.demand.picks_per_day
     new, misplaced = np.flatnonzero(floor.slot_of == NONE), floor.misplaced()
     urgent = [skus[np.argsort(-picks[skus], kind="stable")] for skus in (new, misplaced)]
+    urgent[1] = urgent[1][: _TRIED_PER_MOVE * max_moves]
     for sku in np.concatenate(urgent).tolist():
+        is_new = floor.slot_of[sku] == NONE
+        if not is_new and len(moves) == max_moves:
+            break
         steps = _placements(floor, sku, int(ideal[sku]))
         small = [step for step in steps if len(moves) + len(step) <= max_moves]
         worth = floor.savings(small) - least_m * np.array([len(step) for step in small])
-        is_new = floor.slot_of[sku] == NONE
         if np.isfinite(worth).any() and (not is_new or floor.may_place(sku)):
             moves += floor.make(small[int(np.argmax(worth))])
         elif is_new:

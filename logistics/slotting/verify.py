@@ -136,18 +136,18 @@ def too_near(plan: Plan) -> Found:
     """No SKU comes into the bay, or beside the bay, of one it must be kept apart from."""
     if plan.demand.relations is None:
         return
-    locked, bay = plan.warehouse.locked, _bays(plan.warehouse)
+    locked, near = plan.warehouse.locked, _near(plan.warehouse)
     holds, slot_of = plan.warehouse.holds.tolist(), plan.demand.face.tolist()
     for move in plan.moves:
         _play(move, holds, slot_of)
-        if _near_another(plan, holds, bay, move.sku, move.to_slot):
+        if _clashes(plan, move.sku, [holds[slot] for slot in near[move.to_slot]]):
             yield _violation("too_near", plan, move.sku, move.to_slot)
     best = [sku if keeps else NONE for sku, keeps in zip(plan.warehouse.holds, locked, strict=True)]
     placed = [(sku, slot) for sku, slot in enumerate(plan.ideal) if slot != NONE]
     for sku, slot in placed:
         best[slot] = sku
     for sku, slot in placed:
-        if not locked[slot] and _near_another(plan, best, bay, sku, slot):
+        if not locked[slot] and _clashes(plan, sku, [best[other] for other in near[slot]]):
             yield _violation("too_near", plan, sku, slot)
 
 
@@ -227,28 +227,26 @@ def _changes(plan: Plan, also_unchanged: bool = False) -> Iterator[tuple[int, in
             yield sku, slot
 
 
-def _bays(warehouse: Warehouse) -> list[tuple[int, int]]:
-    """(aisle, how many bays of it lie nearer the front) of every slot."""
-    depths: dict[int, set[float]] = {}
+def _near(warehouse: Warehouse) -> list[list[int]]:
+    """The slots in the bay of every slot and in the bays before and behind it, in its aisle."""
+    slots_at: dict[int, dict[float, list[int]]] = {}
     places = list(zip(warehouse.aisle.tolist(), warehouse.y_m.tolist(), strict=True))
-    for aisle, y_m in places:
-        depths.setdefault(aisle, set()).add(y_m)
-    order = {aisle: sorted(found) for aisle, found in depths.items()}
-    return [(aisle, order[aisle].index(y_m)) for aisle, y_m in places]
+    for slot, (aisle, y_m) in enumerate(places):
+        slots_at.setdefault(aisle, {}).setdefault(y_m, []).append(slot)
+    near: dict[tuple[int, float], list[int]] = {}
+    for aisle, at in slots_at.items():
+        bays = sorted(at)
+        for number, y_m in enumerate(bays):
+            beside = bays[max(number - 1, 0) : number + 2]
+            near[aisle, y_m] = [slot for bay in beside for slot in at[bay]]
+    return [near[place] for place in places]
 
 
-def _near_another(
-    plan: Plan, holds: Sequence[int], bay: Sequence[tuple[int, int]], sku: int, slot: int
-) -> bool:
-    """Whether a SKU that must be kept apart lies in the slot's bay or beside it."""
+def _clashes(plan: Plan, sku: int, others: Sequence[int]) -> bool:
+    """Whether the SKU must be kept apart from one of the others."""
     assert plan.demand.relations is not None
     group, apart = plan.demand.relations.group, plan.demand.relations.apart
-    aisle, number = bay[slot]
-    return any(
-        other != NONE and apart[group[sku]][group[other]]
-        for other, (beside, at) in zip(holds, bay, strict=True)
-        if beside == aisle and abs(at - number) <= 1
-    )
+    return any(other != NONE and apart[group[sku], group[other]] for other in others)
 
 
 def _play(move: Move, holds: list[int], slot_of: list[int]) -> None:
