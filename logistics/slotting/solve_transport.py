@@ -17,7 +17,7 @@ from logistics.slotting.problem import NONE, Flags, Ints, Reals
 _WINDOW = 8  # groups of like rank that a SKU may choose among at first
 _JOINING = 8  # of the pairs of one SKU that undercut the prices, in one round
 _ROUNDS = 30
-_STEPS = 1e8  # the dearest place, or none, in integer costs
+_STEPS = 1e9  # the dearest place, or none, in integer costs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
