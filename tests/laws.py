@@ -81,6 +81,7 @@ def routes(config: Config, inputs: Rows) -> Iterator[str]:
         crew = (vehicles[route["vehicle_id"]], drivers[route["driver_id"]])
         depot = depots[route["depot_id"]]
         orders = [wanted[stop["order_id"]] for stop in calls]
+        yield from _pairs(route, orders)
         yield from _loads(route, calls, orders, crew[0])
         yield from _skills(route, orders, crew)
         yield from _times(config, route, calls, orders, crew, depot, speeds)
@@ -107,12 +108,24 @@ def _kept_back(config: Config, inputs: Rows, planned: dict[str, dict]) -> Iterat
             yield f"{route['route_id']}: {route['vehicle_id']} is in the workshop"
 
 
+def _pairs(route: dict, orders: list[dict]) -> Iterator[str]:
+    """A delivery that has a pickup comes after it, on the same route."""
+    kinds: dict[str, list[str]] = {}
+    for order in orders:
+        if order.get("pair_id") is not None:
+            kinds.setdefault(order["pair_id"], []).append(order["kind"])
+    for pair, order_kinds in kinds.items():
+        if order_kinds != ["pickup", "delivery"]:
+            yield f"{route['route_id']}: pair {pair} is {' and '.join(order_kinds)}"
+
+
 def _loads(route: dict, calls: list[dict], orders: list[dict], vehicle: dict) -> Iterator[str]:
     for order_column, load, capacity in (
         ("weight_kg", "load_kg", "capacity_kg"),
         ("volume_m3", "load_m3", "capacity_m3"),
     ):
-        board = sum(o[order_column] for o in orders if o["kind"] == "delivery")
+        from_depot = [o for o in orders if o["kind"] == "delivery" and o.get("pair_id") is None]
+        board = sum(o[order_column] for o in from_depot)
         most = board
         for stop, order in zip(calls, orders, strict=True):
             board += order[order_column] * (1 if order["kind"] == "pickup" else -1)
@@ -318,7 +331,9 @@ def slots(config: Config, inputs: Rows) -> Iterator[str]:
             if before[origin]["frozen"]:
                 yield f"{name}: {move['from_slot']} is frozen"
             layout[origin] = None
-        elif move["sku_id"] in [s for (w, _), s in layout.items() if w == warehouse]:
+        elif not move["opens_face"] and move["sku_id"] in [
+            s for (w, _), s in layout.items() if w == warehouse
+        ]:
             yield f"{name}: {move['sku_id']} had a slot already"
         layout[target] = move["sku_id"]
         slot, item = before[target], items.get(move["sku_id"], {})
