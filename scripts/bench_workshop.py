@@ -10,7 +10,7 @@ gaps: made workshops (scripts/workshop_cases.py), one after another on one core;
 of half hours, too, and fewer people. many: so many at once on Ray. Both judge every schedule with
 `logistics.maintenance.verify`; gaps compares its cost to greedy rules. nights: the demo world's
 assets wear and fail by its own rules, and are visited as each policy decides; what the policies
-know, and what none of them can undercut, says scripts/workshop_replay.py. Its fleet is so many
+know, and what hardly any can undercut, says scripts/workshop_replay.py. Its fleet is so many
 times the demo's, and its workshops have a bay for so many assets (the demo itself: 80, which leaves
 them half empty); key=value changes the world or the costs. --out FILE keeps the rows.
 """

@@ -193,8 +193,8 @@ def replay(
 
 
 def hindsight(seen: Truth, options: MaintenanceConfig) -> Toll:
-    """What no policy undercuts: each component is serviced on the day it would have failed, as if
-    the lives were known and there were room for all."""
+    """What hardly any policy undercuts: each component is serviced on the day it would have failed,
+    as if the lives were known and there were room for all. Absences, which rest assets, can."""
     service = seen.about["cost_of_service"].to_numpy() + options.vehicle_day_price
     state, cost, visits = seen.state, 0.0, 0
     for night in range(seen.load.shape[1]):
