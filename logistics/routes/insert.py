@@ -105,16 +105,9 @@ class Timetable:
         self, crew_index: int, together: Sequence[int]
     ) -> Iterator[tuple[int, tuple[int, ...]]]:
         """(metres of the detour, gaps) wherever the orders may fit."""
-        crew, old, open_ = (
-            self.problem.crews[crew_index],
-            self.routes[crew_index],
-            self.frame(crew_index),
-        )
-        distance_m, num_gaps, nodes = (
-            self.problem.travel.distance_m,
-            len(open_.leaves_s),
-            open_.nodes,
-        )
+        crew, old = self.problem.crews[crew_index], self.routes[crew_index]
+        open_, distance_m = self.frame(crew_index), self.problem.travel.distance_m
+        num_gaps, nodes = len(open_.leaves_s), open_.nodes
 
         def detour_m(gap: int, first: int, last: int) -> int:
             out_m = distance_m.item(nodes[gap], first)

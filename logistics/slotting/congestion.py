@@ -16,6 +16,7 @@ from logistics.slotting.problem import (
     Ints,
     Reals,
     Warehouse,
+    contents,
     fits,
     reach_m,
 )
@@ -76,9 +77,7 @@ class _Floor:
     def exchange(self, aisle: int) -> bool:
         """Make the exchange that costs least per pick that leaves the aisle, if there is one."""
         skus, slots = self.movable(aisle)[:_TRIED], np.flatnonzero(~self.warehouse.locked)
-        holds = np.full(self.warehouse.locked.size, NONE)
-        placed = np.flatnonzero(self.slot_of != NONE)
-        holds[self.slot_of[placed]] = placed
+        holds = contents(self.warehouse, self.slot_of)
         rate = self._cost_per_pick(aisle, skus[:, None], slots[None, :], holds[slots][None, :])
         if not rate.size or np.isinf(rate.min()):
             return False

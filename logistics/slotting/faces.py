@@ -24,6 +24,8 @@ from logistics.slotting.problem import (
     Ints,
     Reals,
     Warehouse,
+    can_spare,
+    contents,
     fits,
     reach_m,
     suits,
@@ -188,9 +190,7 @@ class _Floor:
     ) -> None:
         self.warehouse, self.demand, self.walking, self.rules = warehouse, demand, walking, rules
         self.slot_of = night.slot_of.copy()
-        self.holds = np.where(warehouse.locked, warehouse.holds, NONE)
-        placed = np.flatnonzero(self.slot_of != NONE)
-        self.holds[self.slot_of[placed]] = placed
+        self.holds = contents(warehouse, self.slot_of)
         self.free = np.flatnonzero(~warehouse.locked)
         self.opened = np.zeros(self.holds.size, dtype=bool)
         self.largest = np.zeros(self.slot_of.size)
@@ -209,7 +209,8 @@ class _Floor:
     def steps(self, sku: int) -> Iterator[Step]:
         """The ways to open a further face in the aisle of the first."""
         warehouse, demand, aisle = self.warehouse, self.demand, self.walking.layout.aisle
-        if not self._may_take_empty(sku):
+        storage_class = int(demand.storage_class[sku])
+        if not can_spare(warehouse, self._empty, storage_class, _KEPT_EMPTY):
             return
         slots = self.free[aisle[self.free] == aisle[self.slot_of[sku]]]
         slots = slots[fits(warehouse, demand, sku, slots) & ~self.opened[slots]]
@@ -234,7 +235,7 @@ class _Floor:
     def _after_making_way(self, sku: int, slots: Ints, saved_m: Reals) -> Iterator[Step]:
         """A face in one of the slots, after the SKU there has gone to an empty one."""
         warehouse, demand = self.warehouse, self.demand
-        empty = self.free[self.holds[self.free] == NONE]
+        empty = self._empty
         if not slots.size or not empty.size:
             return
         others = self.holds[slots]
@@ -252,11 +253,6 @@ class _Floor:
                 away = Move(other, slot, refuge, self._walked_less_m(other, refuge))
                 yield away, Move(sku, NONE, slot, float(saved_m[row]), opens_face=True)
                 return
-
-    def _may_take_empty(self, sku: int) -> bool:
-        same = self.warehouse.storage_class == self.demand.storage_class[sku]
-        empty = same[self.free] & (self.holds[self.free] == NONE)
-        return int(empty.sum()) > int(_KEPT_EMPTY * same.sum())
 
     def _welcome(self, sku: int, slot: int) -> bool:
         """Whether the SKU may come to the slot from another."""
@@ -285,6 +281,11 @@ class _Floor:
         fills[sized] = 1 / held[sized] - 1 / (held[sized] + units[sized])
         saved: Reals = self.rules.replenishing_m * self.demand.units_per_day[skus] * fills
         return saved
+
+    @property
+    def _empty(self) -> Ints:
+        slots: Ints = self.free[self.holds[self.free] == NONE]
+        return slots
 
     @property
     def _picks(self) -> Reals:

@@ -18,6 +18,7 @@ from logistics.slotting.problem import (
     Ints,
     Reals,
     Warehouse,
+    can_spare,
     fits,
     reach_m,
 )
@@ -91,8 +92,8 @@ class Floor:
 
     def may_place(self, sku: int) -> bool:
         """Whether an empty slot of the new SKU's class would be left for moving others."""
-        same = self.warehouse.storage_class == self.demand.storage_class[sku]
-        return int(same[self.empty].sum()) > int(_KEPT_EMPTY * same.sum())
+        storage_class = int(self.demand.storage_class[sku])
+        return can_spare(self.warehouse, self.empty, storage_class, _KEPT_EMPTY)
 
     def savings(self, steps: Sequence[Step]) -> Reals:
         """Metres a day that each step saves by itself; the walk to a new SKU counts against it.

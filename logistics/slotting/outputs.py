@@ -9,7 +9,7 @@ from logistics.config import SlottingConfig
 from logistics.outputs import MOVES, SLOTS_EFFECT, SLOTS_HEAT, SLOTS_PLAN, UNPLACED
 from logistics.slotting.faces import replenishments
 from logistics.slotting.moves import Night
-from logistics.slotting.problem import NONE, Demand, Ints, Warehouse, reached_m
+from logistics.slotting.problem import NONE, Demand, Ints, Warehouse, contents, reached_m
 from logistics.slotting.travel import Layout, Tours, Walking, walk
 
 
@@ -24,14 +24,6 @@ def slots_plan_rows(
         "sku_ideal": _names(demand, contents(warehouse, ideal)),
     }
     return pl.DataFrame(columns, schema=SLOTS_PLAN.columns)
-
-
-def contents(warehouse: Warehouse, slot_of: Ints) -> Ints:
-    """The SKU in each slot (s,) with the SKUs (n,) in slots slot_of; locked slots as they are."""
-    holds = np.where(warehouse.locked, warehouse.holds, NONE)
-    placed = np.flatnonzero(slot_of != NONE)
-    holds[slot_of[placed]] = placed
-    return holds
 
 
 def after(warehouse: Warehouse, night: Night) -> Ints:

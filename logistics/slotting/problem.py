@@ -101,6 +101,21 @@ class Demand:
     zones: Zones | None = None  # that follow from the relations
 
 
+def contents(warehouse: Warehouse, slot_of: Ints) -> Ints:
+    """The SKU in each slot (s,) with the SKUs (n,) in slots slot_of; locked slots as they are."""
+    holds: Ints = np.where(warehouse.locked, warehouse.holds, NONE)
+    placed = np.flatnonzero(slot_of != NONE)
+    holds[slot_of[placed]] = placed
+    return holds
+
+
+def can_spare(warehouse: Warehouse, empty: Ints, storage_class: int, kept_share: float) -> bool:
+    """Whether, with one of the empty slots (k,) filled, this share of all slots of the storage
+    class would still be empty."""
+    same = warehouse.storage_class == storage_class
+    return int(same[empty].sum()) > int(kept_share * same.sum())
+
+
 def fits(warehouse: Warehouse, demand: Demand, sku: Ints | int, slot: Ints | int) -> Flags:
     """Whether one unit of the SKU may lie in the slot; sku and slot broadcast."""
     allowed: Flags = (
