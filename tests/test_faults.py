@@ -11,19 +11,9 @@ TRIED = "driver killed then node removed"
 
 def test_a_night_survives_what_nights_bring(tmp_path: Path) -> None:
     out = tmp_path / "faults.json"
+    asked = [f"--faults={TRIED}", "--iterations=100", f"--out={out}"]
     bench = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            SCRIPT,
-            "--faults",
-            TRIED,
-            "--iterations",
-            "100",
-            "--out",
-            out,
-        ],
+        [sys.executable, "-W", "ignore", SCRIPT, *asked],
         capture_output=True,
         text=True,
         timeout=800,

@@ -218,11 +218,13 @@ def test_a_night_can_be_pinned_rolled_back_and_tidied(own: Config) -> None:
         list(upkeep.tidy(own))
 
 
-def test_backfill_asks_for_the_nights_that_are_not_whole(company: Config) -> None:
+def test_backfill_asks_for_the_nights_that_are_not_whole(company: Config, tmp_path: Path) -> None:
     one = timedelta(1)
     span = replace(company, task="backfill", first=company.date - one, last=company.date + one)
     days = [day for _, day in night.asked_for(span)]
     assert days == [company.date - one, company.date + one]
+    before = [day for _, day in night.asked_for(unplanned(span, tmp_path))]
+    assert before == [company.date - one, company.date, company.date + one]
 
 
 def test_a_lasting_partition_that_is_gone_fails_its_site(own: Config) -> None:
