@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'd=$(dirname "$0"); exec $d/../.venv/bin/python "$0" "$@"'
+#!/usr/bin/env -S sh -c 'd=$(dirname "$0"); "$d/setup" && exec "$d/../.venv/bin/python" "$0" "$@"'
 """How good a forecast of a data set's held-out periods could be that knew some of what came.
 
     scripts/forecast_limit.py --data DIR [--horizon H]
