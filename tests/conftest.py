@@ -73,7 +73,7 @@ SESSION = tuple(
         "bench_throughput", "champions", "night", "notice", "planners", "resume", "tasks", "watch",
     )
 )  # fmt: skip
-LONG = ("test_faults.py", "test_submit.py", "test_autoscaler.py")
+LONG = ("test_faults.py", "test_submit.py")
 
 
 class TwoProcesses(LoadScopeScheduling):
