@@ -33,6 +33,7 @@ _HASTY_S = 0.01  # per stop
 # Seconds per cubed stop: PyVRP's search from nothing is bounded by no clock, and is not begun
 # with less than this. Plain problems of 1,000 stops take it 0.4 to 0.9 s until the first plan.
 _COLD_S, _COLD_PLAIN_S = 5e-8, 5e-9
+_BUILT_S = 0.005  # per stop, three times what insertion takes: rather late than without a plan
 _LARGEST = 4000  # stops that are still worth a last search as a whole
 _SETUP_S = 1e-6  # per squared stop: twice what it takes before the whole's search begins
 
@@ -77,7 +78,7 @@ def search(
     start = start if start is not None and start.tours else None
     quick = start if start is not None else savings(problem)
     if quick is None and engine == "pyvrp" and _is_long(_COLD_S, problem, budget):
-        start = quick = construct(problem, budget.over())
+        start = quick = construct(problem, _building(problem, budget))
     if len(problem.stops) < 2 * _PART[engine]:
         starts = [start] if start is not None else _starts(problem, engine, quick, budget)
         left = _left(budget, began)
@@ -86,7 +87,7 @@ def search(
         found = _Rounds(problem, engine, budget, seed, team, began).run(start, quick)
     if found.tours or found.cost < inf:
         return found
-    return construct(problem, budget.over(_FIRST)) or found
+    return construct(problem, _building(problem, budget)) or found
 
 
 def _is_long(cold_s: float, problem: StaticProblem, budget: Budget) -> bool:
@@ -95,6 +96,13 @@ def _is_long(cold_s: float, problem: StaticProblem, budget: Budget) -> bool:
     if budget.seconds is None:
         return num >= 2 * _PART["pyvrp"]
     return budget.seconds < cold_s * num**3
+
+
+def _building(problem: StaticProblem, budget: Budget) -> Callable[[], bool]:
+    """The end of insertion: that of the budget, but not before it can be through."""
+    if budget.seconds is None:
+        return budget.over()
+    return Budget(seconds=max(budget.seconds, _BUILT_S * len(problem.stops))).over()
 
 
 def _starts(

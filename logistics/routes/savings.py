@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from logistics.routes.static import Found, Matrix, StaticProblem, Tour
 
 _NEAREST = 50
-# (metres for a second waited, shape). Eleven problems of 200 to 1,000 stops with windows: 4.6 % below
-# the plain savings with a fifth of a metre (Vidal et al. 2013) in the mean, two of them 9 and 12 %.
+# (metres for a second waited, shape). Eleven problems of 200 to 1,000 stops with windows: 4.6 %
+# below plain savings with a fifth of a metre (Vidal et al. 2013) in the mean, two by 9 and 12 %.
 _WEIGHTS = ((0.1, 0.9), (0.05, 0.8), (0.2, 0.9))
 _UNTIMED = ((0.0, 1.2), (0.0, 1.0))
 _MOST = 10_000  # stops times weights: a second or two
