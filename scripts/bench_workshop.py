@@ -4,6 +4,7 @@
     scripts/bench_workshop.py gaps [--seeds 100] [--jobs 100] [--days 14] [--seconds 3 | --steps 2]
     scripts/bench_workshop.py many [--shops 50] [--jobs 100] [--cpus 2] [--seconds 4 | --steps 2]
     scripts/bench_workshop.py nights [--nights 60] [--noise 0.3] [--fleet 8] [--assets-per-bay 480]
+                                     [--repeat 1]
 
 --steps: CP-SAT's deterministic time instead of seconds, so that a busy machine finds the same.
 gaps: made workshops (scripts/workshop_cases.py), one after another on one core; --hard: with jobs
@@ -12,7 +13,8 @@ of half hours, too, and fewer people. many: so many at once on Ray. Both judge e
 assets wear and fail by its own rules, and are visited as each policy decides; what the policies
 know, and what hardly any can undercut, says scripts/workshop_replay.py. Its fleet is so many
 times the demo's, and its workshops have a bay for so many assets (the demo itself: 80, which leaves
-them half empty); key=value changes the world or the costs. --out FILE keeps the rows.
+them half empty); --repeat: so many worlds of their own seeds, summed, since which policy wins a
+crowded one is partly luck; key=value changes the world or the costs. --out FILE keeps the rows.
 """
 
 import argparse
@@ -45,6 +47,7 @@ from logistics.world import assets
 Row = dict[str, Any]
 EVERY = (60.0, 90.0, 120.0, 180.0)  # full-load days between services; the best one is shown
 IDEAL = "all known, room for all"
+NOTHING = Toll(0.0, 0, 0, 0.0)
 NIGHT_BUDGET = Budget(deterministic_time=0.5)
 
 
@@ -63,6 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--noise", type=float, default=0.3)
     parser.add_argument("--fleet", type=int, default=8)
     parser.add_argument("--assets-per-bay", type=int, default=480)
+    parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--out")
     options, overrides = parser.parse_known_args(arguments)
     rows = RUNS[options.what](options, overrides)
@@ -166,22 +170,23 @@ def _nights(options: argparse.Namespace, overrides: Sequence[str]) -> list[Row]:
         num_assets=config.world.num_assets * options.fleet,
         vehicles_per_depot=config.world.vehicles_per_depot * options.fleet,
     )
-    tolls = _tolls(
-        replace(config, world=world), options.nights, options.noise, options.assets_per_bay
-    )
+    how = options.nights, options.noise, options.assets_per_bay
+    seeds = range(config.seed, config.seed + options.repeat)
+    each = [_tolls(replace(config, world=world, seed=seed), *how) for seed in seeds]
+    tolls = _best_interval({name: sum((t[name] for t in each), NOTHING) for name in each[0]})
     what = f"{options.assets_per_bay} of {world.num_assets} assets a bay, noise {options.noise:g}"
-    _print_tolls(tolls, f"{options.nights} nights, {what}, seed {config.seed}")
+    _print_tolls(tolls, f"{options.nights} nights, {what}, seeds {[*seeds]}")
     return [_row(name, toll) for name, toll in tolls.items()]
 
 
 def _tolls(config: Config, nights: int, noise: float, per_bay: int) -> Mapping[str, Toll]:
-    """Policy → what all workshops' nights have cost; the mileage rule at its best interval."""
+    """Policy → what all workshops' nights have cost."""
     world, own = config.world, config.maintenance
     policies = {"run to failure": Policy(none_at_all)}
     policies |= {f"every {e:g} days": Policy(GREEDY["greedy by risk"], e) for e in EVERY}
     policies |= {name: Policy(rule) for name, rule in GREEDY.items()}
     policies["ours"] = Policy(partial(_ours, own.waiting_day_price))
-    total = {name: Toll(0.0, 0, 0, 0.0) for name in (*policies, IDEAL)}
+    total = dict.fromkeys((*policies, IDEAL), NOTHING)
     for workshop_id in sorted({assets.workshop_id(s) for s in assets.sites(world) if s.asset_ids}):
         seen = truth(world, workshop_id, nights, config.seed)
         shop = empty_shop(world, workshop_id, own, per_bay)
@@ -189,7 +194,13 @@ def _tolls(config: Config, nights: int, noise: float, per_bay: int) -> Mapping[s
         for name, policy in policies.items():
             toll = replay(seen, shop, policy, noise, own)
             total[name] += toll
-            print(f"{workshop_id} {name}: {toll.cost:,.0f}, {toll.failures} failures", flush=True)
+            where = f"seed {config.seed} {workshop_id} {name}"
+            print(f"{where}: {toll.cost:,.0f}, {toll.failures} failures", flush=True)
+    return total
+
+
+def _best_interval(total: Mapping[str, Toll]) -> Mapping[str, Toll]:
+    """Without the mileage rule at intervals that cost more than its best one."""
     best = min(EVERY, key=lambda e: total[f"every {e:g} days"].cost)
     others = {f"every {e:g} days" for e in EVERY if e != best}
     return {name: toll for name, toll in total.items() if name not in others}

@@ -65,6 +65,8 @@ def backtest(
     totals = np.stack([_total(judged.actual, length) for length in lengths], axis=1)
     borders = np.quantile(judged.scale, np.arange(1, calibrate.CLASSES) / calibrate.CLASSES)
     group = np.searchsorted(borders, judged.scale)
+    # Margins from two later origins beside this one changed next to nothing on three real sets:
+    # days of fresh_retail held .753 with them, .755 without.
     return Backtest(
         _scores(judged, totals, held_out),
         _margins(judged, held_out, model.settings.scope.reach, group),

@@ -11,7 +11,9 @@ from dataclasses import replace
 from logistics.maintenance.problem import HORIZON_DAYS, Job, WorkshopProblem
 from logistics.maintenance.room import room_of
 
-_FORESIGHT = 3.0  # how many times narrower a life is known when its visit must be settled
+# How many times narrower a life is known when its visit must be settled. In two crowded worlds 6
+# costs 1.6 % less than 3 (12: .2 %), in four others 1.0 %; in half empty ones it is all one.
+_FORESIGHT = 6.0
 
 
 def with_later(problem: WorkshopProblem, waiting_day_price: float) -> WorkshopProblem:
@@ -36,7 +38,7 @@ def with_later(problem: WorkshopProblem, waiting_day_price: float) -> WorkshopPr
 
 def _unforeseen(job: Job) -> tuple[float, ...]:
     """What fails before tomorrow's end nobody can prevent any more. Of the rest the odds sharpen:
-    a life that is told to a third of its length is told to a few days when only a few are left."""
+    a life that is told to a third of its length is told to a day or less when few are left."""
     soon = job.p_fail[1]
     found = []
     for p in job.p_fail:

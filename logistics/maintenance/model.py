@@ -260,12 +260,12 @@ def no_leads(count: int) -> Leads:
 
 def _parts(nets: Nets, x: Tensor, sensors: int, device: str) -> Reals:
     """(n, sensors) each sensor's part in the logarithm of the 30-day hazard."""
-    month = slice(None, int((EDGES_DAYS < 30).sum()))
+    month = int((EDGES_DAYS < 30).sum())
     with single_thread():
         # A leaf of its own: what is asked of it is its gradient alone.
         x = x.to(device).detach().requires_grad_(True)
-        log_rates = nets(x.expand(len(nets.fleet_log_rates), -1, -1))
-        hazard = log_rates[..., month].exp().sum((2, 3)).mean(0)
+        log_rates = nets(x.expand(len(nets.fleet_log_rates), -1, -1), month)
+        hazard = log_rates.exp().sum((2, 3)).mean(0)
         (slope,) = torch.autograd.grad(hazard.log().sum(), x)
     by_feature = (slope * x).detach()[:, : sensors * NET_FEATURES]
     return by_feature.reshape(len(x), sensors, NET_FEATURES).sum(2).double().cpu().numpy()

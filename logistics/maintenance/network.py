@@ -77,17 +77,27 @@ class Nets(nn.Module):
         self.register_buffer("fleet_log_rates", torch.zeros(nets, 1, 1, len(WIDTHS_DAYS)))
         self.register_buffer("usual_odds", torch.zeros(num_kinds + 1, odds))  # log, by kind
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stretches: int | None = None) -> Tensor:
+        """stretches: only so many of the first ones; None: all."""
         state = self.enter(x)
         for block in self.blocks:
             state = block(state)
         state = nn.functional.layer_norm(state, state.shape[-1:])
         usual = x[..., -len(self.usual_odds) :] @ self.usual_odds
         odds = usual + self.components(state) + self.line(x)
-        shape = self.rates(state).unflatten(-1, (-1, NUM_BUMPS)) @ self.bumps
-        shape = shape + self.drift(x)[..., None] * self.tempo
-        log_rates: Tensor = self.fleet_log_rates + odds[..., None] + shape
-        return log_rates.clamp(-16.0, 2.0)
+        # One product for all that adds up: no other step is as large as its result.
+        shape = self.rates(state).unflatten(-1, (-1, NUM_BUMPS))
+        ones = torch.ones_like(odds)
+        terms = torch.cat([shape, torch.stack([self.drift(x), odds, ones], -1)], -1)
+        course = self._course()[..., :stretches]
+        log_rates = torch.bmm(terms.flatten(1, 2), course).clamp_(-16.0, 2.0)
+        return log_rates.reshape(*terms.shape[:3], course.shape[-1])
+
+    def _course(self) -> Tensor:
+        """(e, NUM_BUMPS + 3, stretches): what bumps, drift, odds and 1 stand for over time."""
+        same = torch.cat([self.bumps, self.tempo[None], torch.ones_like(self.tempo)[None]])
+        own = self.fleet_log_rates[:, 0]
+        return torch.cat([same.expand(len(own), -1, -1), own], 1)
 
 
 @torch.no_grad()
@@ -124,15 +134,13 @@ def life(rates: Tensor) -> Tensor:
 def curves(nets: Nets, x: Tensor) -> tuple[Reals, Reals]:
     """Mean over nets of survival (n, edges), and of the chance (n, c, HORIZONS_DAYS) that a
     component is the first to fail within so many days."""
-    rates = nets(x.expand(len(nets.fleet_log_rates), -1, -1)).exp()
+    rates = nets(x.expand(len(nets.fleet_log_rates), -1, -1)).exp_()
     total = rates.sum(2)
     steps = total * total.new_tensor(WIDTHS_DAYS)
     passed = steps.cumsum(-1)
-    ended = torch.exp(steps - passed) * -torch.expm1(-steps) / total
-    # Days are stretches up to the longer horizon, as EDGES_DAYS are.
-    failed = [
-        torch.einsum("encd,end->nc", rates[..., :days], ended[..., :days]) / len(rates)
-        for days in HORIZONS_DAYS
-    ]
+    month = HORIZONS_DAYS[-1]  # days are stretches up to it, as EDGES_DAYS are
+    ended = (torch.exp(steps - passed) * -torch.expm1(-steps) / total)[:, :, None, :month]
+    first = rates[..., :month].mul_(ended).mean(0)
+    failed = [first[..., :days].sum(-1) for days in HORIZONS_DAYS]
     alive = nn.functional.pad(torch.exp(-passed).mean(0), (1, 0), value=1.0)
     return alive.double().cpu().numpy(), torch.stack(failed, -1).double().cpu().numpy()

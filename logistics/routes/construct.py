@@ -6,6 +6,7 @@ second or two. Of a pair the delivery comes straight after the pickup. What does
 out, if it may be.
 """
 
+from collections.abc import Callable
 from math import inf
 
 import numpy as np
@@ -20,10 +21,11 @@ _NEVER = 10**12
 Numbers = NDArray[np.int64]
 
 
-def construct(problem: StaticProblem) -> Found | None:
+def construct(problem: StaticProblem, over: Callable[[], bool]) -> Found | None:
     """Tours of one trip each that keep every rule, of no known cost; None: no answer.
 
-    There is none for releases, or where no stop or not every one that must be is served.
+    There is none for releases, or where no stop or not every one that must be is served. No more
+    vehicles are filled once it is over.
     """
     stops = problem.stops
     if any(stop.release_s for stop in stops):
@@ -32,8 +34,7 @@ def construct(problem: StaticProblem) -> Found | None:
     tours = []
     for index, fleet in sorted(enumerate(problem.fleets), key=lambda f: _dearness(problem, f[1])):
         for _ in range(fleet.num):
-            tour = filling.fill(fleet)
-            if not tour:
+            if over() or not (tour := filling.fill(fleet)):
                 break
             tours.append(Tour(index, (tour,)))
     if not tours or any(stops[stop].penalty is None for stop in left_out(problem, tours)):

@@ -5,9 +5,10 @@ m3 with six decimals and more), times are whole seconds after the run date's mid
 is exact. Node 0 of the travel matrices is the depot, node k + 1 is order k.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import accumulate, count, pairwise
 from typing import TypeAlias
 
 from logistics.routes.slots import SlotTravel
@@ -29,6 +30,7 @@ class TimeWindow:
 # Milligrams, cubic millimetres, parcels: what is limited on board.
 Load: TypeAlias = tuple[int, int, int]
 UNLIMITED = 10**15
+_STEPS = 10  # of exact insertion for an iteration of a search
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +301,16 @@ class Budget:
             return Budget(iterations=max(1, round(self.iterations * share)))
         assert self.seconds is not None
         return Budget(seconds=self.seconds * share)
+
+    def over(self, share: float = 1.0) -> Callable[[], bool]:
+        """Whether this share, from now on, is spent: of the seconds by the clock, of iterations by
+        how often it is asked (a step of exact insertion stands for a tenth of one)."""
+        if self.iterations is not None:
+            asked, most = count(), _STEPS * self.iterations * share
+            return lambda: next(asked) >= most
+        assert self.seconds is not None
+        until_s = time.monotonic() + self.seconds * share
+        return lambda: time.monotonic() >= until_s
 
 
 @dataclass(frozen=True, slots=True)

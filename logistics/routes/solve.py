@@ -72,12 +72,12 @@ def plan_depot(
         part, start = clock.part(_ORTOOLS_SHARE), best.plan()
         plan = _search(problem, leaves, "ortools", part, seed, start, team)
         best = min(best, repair(problem, plan, clock.after(_REPAIRED)), key=Timetable.cost)
-    improve(best, clock.over)
+    improve(best, clock.after(1.0))
     return Solved(best.timed(), best.plan().unserved, best.cost())
 
 
 class _Clock:
-    """What is left of a budget; with iterations, time does not count."""
+    """What is left of a budget; of iterations every search has its share."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget, self.began = budget, time.monotonic()
@@ -91,12 +91,11 @@ class _Clock:
         return Budget(seconds=max(min(share * searching_s, left_s), 0.0))
 
     def after(self, share: float) -> Callable[[], bool]:
-        """Whether this share of the seconds, from now on, or the whole budget is over."""
+        """Whether this share, from now on, or the whole of the seconds is over."""
         if self.budget.seconds is None:
-            return self.over
-        ends_s = self.began + self.budget.seconds
-        until_s = min(time.monotonic() + share * self.budget.seconds, ends_s)
-        return lambda: time.monotonic() >= until_s
+            return self.budget.over(share)
+        left_s = self.budget.seconds - (time.monotonic() - self.began)
+        return Budget(seconds=max(min(share * self.budget.seconds, left_s), 0.0)).over()
 
     def over(self) -> bool:
         spent_s = time.monotonic() - self.began

@@ -125,7 +125,8 @@ def test_a_first_plan_for_mixed_crews_is_one_for_the_engine_too(
     problem = replace(problem, orders=orders)
     duration_s = problem.travel.mean_s(*np.zeros((2, len(problem.orders) + 1), dtype=np.int64))
     flat = flatten(problem, duration_s, 2 * 3600 if short else None).problem
-    first = construct(flat)
+    assert construct(flat, lambda: True) is None
+    first = construct(flat, lambda: False)
     if first is not None:
         served = [stop for tour in first.tours for stop in tour.stops]
         assert len(set(served)) == len(served)

@@ -87,3 +87,10 @@ def test_a_large_night_of_mixed_crews_is_done_in_time() -> None:
     assert time.process_time() - began <= 2.0
     assert verify(problem, solved.routes, solved.unserved) == []
     assert len(solved.unserved) <= 60
+
+
+def test_iterations_are_over_by_asking_and_seconds_by_the_clock() -> None:
+    over = Budget(iterations=2).over(0.5)
+    assert [over() for _ in range(11)] == [False] * 10 + [True]
+    assert Budget(seconds=0.0).over()()
+    assert not Budget(seconds=60.0).over(0.5)()
