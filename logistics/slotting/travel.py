@@ -32,7 +32,7 @@ class Layout:
 class Tours:
     """Picks (l,): the tour each belongs to, 0, 1, … in order, and its SKU.
 
-    age_days (t,): from each tour to the last one, who is the last in time; None: as good as none.
+    age_days (t,): from each tour to the last, falling; None: time plays no part.
     """
 
     tour: Ints
