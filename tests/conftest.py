@@ -76,7 +76,7 @@ SESSION = tuple(
         "bench_throughput", "champions", "night", "notice", "planners", "resume", "tasks", "watch",
     )
 )  # fmt: skip
-LONG = ("test_faults.py", "test_submit.py")
+LONG = ("test_faults.py", "test_submit.py", "test_fuzz.py")
 
 
 class TwoProcesses(LoadScopeScheduling):

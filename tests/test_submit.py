@@ -76,9 +76,11 @@ def submit(head: Head, *arguments: str, **variables: str) -> subprocess.Complete
     return subprocess.CompletedProcess(process.args, process.returncode, said, wrong)
 
 
-def submitted(head: Head, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def submitted(head: Head, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """A running scripts/submit, killed at the end."""
     command = [sys.executable, str(ROOT / "scripts" / "submit.py"), "--address", head.dashboard]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*command, *arguments],
         env=dict(head.environment) | variables,
         cwd="/",
@@ -86,6 +88,11 @@ def submitted(head: Head, *arguments: str, **variables: str) -> subprocess.Popen
         stderr=subprocess.PIPE,
         text=True,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def empty_tables(plan: str, store: Mapping[str, str] | None = None) -> list[str]:
@@ -98,9 +105,10 @@ def test_workers_come_for_a_night_on_s3_and_go_after_it(head: Head, bucket: dict
     given = [f"--env={name}" for name in bucket]  # the values are taken from here
     assert head.workers() == 0
     for task in ("world", "night"):
-        most = 0
+        most, deadline = 0, time.monotonic() + 400
         with submitted(head, *given, f"task={task}", *SMALL, *places, **bucket) as process:
             while process.poll() is None:  # what it says fits into its pipe
+                assert time.monotonic() < deadline, f"task={task} did not end"
                 most = max(most, head.workers())
                 time.sleep(0.5)
             said, wrong = process.communicate()
@@ -122,13 +130,14 @@ def test_a_request_that_cannot_be_carried_out_is_told_with_its_code(head: Head) 
 
 
 def test_an_interrupt_stops_the_night_when_asked_to(head: Head, tmp_path: Path) -> None:
-    following = submitted(head, "--stop-on-interrupt", *SMALL, f"plan={tmp_path}/plan")
-    assert following.stdout is not None
-    for line in following.stdout:
-        if line.startswith("starting Ray"):
-            break
-    following.send_signal(signal.SIGINT)
-    said = following.communicate(timeout=120)[0]
+    asked = ("--stop-on-interrupt", *SMALL, f"plan={tmp_path}/plan")
+    with submitted(head, *asked) as following:
+        assert following.stdout is not None
+        for line in following.stdout:
+            if line.startswith("starting Ray"):
+                break
+        following.send_signal(signal.SIGINT)
+        said = following.communicate(timeout=120)[0]
     assert following.returncode == 130, said
     assert "Stopping raysubmit_" in said
     listed = requests.get(
