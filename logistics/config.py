@@ -172,6 +172,7 @@ class SlottingConfig:
     heat_map: bool  # draw every warehouse before and after, with Matplotlib
     demand_days: Natural  # forecast days that drive the picks
     history_days: Natural  # order lines read for lines per order
+    affinity_days: Natural  # and for what is picked together; as many as history_days at least
     min_saving_m_per_day: Annotated[float, Field(ge=0)]  # a move below this is not worth making
     replenish_days: Natural  # a slot must hold this many days of demand
     # By level, the floor first; higher ones are like the last. Of walking that a pick is as bad as:
@@ -186,6 +187,8 @@ class SlottingConfig:
     minutes_per_replenishment: Positive  # one trip fills all faces of a SKU
 
     def __post_init__(self) -> None:
+        if self.affinity_days < self.history_days:
+            raise ValueError("affinity_days must be at least history_days")
         if any(one == other for one, other in self.keep_apart):
             raise ValueError("keep_apart names pairs of two different groups")
 

@@ -7,8 +7,10 @@ from functools import partial
 import polars as pl
 
 from logistics.forecast import batch as forecast
+from logistics.forecast import training as forecast_training
 from logistics.maintenance import batch as maintenance
 from logistics.maintenance import shop_batch as workshops
+from logistics.maintenance import training as maintenance_training
 from logistics.outputs import OUTPUTS
 from logistics.registry import Card
 from logistics.routes import batch as routes
@@ -63,24 +65,6 @@ class Workload:
         return [table for table in (*self.needs, *self.reads) if table in CONTRACTS]
 
 
-def _train_forecast(run: Run, dims: Dims) -> Card:
-    from logistics.forecast import training  # Torch: two seconds that most nights can do without
-
-    return training.train(run, dims)
-
-
-def _backtest_forecast(run: Run, dims: Dims) -> tuple[list[StagedFile], pl.DataFrame]:
-    from logistics.forecast import training
-
-    return training.backtest(run, dims)
-
-
-def _train_maintenance(run: Run, dims: Dims) -> Card:
-    from logistics.maintenance import training
-
-    return training.train(run, dims)
-
-
 WORKLOADS = (
     Workload(
         "forecast",
@@ -100,8 +84,8 @@ WORKLOADS = (
         run=forecast.run,
         upstream=forecast.upstream,
         lasting="sales",
-        train=_train_forecast,
-        backtest=_backtest_forecast,
+        train=forecast_training.train,
+        backtest=forecast_training.backtest,
     ),
     Workload(
         "levels",
@@ -123,7 +107,7 @@ WORKLOADS = (
         run=maintenance.run,
         upstream=maintenance.upstream,
         lasting="telemetry",
-        train=_train_maintenance,
+        train=maintenance_training.train,
     ),
     Workload(
         "alerts",

@@ -29,6 +29,8 @@ SMALL = (
     "deterministic=true",
     "forecast.train_steps=30",
     "maintenance.train_steps=60",
+    "maintenance.solve_deterministic_time=0.5",
+    "cluster.no_progress_s=45",  # its units take seconds
 )
 HANG_S = 15  # when a solve that hangs is killed: the small depots take two
 

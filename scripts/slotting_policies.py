@@ -122,13 +122,13 @@ def gathered(case: Case, day: int, layout: Layout) -> Layout:
 
 
 def slopes(case: Case, day: int, skus: Ints) -> Slopes | None:
-    """What picks of the SKUs (n,) add in each aisle, by the tours of late, if they tell."""
+    """What picks of the SKUs (n,) add in each aisle, by past tours, if they tell."""
     if not affinity_helps(case, case.start):
         return None
-    tours, number = case.tours(max(day - GATE_DAYS, 0), day), np.full(len(case.sku_ids), NONE)
+    tours, number = case.tours(0, day), np.full(len(case.sku_ids), NONE)
     number[skus] = np.arange(skus.size)
     known = number[tours.sku] != NONE
-    mine = Tours(tours.tour[known], number[tours.sku[known]])
+    mine = Tours(tours.tour[known], number[tours.sku[known]], tours.age_days)
     return partial(affinity.aisle_costs, case.layout, mine)
 
 

@@ -3,27 +3,27 @@
 Instances of Prunet, Absi and Cattaruzza (arXiv 2407.13570): aisles, rows, distances, slots, orders,
 and SKUs whose place is fixed. A location has two slots, one on each side. Here the depot is the
 front of the first aisle and every order is its shortest tour, so values compare with our own runs.
-Iterated local search: the best exchange of one SKU with any slot, SKU after SKU, until none helps;
-then a few random exchanges, and again from the best so far, only where these have changed orders.
+Simulated annealing by the heat bath: SKU after SKU draws one of all places, the likelier the less
+all orders then walk (Geman and Geman 1984, "Stochastic relaxation, Gibbs distributions, and the
+Bayesian restoration of images"). What an order walks with one SKU in any other place comes from one
+pass over its aisles, and all exchanges of a SKU are sums of these.
 """
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from slotting_insertions import Insertions
 
-from logistics.slotting.problem import NONE, Ints
-from logistics.slotting.shortest import shortest
-from logistics.slotting.travel import Layout, Tours
+from logistics.slotting.problem import NONE, Flags, Ints, Reals
+from logistics.slotting.travel import Layout
 
 SIDES = 2
-KICKS = 3  # random exchanges between two descents, at most
-WARMTH = 0.01  # of all metres: how much worse may be kept, on average, at first
-
-Visits = frozenset[int]  # locations
+HOT, COLD = 1.2, 0.8  # bays: a change that walks so much more is e times less likely
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,119 +92,103 @@ def _layout(aisles: int, bays: int, aisle_m: float, bay_m: float) -> Layout:
 
 
 def _solve(instance: Instance, seconds: float, rng: np.random.Generator) -> float:
+    """The least metres seen while the search cools down."""
     begins = time.perf_counter()
-    ends = begins + seconds
     search = _Search(instance)
-    search.descend(search.free, rng, ends)
-    settled, settled_m = list(search.sku_at), search.metres
-    least_m = settled_m
-    while (now := time.perf_counter()) < ends and search.free:
-        kicked: set[int] = set()
-        for sku in rng.choice(search.free, int(rng.integers(1, KICKS + 1))).tolist():
-            kicked |= search.exchange(sku, int(rng.choice(search.slots_of(sku))))
-        search.descend(sorted(kicked), rng, ends)
-        warmth_m = WARMTH * least_m * (ends - now) / seconds
-        if search.metres <= settled_m + warmth_m * rng.exponential():
-            settled, settled_m = list(search.sku_at), search.metres
-            least_m = min(least_m, settled_m)
-        else:
-            search.place(settled)
+    metres = least_m = search.metres()
+    bay_m = float(search.insertions.depth_m[0])
+    while search.skus and (passed := (time.perf_counter() - begins) / seconds) < 1:
+        heat_m = bay_m * HOT * (COLD / HOT) ** passed
+        for sku in rng.permutation(search.skus).tolist():
+            metres += search.draw(sku, heat_m, rng.random())
+            least_m = min(least_m, metres)
     return least_m
 
 
-class _Walks:
-    """Metres of orders by the locations they visit; each set of locations is walked once."""
-
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-        self.known: dict[Visits, float] = {}
-
-    def metres(self, orders: Sequence[Visits]) -> list[float]:
-        new = list({visits for visits in orders if visits not in self.known})
-        if new:
-            slots = np.array([SIDES * location for visits in new for location in visits])
-            tour = np.repeat(np.arange(len(new)), [len(visits) for visits in new])
-            metres = shortest(self.layout, Tours(tour, slots), np.arange(self.layout.aisle.size))
-            self.known.update(zip(new, metres.tolist(), strict=True))
-        return [self.known[visits] for visits in orders]
-
-
 class _Search:
-    """A SKU in every slot; as many SKUs as slots, those that nobody orders included."""
+    """Which SKU lies where, and what any exchange of two would bring.
+
+    SKUs (n,) are those that are not fixed, the most ordered first; the first `skus` are ordered at
+    all. A row (r,) is an order and one SKU of it; rises_m (r, l): what the order walks more if the
+    SKU lies elsewhere and all others stay.
+    """
 
     def __init__(self, instance: Instance) -> None:
-        self.orders = [np.unique(order).tolist() for order in instance.orders]
-        self.walks = _Walks(instance.layout)
-        num_skus = instance.fixed.size
-        self.orders_of: list[set[int]] = [set() for _ in range(num_skus)]
-        for number, order in enumerate(self.orders):
-            for sku in order:
-                self.orders_of[sku].add(number)
-        popularity = np.array([len(orders) for orders in self.orders_of])
-        self.free = np.flatnonzero((instance.fixed == NONE) & (popularity > 0)).tolist()
-        self.open_slots = np.setdiff1d(np.arange(num_skus), instance.fixed)
-        layout = instance.layout
+        layout, fixed = instance.layout, instance.fixed
+        orders = Counter(tuple(np.unique(order).tolist()) for order in instance.orders)
+        self.times = np.array(list(orders.values()), dtype=np.float64)
+        ordered = np.zeros((len(orders), fixed.size), dtype=bool)
+        for number, order in enumerate(orders):
+            ordered[number, list(order)] = True
+        bays = int(np.count_nonzero(layout.aisle == 0)) // SIDES
+        self.aisles = layout.aisle_x_m.size, bays
+        self.insertions = Insertions(layout, layout.depth_m[: SIDES * bays : SIDES])
+
+        popularity = self.times @ ordered
+        movable = np.flatnonzero(fixed == NONE)
+        movable = movable[np.argsort(-popularity[movable], kind="stable")]
+        self.skus = int(np.count_nonzero(popularity[movable]))
+        self.asks: Flags = ordered[:, movable]
+        self.row_sku, self.row_order = np.nonzero(self.asks.T)
+        self.first_row = np.searchsorted(self.row_sku, np.arange(self.skus + 1))
+        same = self.row_order[:, None] == self.row_order
+        np.fill_diagonal(same, False)
+        self.fellows = [np.nonzero(same[self._rows(sku)]) for sku in range(self.skus)]
+
         far_m = layout.aisle_x_m[layout.aisle] + layout.depth_m
-        loose = np.flatnonzero(instance.fixed == NONE)
-        loose = loose[np.argsort(-popularity[loose], kind="stable")]
-        slot_of = instance.fixed.copy()
-        slot_of[loose] = self.open_slots[np.argsort(far_m[self.open_slots], kind="stable")]
-        self.place(np.argsort(slot_of).tolist())
+        free = np.setdiff1d(np.arange(fixed.size), fixed)
+        self.location = free[np.argsort(far_m[free], kind="stable")] // SIDES
+        self.picks = np.zeros((len(orders), fixed.size // SIDES), dtype=np.int64)
+        placed = fixed.copy()
+        placed[movable] = self.location * SIDES
+        asking, sku = np.nonzero(ordered)
+        np.add.at(self.picks, (asking, placed[sku] // SIDES), 1)
+        self.rises_m = np.empty((self.row_sku.size, fixed.size // SIDES))
+        self._ask(np.arange(self.row_sku.size))
 
-    def place(self, sku_at: list[int]) -> None:
-        """One SKU in every slot."""
-        self.sku_at = list(sku_at)
-        self.location = (np.argsort(sku_at) // SIDES).tolist()
-        self.walked_m = self.walks.metres([self._visits(order) for order in self.orders])
-
-    @property
     def metres(self) -> float:
-        return sum(self.walked_m)
+        """One more pick where one is already walks nothing more."""
+        picked = self.picks > 0
+        metres = self.insertions.metres(picked.reshape(-1, *self.aisles))
+        return float(self.times @ metres[np.arange(len(picked)), picked.argmax(axis=1)])
 
-    def slots_of(self, sku: int) -> Ints:
-        """The slots of every other location that the SKU may change to."""
-        elsewhere: Ints = self.open_slots[self.open_slots // SIDES != self.location[sku]]
-        return elsewhere
+    def draw(self, sku: int, heat_m: float, chance: float) -> float:
+        """Exchange the SKU with one drawn, maybe itself; what all orders walk more from then on."""
+        rises_m = self._exchanges(sku)
+        likely = np.exp(np.minimum(rises_m / -heat_m, 500.0)).cumsum()
+        other = int(np.searchsorted(likely, chance * likely[-1], side="right"))
+        if self.location[other] != self.location[sku]:
+            self._exchange(sku, other)
+        return float(rises_m[other])
 
-    def descend(self, skus: Sequence[int], rng: np.random.Generator, ends: float) -> None:
-        """The best exchange of one SKU after another; who shares an order with it comes again."""
-        waiting = dict.fromkeys(rng.permutation(np.array(skus, dtype=np.int64)).tolist())
-        while waiting and time.perf_counter() < ends:
-            sku = next(iter(waiting))
-            del waiting[sku]
-            waiting |= dict.fromkeys(sorted(self._improve(sku)))
+    def _exchanges(self, sku: int) -> Reals:
+        """What all orders walk more when the SKU has changed places with each of the SKUs (n,)."""
+        rows, here = self._rows(sku), self.location[sku]
+        rises_m: Reals = self.rises_m[rows].sum(axis=0)[self.location]
+        rises_m[: self.skus] += np.add.reduceat(self.rises_m[:, here], self.first_row[:-1])
+        # An order that asks for both walks the same as before.
+        mine, theirs = self.fellows[sku]
+        other = self.row_sku[theirs]
+        same_m = self.rises_m[rows][mine, self.location[other]] + self.rises_m[theirs, here]
+        rises_m -= np.bincount(other, same_m, minlength=rises_m.size)
+        return rises_m
 
-    def _improve(self, sku: int) -> set[int]:
-        """The SKUs whose orders have changed by the best exchange; none if nothing is better."""
-        here, mine = self.location[sku], self.orders_of[sku]
-        rest = {order: self._visits(self.orders[order], sku) for order in mine}
-        visits: list[Visits] = []
-        owner: list[int] = []
-        slots = self.slots_of(sku)
-        saved_m = np.zeros(slots.size)
-        for number, slot in enumerate(slots.tolist()):
-            other, there = self.sku_at[slot], slot // SIDES
-            theirs = self.orders_of[other]
-            changed = [rest[order] | {there} for order in mine - theirs]
-            changed += [self._visits(self.orders[o], other) | {here} for o in theirs - mine]
-            saved_m[number] = sum(self.walked_m[order] for order in mine ^ theirs)
-            visits += changed
-            owner += [number] * len(changed)
-        saved_m -= np.bincount(owner, self.walks.metres(visits), minlength=slots.size)
-        if not slots.size or saved_m.max() <= 1e-9:
-            return set()
-        return self.exchange(sku, int(slots[np.argmax(saved_m)]))
+    def _exchange(self, sku: int, other: int) -> None:
+        here, there = self.location[sku], self.location[other]
+        change = self.asks[:, sku].astype(np.int64) - self.asks[:, other]
+        self.picks[:, here] -= change
+        self.picks[:, there] += change
+        self.location[sku], self.location[other] = there, here
+        of_pair = (self.row_sku == sku) | (self.row_sku == other)
+        self._ask(np.flatnonzero(of_pair | (change[self.row_order] != 0)))
 
-    def exchange(self, sku: int, slot: int) -> set[int]:
-        """The free SKUs of the orders that it touches."""
-        other, here = self.sku_at[slot], self.sku_at.index(sku)
-        self.sku_at[here], self.sku_at[slot] = other, sku
-        self.location[sku], self.location[other] = slot // SIDES, here // SIDES
-        touched = sorted(self.orders_of[sku] ^ self.orders_of[other])
-        metres = self.walks.metres([self._visits(self.orders[order]) for order in touched])
-        for order, walked_m in zip(touched, metres, strict=True):
-            self.walked_m[order] = walked_m
-        return {one for order in touched for one in self.orders[order]} & set(self.free)
+    def _ask(self, rows: Ints) -> None:
+        order, here, every = self.row_order[rows], self.location[self.row_sku[rows]], len(rows)
+        rest = self.picks[order]
+        rest[np.arange(every), here] -= 1
+        metres = self.insertions.metres((rest > 0).reshape(-1, *self.aisles))
+        rises_m = metres - metres[np.arange(every), here][:, None]
+        self.rises_m[rows] = self.times[order, None] * rises_m
 
-    def _visits(self, order: Sequence[int], without: int = NONE) -> Visits:
-        return frozenset([self.location[sku] for sku in order if sku != without])
+    def _rows(self, sku: int) -> slice:
+        return slice(self.first_row[sku], self.first_row[sku + 1])

@@ -54,7 +54,8 @@ def environment() -> dict[str, str]:
     """This process's, without its own Ray, with the tests' token and interpreter."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{plain['PATH']}"
-    return plain | {"PATH": path, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    ray = {"AUTH_MODE": "token", "AUTH_TOKEN": TOKEN, "worker_niceness": "0"}
+    return plain | {"PATH": path} | {f"RAY_{name}": value for name, value in ray.items()}
 
 
 @contextlib.contextmanager

@@ -19,9 +19,9 @@ def config(folder: Path, *overrides: str) -> Config:
 
 SMALL = (
     "world.num_dcs=2",
-    "world.skus_per_dc=60",
+    "world.skus_per_dc=40",
     "world.num_depots=2",
-    "world.orders_per_depot=60",
+    "world.orders_per_depot=40",
     "world.num_assets=60",
     "world.num_warehouses=2",
     "world.slots_per_warehouse=150",
@@ -29,7 +29,8 @@ SMALL = (
     "deterministic=true",
     "forecast.train_steps=30",
     "maintenance.train_steps=60",
-    "routes.iterations_per_depot=100",
+    "maintenance.solve_deterministic_time=0.5",
+    "routes.iterations_per_depot=50",
 )
 
 

@@ -61,6 +61,7 @@ LAYERS = (
     ("watch.py",),
     ("upkeep.py",),
     ("*/batch.py", "*/shop_batch.py"),
+    ("*/fitting.py",),
     ("*/training.py",),
     ("workloads.py",),
     ("night.py",),

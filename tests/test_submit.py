@@ -1,4 +1,4 @@
-"""scripts/submit against a real head on loopback: a night on S3, and what is refused."""
+"""scripts/submit against a real autoscaled head on loopback: a night on S3, what is refused."""
 
 import contextlib
 import json
@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 import requests
 
+from tests.autoscaling import MAX_WORKERS, VARIABLES, autoscaling
 from tests.head import ROOT, Head, ended_after, free_port, started
 
 # A whole night, as small as every workload can be.
@@ -28,6 +29,7 @@ SMALL = (
     "deterministic=true",
     "forecast.train_steps=5",
     "maintenance.train_steps=10",
+    "maintenance.solve_deterministic_time=0.5",
     "routes.iterations_per_depot=20",
     "date=2026-03-02",
 )
@@ -35,8 +37,13 @@ FILLED = ("forecasts", "forecast_totals", "risks", "work_orders", "routes", "sto
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[Head]:
-    with started(free_port(), "--num-cpus=2") as running:
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    """Without work of its own; workers come when there is some."""
+    port = free_port()
+    file = tmp_path_factory.mktemp("head") / "autoscaling.json"  # JSON is YAML
+    file.write_text(json.dumps(autoscaling(port)))
+    options = ("--num-cpus=0", f"--autoscaling-config={file}")
+    with started(port, *options, **VARIABLES) as running:
         yield running
 
 
@@ -64,16 +71,28 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 
 def submit(head: Head, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """scripts/submit without its set-up, from a folder that is no checkout."""
+    with submitted(head, *arguments, **variables) as process:
+        said, wrong = process.communicate(timeout=240)
+    return subprocess.CompletedProcess(process.args, process.returncode, said, wrong)
+
+
+@contextlib.contextmanager
+def submitted(head: Head, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """A running scripts/submit, killed at the end."""
     command = [sys.executable, str(ROOT / "scripts" / "submit.py"), "--address", head.dashboard]
-    return subprocess.run(
+    process = subprocess.Popen(
         [*command, *arguments],
         env=dict(head.environment) | variables,
         cwd="/",
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=240,
-        check=False,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def empty_tables(plan: str, store: Mapping[str, str] | None = None) -> list[str]:
@@ -81,17 +100,27 @@ def empty_tables(plan: str, store: Mapping[str, str] | None = None) -> list[str]
     return [table for table, rows in found.items() if rows.is_empty()]
 
 
-def test_a_submitted_night_reads_its_lake_from_s3_and_publishes_there(
-    head: Head, bucket: dict[str, str]
-) -> None:
+def test_workers_come_for_a_night_on_s3_and_go_after_it(head: Head, bucket: dict[str, str]) -> None:
     places = ("lake=s3://night/lake", "plan=s3://night/plan")
     given = [f"--env={name}" for name in bucket]  # the values are taken from here
+    assert head.workers() == 0
     for task in ("world", "night"):
-        ended = submit(head, *given, f"task={task}", *SMALL, *places, **bucket)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        assert ended.stderr == ""
-    assert "The plan for Monday, 2 March 2026" in ended.stdout
+        most, deadline = 0, time.monotonic() + 400
+        with submitted(head, *given, f"task={task}", *SMALL, *places, **bucket) as process:
+            while process.poll() is None:  # what it says fits into its pipe
+                assert time.monotonic() < deadline, f"task={task} did not end"
+                most = max(most, head.workers())
+                time.sleep(0.5)
+            said, wrong = process.communicate()
+        assert process.returncode == 0, said + wrong
+        assert wrong == ""
+        assert 1 <= most <= MAX_WORKERS
+    assert "The plan for Monday, 2 March 2026" in said
     assert empty_tables("s3://night/plan", bucket) == []
+    deadline = time.monotonic() + 60
+    while head.workers() > 0:
+        assert time.monotonic() < deadline, "idle workers stayed"
+        time.sleep(0.5)
 
 
 def test_a_request_that_cannot_be_carried_out_is_told_with_its_code(head: Head) -> None:
@@ -101,19 +130,14 @@ def test_a_request_that_cannot_be_carried_out_is_told_with_its_code(head: Head) 
 
 
 def test_an_interrupt_stops_the_night_when_asked_to(head: Head, tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "submit.py"), "--address", head.dashboard]
-    following = subprocess.Popen(
-        [*command, "--stop-on-interrupt", *SMALL, f"plan={tmp_path}/plan"],
-        env=dict(head.environment),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert following.stdout is not None
-    for line in following.stdout:
-        if line.startswith("starting Ray"):
-            break
-    following.send_signal(signal.SIGINT)
-    said = following.communicate(timeout=120)[0]
+    asked = ("--stop-on-interrupt", *SMALL, f"plan={tmp_path}/plan")
+    with submitted(head, *asked) as following:
+        assert following.stdout is not None
+        for line in following.stdout:
+            if line.startswith("starting Ray"):
+                break
+        following.send_signal(signal.SIGINT)
+        said = following.communicate(timeout=120)[0]
     assert following.returncode == 130, said
     assert "Stopping raysubmit_" in said
     listed = requests.get(

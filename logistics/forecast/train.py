@@ -247,8 +247,3 @@ def _pinball(actual: Tensor, quantiles: Tensor) -> Tensor:
     levels = torch.from_numpy(LEVELS).to(quantiles)
     error = actual[..., None] - quantiles
     return torch.maximum(levels * error, (levels - 1) * error)
-
-
-def rows_of_sample(num: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Which series of a panel to train on when there are too many."""
-    return np.sort(rng.choice(num, min(num, most), replace=False))

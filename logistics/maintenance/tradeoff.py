@@ -76,8 +76,11 @@ def settle(problem: WorkshopProblem, solve: Solve, route: Route) -> tuple[Schedu
 
 def _price(site_id: str, assets: frozenset[str], route: Route) -> float:
     """What tomorrow's routes lose by each of the assets' absence, if they drop orders for it."""
-    without, whole = route(site_id, assets), route(site_id, frozenset())
-    if without is None or whole is None or without.dropped <= whole.dropped:
+    without = route(site_id, assets)
+    if without is None or not without.dropped:
+        return 0.0  # what nobody's absence would cost need not be found
+    whole = route(site_id, frozenset())
+    if whole is None or without.dropped <= whole.dropped:
         return 0.0
     return (without.cost - whole.cost) / len(assets)
 

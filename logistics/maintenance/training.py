@@ -7,9 +7,7 @@ import ray
 from logistics import lake, registry
 from logistics.maintenance import inputs, regimes, windows
 from logistics.maintenance.batch import TABLES, WORKLOAD, assets_of, before, heard
-from logistics.maintenance.model import dumps
 from logistics.maintenance.regimes import Regimes
-from logistics.maintenance.train import fit
 from logistics.maintenance.windows import Outcomes
 from logistics.registry import Card
 from logistics.tasks import Dims, Tables
@@ -87,6 +85,10 @@ def _examples(
 
 @ray.remote(num_cpus=1)
 def _fit(run: Run, *parts: Examples | None) -> tuple[tuple[dict[str, float], str], bytes]:
+    # Torch: seconds of a core that neither the driver nor tasks that only read have to spend.
+    from logistics.maintenance.model import dumps
+    from logistics.maintenance.train import fit
+
     usable = [part for part in parts if part is not None]
     if not usable:
         raise ValueError("no site has both assets and readable telemetry")

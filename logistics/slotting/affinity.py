@@ -15,12 +15,13 @@ from logistics.slotting.problem import NONE, Demand, Flags, Ints, Reals, Warehou
 from logistics.slotting.solve import match
 from logistics.slotting.travel import Layout, Tours, walk
 
-_ROUNDS, _TRIAL_ROUNDS = 40, 10
+_ROUNDS, _TRIAL_ROUNDS = 80, 10
 _MOVING = 0.35  # share of SKUs that may move in a round: all at once would chase each other
 # Families of articles have neighbouring ids and are bought alike: beside its own tours a SKU counts
 # as many of its neighbours', and they as many of all SKUs'.
-_FAMILY_TOURS, _USUAL_TOURS = 20.0, 30.0
+_FAMILY_TOURS, _USUAL_TOURS = 10.0, 30.0
 _REACH = 5  # neighbours on each side
+_HALF_LIFE_DAYS = 90.0  # of what a tour tells: what is bought together changes with the season
 _JUDGED = 0.25  # share of the tours, the latest, that say whether it helps
 _CLEARLY = 0.005
 _COST = 10**8
@@ -75,9 +76,7 @@ def gather_if_it_helps(
     if not tours.tour.size or not (slot_of != NONE).any():
         return None
     last = int(tours.tour[-1] * (1 - _JUDGED))
-    is_later = tours.tour > last
-    earlier = Tours(tours.tour[~is_later], tours.sku[~is_later])
-    later = Tours(tours.tour[is_later] - last - 1, tours.sku[is_later])
+    earlier, later = tours.between(0, last + 1), tours.between(last + 1, int(tours.tour[-1]) + 1)
     picks_per_day = demand.picks_per_day
     warehouse = _without_related(warehouse, demand, slot_of)
     tried = gather(warehouse, layout, earlier, picks_per_day, slot_of, _TRIAL_ROUNDS)
@@ -103,7 +102,10 @@ def _without_related(warehouse: Warehouse, demand: Demand, slot_of: Ints) -> War
 
 
 def aisle_costs(layout: Layout, tours: Tours, slot_of: Ints) -> Reals:
-    """Metres (n, a) that a pick of the SKU adds to a tour if the SKU lies in the aisle."""
+    """Metres (n, a) that a pick of the SKU adds to a tour if the SKU lies in the aisle.
+
+    Of tours that lie further back less is learnt.
+    """
     num_aisles = layout.aisle_x_m.size
     lying = slot_of[tours.sku] != NONE
     order = np.argsort(tours.sku[lying], kind="stable")
@@ -120,8 +122,13 @@ def aisle_costs(layout: Layout, tours: Tours, slot_of: Ints) -> Reals:
     entered = picks[tour[alone]] > 0
     entered[np.arange(alone.size), aisle[alone]] = False
     added_m[alone] = _added(layout, entered)
-    own, first, times = np.unique(sku, return_index=True, return_counts=True)
-    total_m[own], count[own] = np.add.reduceat(added_m, first, axis=0), times
+    if tours.age_days is not None:
+        weight = 0.5 ** (tours.age_days[tour] / _HALF_LIFE_DAYS)
+    else:
+        weight = np.ones(tour.size)
+    own, first = np.unique(sku, return_index=True)
+    total_m[own] = np.add.reduceat(added_m * weight[:, None], first, axis=0)
+    count[own] = np.add.reduceat(weight, first)
     usual_m = total_m.sum(axis=0) / count.sum()
     family_m = (_of_neighbours(total_m) + _USUAL_TOURS * usual_m) / (
         _of_neighbours(count[:, None]) + _USUAL_TOURS

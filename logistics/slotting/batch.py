@@ -73,5 +73,6 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
         title = f"{unit.site_id}, {config.date}: expected picks a day"
         made["heat_map.png"] = heat_map.draw(heat, title)
     handouts.write(config.plan, config.date, SLOTS_PLAN.site, unit.site_id, made)
-    figures = outputs.figures(warehouse, demand, walking.layout, tours, night, ideal)
+    lately = tours.lately(slotting.history_days)
+    figures = outputs.figures(warehouse, demand, walking.layout, lately, night, ideal)
     return replace(parcel, files=parcel.files + files, figures=figures).tally()

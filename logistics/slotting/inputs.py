@@ -29,12 +29,14 @@ def read(
 ) -> tuple[Warehouse, Demand, Tours]:
     """tables: slots and order_lines of the warehouse, items; totals: its DC's forecast_totals.
 
+    The tours are those of the last affinity_days.
     Raises ValueError for a warehouse without slots.
     """
     slots = tables["slots"].sort("slot_id")
     if slots.is_empty():
         raise ValueError(f"slots: {warehouse_id} has no row that could be used; see rejects")
-    lines = recent_lines(tables["order_lines"], run_date, config.history_days)
+    past = recent_lines(tables["order_lines"], run_date, config.affinity_days)
+    lines = recent_lines(past, run_date, config.history_days)
     skus = _expected(slots, lines, totals, run_date, config).join(
         tables["items"], on="sku_id", how="left"
     )
@@ -46,7 +48,7 @@ def read(
     return (
         replace(warehouse, aisle_picks=most),
         replace(_demand(warehouse, skus, face, config), relations=_relations(skus, config)),
-        tours(lines.join(index, on="sku_id"), seed),
+        tours(past.join(index, on="sku_id"), seed),
     )
 
 
@@ -72,8 +74,12 @@ def tours(lines: pl.DataFrame, seed: int) -> Tours:
         begun=pl.col("at").min().over("order_id"),
     )
     tour = pl.struct("begun", "order_id", "part").rank("dense") - 1
-    dealt = dealt.select("sku", tour.cast(pl.Int64).alias("tour")).sort("tour", "sku")
-    return Tours(_whole(dealt, "tour"), _whole(dealt, "sku"))
+    dealt = dealt.with_columns(tour=tour.cast(pl.Int64)).sort("tour", "sku")
+    begun = pl.col("begun").dt.date()
+    aged = dealt.unique("tour", maintain_order=True).select(
+        age_days=(begun.max() - begun).dt.total_days()
+    )
+    return Tours(_whole(dealt, "tour"), _whole(dealt, "sku"), _real(aged, "age_days"))
 
 
 def _expected(

@@ -57,6 +57,8 @@ def plan_moves(
 ) -> Night:
     """At most max_moves moves; a step saves at least min_saving_m_per_day for each of its moves.
 
+    Where every SKU lies as it may, no less is saved than by make_best with as many moves or fewer.
+    A larger budget's exchanges are others, not more: in rare cases it saves less than a smaller's.
     ideal (n,): the slot of every SKU in the layout to work towards. slopes: what a pick of each SKU
     adds in each aisle, where past tours tell; else all SKUs are alike.
     """
@@ -68,30 +70,19 @@ def plan_moves(
     for together in ([], steps):
         after = floor.copy()
         moves = first + _make_all(after, together, max_moves - len(first), least)
-        moves += _make_best(after, ideal, max_moves - len(moves), least)
+        moves += make_best(after, ideal, max_moves - len(moves), least)
         more, unplaced = _place(after, ideal, max_moves - len(moves), least)
         nights.append(Night((*moves, *more), after.slot_of, unplaced))
     return max(nights, key=_saved)
 
 
-def _saved(night: Night) -> float:
-    return sum(move.saving_m_per_day for move in night.moves)
+def make_best(floor: Floor, ideal: Ints, max_moves: int, least_m: float) -> list[Move]:
+    """Make the steps that save most per move, until none is worth it.
 
-
-def _make_all(floor: Floor, steps: list[Step], max_moves: int, least_m: float) -> list[Move]:
-    """Make those of the steps that are worth it, the best per move first."""
-    moves: list[Move] = []
-    while steps := [step for step in steps if len(step) <= max_moves - len(moves)]:
-        per_move_m = floor.savings(steps) / np.array([len(step) for step in steps])
-        best = int(np.argmax(per_move_m))
-        if per_move_m[best] < least_m:
-            break
-        moves += floor.make(steps.pop(best))
-    return moves
-
-
-def _make_best(floor: Floor, ideal: Ints, max_moves: int, least_m: float) -> list[Move]:
-    """Make the steps that save most per move, until none is worth it."""
+    A larger budget begins with the same steps, so it never saves less.
+    """
+    # Whom no aisle may take, being busier alone than it may be, can still come nearer in its own.
+    ideal = np.where(ideal == NONE, floor.slot_of, ideal)
     moves: list[Move] = []
     while len(moves) < max_moves:
         steps = _best_steps(floor, ideal, least_m)
@@ -103,6 +94,29 @@ def _make_best(floor: Floor, ideal: Ints, max_moves: int, least_m: float) -> lis
         if not steps:
             break
         moves += floor.make(steps[0][1])
+    return moves
+
+
+def _saved(night: Night) -> float:
+    return sum(move.saving_m_per_day for move in night.moves)
+
+
+def _make_all(floor: Floor, steps: list[Step], max_moves: int, least_m: float) -> list[Move]:
+    """Make those of the steps that are worth it, the best per move first.
+
+    A chain that is forbidden, too long or not worth it is tried again without its last move.
+    """
+    moves: list[Move] = []
+    while steps and len(moves) < max_moves:
+        short = [step for step in steps if len(step) <= max_moves - len(moves)]
+        per_move_m = floor.savings(short) / np.array([len(step) for step in short])
+        if (per_move_m >= least_m).any():
+            best = short[int(np.argmax(per_move_m))]
+            moves += floor.make(best)
+            steps = [step for step in steps if step != best]
+        else:
+            # Without its last move a cycle would leave a SKU where it was only to make way.
+            steps = [step[:-1] for step in steps if 1 < len(step) == len(dict(step))]
     return moves
 
 

@@ -19,7 +19,8 @@ def plan_warehouse(
 ) -> tuple[Night, Ints, Walking]:
     """Tonight's moves and the ideal layout; raises AssertionError rather than break a rule."""
     max_moves = affordable(config)
-    walking = expect(lay_out(warehouse), tours, float(demand.picks_per_day.sum()))
+    lately = tours.lately(config.history_days)
+    walking = expect(lay_out(warehouse), lately, float(demand.picks_per_day.sum()))
     if demand.relations is not None:
         demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)

@@ -23,15 +23,17 @@ _FROM_FRONT = (_UU, _EE2, _0E, _EE, _EE2, _0E, -1)
 _LEAVE_GAP = (_UU, _EE2, _EE2, _EE, _EE2, _EE2, -1)
 _TWICE = (_UU, _EE, _EE, _EE, _EE, _EE, -1)
 _PASS = (_UU, _E0, _0E, _EE, _EE2, _NOTHING, _CLOSED)
+WAYS = (_ONCE, _FROM_BACK, _FROM_FRONT, _LEAVE_GAP, _TWICE, _PASS)
 # Ways to the next aisle: how often each cross aisle is walked, and the states after.
-_ACROSS = (
+ACROSS = (
     (2, (_UU, -1, -1, -1, -1, -1, -1)),  # once along each
     (2, (-1, _E0, -1, _E0, -1, -1, -1)),  # twice along the back
     (2, (-1, -1, _0E, _0E, -1, -1, -1)),  # twice along the front
     (4, (-1, _EE2, _EE2, _EE, _EE2, -1, -1)),  # twice along both
     (0, (-1, _CLOSED, _CLOSED, _CLOSED, -1, _NOTHING, _CLOSED)),
 )
-_ENDS = [_E0, _0E, _EE, _NOTHING, _CLOSED]
+ENDS = [_E0, _0E, _EE, _NOTHING, _CLOSED]
+BEGIN = _0E  # after a pick at the front
 
 
 Way = tuple[Reals, tuple[int, ...]]  # metres of the tours (t,), and the states it leads to
@@ -63,10 +65,10 @@ def shortest(layout: Layout, tours: Tours, slot_of: Ints) -> Reals:
     x_m = aisles[0].x_m
     for aisle in aisles:
         step_m = aisle.x_m - x_m
-        across = [(np.full(num_tours, times * step_m), after) for times, after in _ACROSS]
+        across = [(np.full(num_tours, times * step_m), after) for times, after in ACROSS]
         metres = _best(_best(metres, across), aisle.ways)
         x_m = aisle.x_m
-    shortest_m: Reals = metres[_ENDS].min(axis=0)
+    shortest_m: Reals = metres[ENDS].min(axis=0)
     return shortest_m
 
 

@@ -30,10 +30,29 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tours:
-    """Picks (l,): the tour each belongs to, 0, 1, … in order, and its SKU."""
+    """Picks (l,): the tour each belongs to, 0, 1, … in order, and its SKU.
+
+    age_days (t,): from each tour to the last, falling; None: time plays no part.
+    """
 
     tour: Ints
     sku: Ints
+    age_days: Reals | None = None
+
+    def between(self, first: int, last: int) -> "Tours":
+        """The tours first, …, last - 1."""
+        mine = (self.tour >= first) & (self.tour < last)
+        age_days = self.age_days
+        if age_days is not None and first < last:
+            age_days = age_days[first:last] - age_days[last - 1]
+        return Tours(self.tour[mine] - first, self.sku[mine], age_days)
+
+    def lately(self, days: float) -> "Tours":
+        """Those of the last days."""
+        if self.age_days is None:
+            return self
+        num_tours = self.age_days.size
+        return self.between(num_tours - int(np.count_nonzero(self.age_days < days)), num_tours)
 
 
 def lay_out(warehouse: Warehouse) -> Layout:

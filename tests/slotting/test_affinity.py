@@ -28,6 +28,19 @@ def test_what_is_bought_together_comes_to_lie_together() -> None:
     assert walk(layout, later, gathered).sum() < 0.9 * walk(layout, later, slot_of).sum()
 
 
+def test_what_was_bought_together_lately_counts_more() -> None:
+    block, slot_of = made.warehouse(3, 1), np.arange(3)
+    sku = np.array([0, 1] * 50 + [0, 2] * 50)
+    aged = np.repeat([900.0, 0.0], 50)
+    tour, layout = np.repeat(np.arange(100), 2), lay_out(block)
+    early_m, late_m = (
+        affinity.aisle_costs(layout, Tours(tour, sku, age_days), slot_of)[0]
+        for age_days in (aged[::-1], aged)
+    )
+    assert late_m[2] < early_m[2] / 2
+    assert early_m[1] < late_m[1]
+
+
 @given(st.integers(0, 1000))
 @settings(max_examples=15, deadline=None)
 def test_slots_change_hands_only_within_their_kind(seed: int) -> None:

@@ -8,11 +8,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logistics.slotting.shortest import shortest
+from logistics.slotting.travel import Tours
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 import slotting_case as cases
 import slotting_policies as policies
 import slotting_slaprp
+from slotting_insertions import Insertions
 
 FROM = date(2026, 3, 1)
 
@@ -78,3 +84,33 @@ def test_a_small_instance_is_solved_to_its_best(tmp_path: Path) -> None:
     # SKU in the third or beside the first (6 m).
     assert json.loads(json.dumps(report))["slaprp"]["i"]["metres"] == pytest.approx(14.0)
     assert report["slaprp"]["i"]["gap"] == pytest.approx(0.0)
+
+
+@given(st.integers(0, 1000), st.integers(1, 4), st.integers(1, 5))
+@settings(max_examples=20, deadline=None)
+def test_one_more_pick_walks_what_the_shortest_tour_with_it_walks(
+    seed: int, num_aisles: int, num_bays: int
+) -> None:
+    layout = slotting_slaprp._layout(num_aisles, num_bays, 5.0, 1.0)
+    depth_m = np.arange(1.0, num_bays + 1)
+    places = np.arange(num_aisles * num_bays)
+    picked = np.random.default_rng(seed).random((3, places.size)) < 0.3
+    found = Insertions(layout, depth_m).metres(picked.reshape(3, num_aisles, num_bays))
+    for row, picks in enumerate(picked):
+        tours = [np.unique([*np.flatnonzero(picks), place]) for place in places]
+        tour = np.repeat(places, [len(tour) for tour in tours])
+        slots = np.concatenate(tours) * slotting_slaprp.SIDES
+        walked = shortest(layout, Tours(tour, slots), np.arange(layout.aisle.size))
+        assert np.allclose(found[row], walked)
+
+
+def test_what_an_exchange_is_said_to_walk_is_walked(tmp_path: Path) -> None:
+    orders = ["1 2 3", "3 4 5", "1 2 3", "2 6", "7 8 9 1"]
+    sizes = " ".join(str(len(order.split())) for order in orders)
+    lines = ["2 3", "1 2", "12", str(len(orders)), sizes, *orders, "9 2"]
+    (tmp_path / "i.txt").write_text("\n".join(lines))
+    search = slotting_slaprp._Search(slotting_slaprp.read(tmp_path / "i.txt"))
+    rng, metres = np.random.default_rng(3), search.metres()
+    for _ in range(60):
+        metres += search.draw(int(rng.integers(search.skus)), 10.0, rng.random())
+        assert metres == pytest.approx(search.metres())

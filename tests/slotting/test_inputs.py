@@ -17,7 +17,11 @@ from tests.settings import config
 
 NIGHT = date(2026, 3, 2)
 CONFIG = replace(
-    config(Path("nowhere")).slotting, max_moves=5, min_saving_m_per_day=1.0, history_days=10
+    config(Path("nowhere")).slotting,
+    max_moves=5,
+    min_saving_m_per_day=1.0,
+    history_days=10,
+    affinity_days=10,
 )
 
 

@@ -105,3 +105,11 @@ def test_expected_walking_is_near_the_mean_of_random_tours() -> None:
     picks, depth_m = walking.picks_by_aisle(60_000 * weight / weight.sum(), np.arange(80))
     walked = walk(layout, tours, np.arange(80)).sum()
     assert abs(walking.metres(picks, depth_m) / walked - 1) < 0.03
+
+
+def test_tours_of_late_are_numbered_anew_and_the_last_is_of_no_age() -> None:
+    tours = Tours(np.array([0, 0, 1, 2]), np.array([5, 6, 7, 8]), np.array([9.0, 2.0, 1.0]))
+    late = tours.between(0, 2).lately(5)
+    assert (late.tour.tolist(), late.sku.tolist()) == ([0], [7])
+    assert late.age_days is not None
+    assert late.age_days.tolist() == [0.0]
