@@ -1,12 +1,13 @@
 #!/usr/bin/env -S sh -c 'd=$(dirname "$0"); $d/setup test && exec $d/../.venv/bin/python "$0" "$@"'
 """What a night survives: real processes, real kills, on a Ray cluster of several nodes here.
 
-    scripts/bench_faults.py [--faults NAME,…] [--iterations N] [--out FILE.json]
+    scripts/bench_faults.py [--faults NAME,…] [--out FILE.json] [--planned DIR] [OVERRIDE …]
 
 A small company is planned once undisturbed; then once for every fault, on a plan of its own, and
 every table is compared with the undisturbed one. A fault passes when the exit codes are those
 promised, the sites that fail are the ones hit (named in `runs` with the reason), and all other rows
-are the same. Prints fault, outcome and seconds lost; exit code 1 when one does not pass.
+are the same. With --planned the company and its night are those at DIR/lake and DIR/plan, made with
+the same overrides. Prints fault, outcome and seconds lost; exit code 1 when one does not pass.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import polars as pl
-from faults import DAY, FAULTS, HERE, Result, Site
+from faults import DAY, FAULTS, HERE, SMALL, Result, Site
 from ray.cluster_utils import Cluster
 from rich.console import Console
 from rich.table import Table
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["PYTHONPATH"] = f"{HERE.parent}:{HERE}"
     os.environ.update(RAY_SETTINGS)
     with tempfile.TemporaryDirectory(dir=options.dir) as folder:
-        results = _try(Path(folder), names, options.iterations)
+        results = _try(Path(folder), names, options.planned, tuple(options.overrides) or SMALL)
     _print(results)
     if options.out:
         Path(options.out).write_text(json.dumps([asdict(r) for r in results], indent=1))
@@ -53,13 +54,16 @@ def main(arguments: Sequence[str]) -> int:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--faults", default="all", help=f"of {', '.join(FAULTS)}")
-    parser.add_argument("--iterations", type=int, default=400, help="per depot")
+    parser.add_argument("overrides", nargs="*", help=f"default: {' '.join(SMALL)}")
+    parser.add_argument("--planned", type=Path, help="a company whose night is planned already")
     parser.add_argument("--dir", help="where the plans go while it works")
     parser.add_argument("--out", help="write the results as JSON")
     return parser.parse_args(arguments)
 
 
-def _try(folder: Path, names: Sequence[str], iterations: int) -> list[Result]:
+def _try(
+    folder: Path, names: Sequence[str], planned: Path | None, settings: tuple[str, ...]
+) -> list[Result]:
     cluster = Cluster(
         initialize_head=True,
         head_node_args={
@@ -71,11 +75,9 @@ def _try(folder: Path, names: Sequence[str], iterations: int) -> list[Result]:
     try:
         for _ in range(2):
             cluster.add_node(num_cpus=1, object_store_memory=150 * 2**20)
-        whole = Site(folder / "first", folder / "models", cluster.address, iterations)
-        _make(whole)
-        # Not measured: the first night trains the models and starts the cluster's workers.
-        usual = _one("undisturbed", whole, None, cluster)
-        results = [] if usual.passed else [usual]
+        first = planned or folder / "first"
+        whole = Site(first, first / "plan" / "models", cluster.address, settings)
+        results = [] if planned else _plan(whole, cluster)
         for name in names:
             site = replace(whole, folder=folder / name.replace(" ", "-"))
             site.folder.mkdir()
@@ -90,11 +92,15 @@ def _try(folder: Path, names: Sequence[str], iterations: int) -> list[Result]:
         cluster.shutdown()
 
 
-def _make(site: Site) -> None:
-    making = site.start("task=world")
+def _plan(whole: Site, cluster: Cluster) -> list[Result]:
+    """Make and plan the company. Not measured, unless it fails: the first night trains the models
+    and starts the cluster's workers."""
+    making = whole.start("task=world")
     said = making.communicate()[0]
     if making.returncode:
         raise SystemExit(f"the company was not made: {said}")
+    usual = _one("undisturbed", whole, None, cluster)
+    return [] if usual.passed else [usual]
 
 
 def _one(name: str, site: Site, whole: Site | None, cluster: Cluster) -> Result:

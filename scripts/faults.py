@@ -30,8 +30,9 @@ SMALL = (
     "forecast.train_steps=30",
     "maintenance.train_steps=60",
     "maintenance.solve_deterministic_time=0.5",
-    "cluster.no_progress_s=45",  # its units take seconds
+    "routes.iterations_per_depot=400",
 )
+PROMPT = "cluster.no_progress_s=45"  # its units take seconds
 HANG_S = 15  # when a solve that hangs is killed: the small depots take two
 
 
@@ -42,7 +43,7 @@ class Site:
     folder: Path
     models: Path
     address: str
-    iterations: int
+    settings: tuple[str, ...]  # overrides of the company and of its night
 
     @property
     def lake(self) -> Path:
@@ -54,8 +55,8 @@ class Site:
 
     def start(self, *more: str, faults: str = "") -> subprocess.Popen[str]:
         arguments = [f"lake={self.lake}", f"plan={self.plan}", f"models={self.models}"]
-        arguments += [f"cluster.address={self.address}", f"date={DAY}"]
-        arguments += [f"routes.iterations_per_depot={self.iterations}", *SMALL, *more]
+        arguments += [f"cluster.address={self.address}", f"date={DAY}", PROMPT]
+        arguments += [*self.settings, *more]
         environment = dict(os.environ)
         if faults:
             environment |= {"FAULTS": faults, "FAULTS_DIR": str(self.folder)}

@@ -73,10 +73,11 @@ def first(company: Config) -> Night:
 SESSION = tuple(
     f"test_{name}.py"
     for name in (
-        "bench_throughput", "champions", "night", "notice", "planners", "resume", "tasks", "watch",
+        "faults", "bench_throughput", "champions", "night", "notice", "planners", "resume",
+        "tasks", "watch",
     )
 )  # fmt: skip
-LONG = ("test_faults.py", "test_submit.py", "test_fuzz.py")
+LONG = ("test_submit.py", "test_fuzz.py")
 
 
 class TwoProcesses(LoadScopeScheduling):

@@ -5,13 +5,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from logistics.config import Config
+from tests.settings import SMALL
+
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "bench_faults.py"
 TRIED = "driver killed then node removed"
 
 
-def test_a_night_survives_what_nights_bring(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("first")
+def test_a_night_survives_what_nights_bring(company: Config, tmp_path: Path) -> None:
     out = tmp_path / "faults.json"
-    asked = [f"--faults={TRIED}", "--iterations=100", f"--out={out}"]
+    asked = [f"--faults={TRIED}", f"--planned={Path(company.plan).parent}", f"--out={out}", *SMALL]
     bench = subprocess.run(
         [sys.executable, "-W", "ignore", SCRIPT, *asked],
         capture_output=True,

@@ -57,6 +57,7 @@ class Company:
     raw: Tables
     good: Tables
     sites: Mapping[str, str | None]
+    through: set[tuple[object, ...]]  # the good rows whose maths has been tried
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +85,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     for name in raw.keys() - good.keys():
         good |= lake.enter(run, Unit(sites[name]), [name], good).tables
     assert {n: raw[n].height for n in CONTRACTS} == {n: good[n].height for n in CONTRACTS}
-    return Company(raw, good, sites)
+    return Company(raw, good, sites, set())
 
 
 # --- layouts of the lake -------------------------------------------------------------------------
@@ -282,14 +283,8 @@ def _maintenance(run: Run, tables: Tables, sites: Mapping[str, str | None]) -> N
 
 
 def _workshops(run: Run, tables: Tables, sites: Mapping[str, str | None]) -> None:
-    risks = tables["assets"].select(
-        "asset_id",
-        "site_id",
-        "kind",
-        component=pl.lit("engine"),
-        p_fail_7d=pl.lit(0.3),
-        p_fail_30d=pl.lit(0.6),
-    )
+    told = {"component": pl.lit("engine"), "p_fail_7d": pl.lit(0.3), "p_fail_30d": pl.lit(0.6)}
+    risks = tables["assets"].select("asset_id", "site_id", "kind", **told)
     for shop in {*tables["workshops"]["workshop_id"], "unknown"}:
         found = workshop.problem(tables, risks, shop, run.config.date, run.config.maintenance)
         assert all(np.isfinite(job.saving(0)) for job in found.jobs)
@@ -336,6 +331,11 @@ def run(tmp_path: Path) -> Run:
 def judge(run: Run, company: Company, case: Case, find_units: bool = False) -> None:
     try:
         good = company.good | try_case(run, company, case, find_units)
+        rows = good[case.table]
+        mark = (case.table, *rows.columns, rows.hash_rows().to_numpy().tobytes())
+        if mark in company.through:
+            return  # many mutations end in the same good rows
+        company.through.add(mark)
         for compute, tables in WORKLOADS.items():
             if case.table in tables:
                 compute(run, good, company.sites)

@@ -126,25 +126,6 @@ def test_sites_that_nobody_knows_are_rejected_and_cost_nothing_else(
         assert whole.equals(same), table
 
 
-@pytest.mark.usefixtures("first")
-def test_a_corrupt_partition_fails_alone_and_is_named(company: Config, tmp_path: Path) -> None:
-    damaged = replace(
-        company, task="forecast", lake=str(tmp_path / "lake"), plan=str(tmp_path / "plan")
-    )
-    shutil.copytree(company.lake, damaged.lake)
-    victim, *others = sorted(Path(damaged.lake, "sales").iterdir())
-    next(victim.glob("*.parquet")).write_bytes(b"PAR1 torn")
-    outcome = planned(damaged).outcomes["forecast"]
-    site = victim.name.partition("=")[2]
-    assert list(outcome.failures) == [site]
-    assert "cannot be read as Parquet" in outcome.failures[site]
-    whole, part = (laws.content(c, "forecasts") for c in (company, damaged))
-    assert whole is not None
-    assert part is not None
-    assert part.equals(whole.filter(pl.col("dc_id") != site))
-    assert others
-
-
 def test_a_model_that_cannot_be_trained_fails_its_workload_with_the_reason(
     company: Config, tmp_path: Path
 ) -> None:

@@ -137,12 +137,18 @@ def test_a_record_whose_file_is_gone_is_as_good_as_none(own: Config) -> None:
     assert same(before, contents(short)) == []
 
 
-def test_repair_computes_what_failed_alone(own: Config) -> None:
+def test_a_corrupt_partition_fails_alone_and_repair_computes_it_alone(own: Config) -> None:
+    whole = laws.content(own, "forecasts")
+    assert whole is not None
     (file,) = partition(own, "sales", "DC01").glob("*.parquet")
     good = file.read_bytes()
     file.write_bytes(good[:-100])
     broken = planned(own)
     assert list(broken.outcomes["forecast"].failures) == ["DC01"]
+    assert "cannot be read as Parquet" in broken.outcomes["forecast"].failures["DC01"]
+    part = laws.content(own, "forecasts")
+    assert part is not None
+    assert part.equals(whole.filter(pl.col("dc_id") != "DC01"))
     file.write_bytes(good)
     asked = replace(own, task="repair", run=broken.run.run_id, seed=99)
     repaired = planned(night.as_it_was(asked))
