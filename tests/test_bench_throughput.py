@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 
 from logistics import plan
+from logistics.config import Config
 from tests.settings import config
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
-SETTINGS = ("world=national", "world.skus_per_dc=20", "world.dirty_share=0", "task=forecast",
-            "forecast.train_steps=5", "forecast.max_train_series=20")  # fmt: skip
+SETTINGS = ("world=national", "world.skus_per_dc=20", "world.dirty_share=0", "task=forecast")
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,12 @@ def bench() -> ModuleType:
     return importlib.import_module("bench_throughput")
 
 
-@pytest.mark.usefixtures("ray_session")
-def test_the_night_and_the_bare_loop_forecast_the_same(bench: ModuleType, tmp_path: Path) -> None:
-    full, half = (config(tmp_path / name, *SETTINGS) for name in ("full", "half"))
+@pytest.mark.usefixtures("first")
+def test_the_night_and_the_bare_loop_forecast_the_same(
+    bench: ModuleType, company: Config, tmp_path: Path
+) -> None:
+    settings = (*SETTINGS, f"models={company.models}")  # of another company: none is trained here
+    full, half = (config(tmp_path / name, *settings) for name in ("full", "half"))
     bench.make(full, 40)
     bench.link(Path(full.lake), Path(half.lake), 1)
     assert len(list(Path(half.lake, "sales").rglob("*.parquet"))) == 1
