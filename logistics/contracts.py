@@ -16,7 +16,7 @@ from pandera.errors import SchemaErrors
 
 from logistics.reading import OLD, ROW, UNREAD, UNREAD_TYPE, read_table
 from logistics.schema import FIRST_DAY, LAST_DAY, Column, Contract, TableError
-from logistics.screen import is_name, is_whole, suspects
+from logistics.screen import ROWS, is_name, is_whole, suspects
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,15 @@ def check(
     if absent:
         raise TableError(f"{contract.name}: required column {', '.join(absent)} is absent")
     complete = _complete(read, contract, same)
-    doubtful = suspects(complete, contract, known, same.keys() & contract.columns.keys())
+    doubtful, broken = suspects(complete, contract, known, same.keys() & contract.columns.keys())
     if read.schema[UNREAD] != pl.Null:
         doubtful |= read[UNREAD].is_not_null().to_numpy()
     if not doubtful.any():
         return Checked(complete, pl.DataFrame(schema=REJECTS))
-    # Only these can be faulty, and only among them does a key stand twice.
+    # Only these can be faulty, on these columns, and only among them does a key stand twice.
     rows = np.flatnonzero(doubtful)
     typed = complete[rows].with_row_index(ROW)
-    rejected = _judge(typed, read[UNREAD][rows], contract, known)
+    rejected = _judge(typed, read[UNREAD][rows], contract, known, broken)
     good = np.ones(complete.height, np.bool_)
     good[rows[rejected[ROW].to_numpy()]] = False
     return Checked(_only(complete, good), _describe(typed, rejected, contract, site_id))
@@ -81,11 +81,12 @@ def _judge(
     unread: pl.Series,
     contract: Contract,
     known: Mapping[str, Collection[str]] | None,
+    broken: frozenset[str],
 ) -> pl.DataFrame:
     """The rows that break the contract: ROW, column, rule, and the value where it was not read."""
     told = unread.cast(UNREAD_TYPE).struct.unnest().with_row_index(ROW)
     told = told.filter(pl.col("rule").is_not_null())
-    faults = [told.select(ROW, "column", "rule"), _rule_faults(typed, contract)]
+    faults = [told.select(ROW, "column", "rule"), _rule_faults(typed, contract, broken)]
     faults += [
         _faults(typed, column, f"not in {table}", ~pl.col(column).is_in(list(known[table])))
         for column, table in contract.refs.items()
@@ -115,10 +116,10 @@ def _complete(read: pl.DataFrame, contract: Contract, same: Mapping[str, str]) -
     return read.with_columns(*columns).select(*contract.columns, *extra)
 
 
-def _rule_faults(typed: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """Nulls, ranges, choices and row rules, judged by pandera."""
+def _rule_faults(typed: pl.DataFrame, contract: Contract, broken: frozenset[str]) -> pl.DataFrame:
+    """Nulls, ranges and choices of the columns named, and row rules (ROWS), judged by pandera."""
     try:
-        _schema(contract).validate(typed, lazy=True)
+        _schema(contract, broken).validate(typed, lazy=True)
     except SchemaErrors as errors:
         found: pl.DataFrame = errors.failure_cases
         return found.select(
@@ -130,16 +131,18 @@ def _rule_faults(typed: pl.DataFrame, contract: Contract) -> pl.DataFrame:
 
 
 @cache
-def _schema(contract: Contract) -> pa.DataFrameSchema:
+def _schema(contract: Contract, judged: frozenset[str]) -> pa.DataFrameSchema:
     columns = {
         name: pa.Column(column.dtype, _checks(column), nullable=not column.required)
         for name, column in contract.columns.items()
+        if name in judged
     }
     rules = [
         pa.Check(
             lambda data, good=good: data.lazyframe.select(good.fill_null(value=True)), error=name
         )
         for name, good in contract.rules.items()
+        if ROWS in judged
     ]
     return pa.DataFrameSchema(columns, checks=rules)
 

@@ -1,6 +1,6 @@
-"""Which rows of a table may break its contract, in a pass or two over each column: most break
-nothing, and pandera's way is many times as long. Knows polars and contracts; tells neither the rule
-nor the reason.
+"""Which rows of a table may break its contract, and on which columns, in a pass or two over each:
+most break nothing, and pandera's way is many times as long. Knows polars and contracts; tells
+neither the rule nor the reason.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,11 +15,21 @@ from logistics.codes import MOST, Codes, distinct, encode, number, repeated
 from logistics.schema import FIRST_DAY, LAST_DAY, Column, Contract
 
 Rows = NDArray[np.bool_]
+ROWS = ""  # in place of a column: the rules on rows
+
+
+class Suspects(NamedTuple):
+    """rows: those that break a rule or whose key stands twice (n,); columns: those whose rules some
+    row breaks, ROWS among them. Both perhaps more, never fewer."""
+
+    rows: Rows
+    columns: frozenset[str]
 
 
 class _Rule(NamedTuple):
     """kept: whether all rows keep the rule, null for yes; good: whether a row does, likewise."""
 
+    column: str
     kept: pl.Expr
     good: pl.Expr
 
@@ -29,20 +39,21 @@ def suspects(
     contract: Contract,
     known: Mapping[str, Collection[str]] | None,
     same: Collection[str] = (),
-) -> Rows:
-    """Every row that breaks a rule or whose key stands twice (n,): perhaps more, never fewer.
+) -> Suspects:
+    """What may break the contract.
 
     typed: the contract's columns in its types. known: table → its keys, for the contract's refs.
     same: the columns that have one value in all rows.
     """
     if typed.is_empty():
-        return np.zeros(0, np.bool_)
-    if same and _breaking(typed[:1], contract, known, same, {}).any():
-        return np.ones(typed.height, np.bool_)
+        return Suspects(np.zeros(0, np.bool_), frozenset())
+    if same and (first := _breaking(typed[:1], contract, known, same, {})).rows.any():
+        varying = _breaking(typed, contract, known, contract.columns.keys() - {*same}, {})
+        return Suspects(np.ones(typed.height, np.bool_), first.columns | varying.columns)
     keys = [typed[name] for name in contract.key if name not in same]
     coded = {key.name: encode(key) for key in keys if key.dtype == pl.String}
-    varying = contract.columns.keys() - {*same}
-    return _breaking(typed, contract, known, varying, coded) | _doubled(keys, coded)
+    found = _breaking(typed, contract, known, contract.columns.keys() - {*same}, coded)
+    return Suspects(found.rows | _doubled(keys, coded), found.columns)
 
 
 def _breaking(
@@ -51,21 +62,21 @@ def _breaking(
     known: Mapping[str, Collection[str]] | None,
     columns: Collection[str],
     coded: Mapping[str, tuple[pl.Series, Codes]],
-) -> Rows:
+) -> Suspects:
     """The rows that break a rule on one of the columns, or one on rows."""
     rules = [rule for name in columns for rule in _rules(name, contract.columns[name])]
-    rules += [_Rule(good.all(), good) for good in contract.rules.values()]
+    rules += [_Rule(ROWS, good.all(), good) for good in contract.rules.values()]
     kept = typed.select(rule.kept.alias(str(n)) for n, rule in enumerate(rules)).row(0)
-    broken = [rule.good for rule, fine in zip(rules, kept, strict=True) if fine is False]
+    broken = [(rule.column, rule.good) for rule, k in zip(rules, kept, strict=True) if k is False]
     for name, good in _text_rules(contract, known):
         if name in columns:
             texts = coded[name][0] if name in coded else distinct(typed[name])
             bad = texts.filter(~texts.to_frame(name).select(good).to_series())
-            broken += [~pl.col(name).is_in(bad.implode())] if len(bad) else []
+            broken += [(name, ~pl.col(name).is_in(bad.implode()))] if len(bad) else []
     found = np.zeros(typed.height, np.bool_)
-    for good in broken:
+    for _, good in broken:
         found |= ~typed.select(good.fill_null(value=True)).to_series().to_numpy()
-    return found
+    return Suspects(found, frozenset(column for column, _ in broken))
 
 
 def _doubled(keys: Sequence[pl.Series], coded: Mapping[str, tuple[pl.Series, Codes]]) -> Rows:
@@ -86,21 +97,23 @@ def _rules(name: str, column: Column) -> Iterator[_Rule]:
     values = pl.col(name)
     least, most = values.min(), values.max()
     if column.required:
-        yield _Rule(values.null_count() == 0, values.is_not_null())
+        yield _Rule(name, values.null_count() == 0, values.is_not_null())
     if column.dtype.is_float():
-        yield _Rule(least.is_finite() & most.is_finite(), values.is_finite())
+        yield _Rule(name, least.is_finite() & most.is_finite(), values.is_finite())
     if column.dtype.is_temporal():
         span = (FIRST_DAY, LAST_DAY)
-        yield _Rule(least.is_between(*span) & most.is_between(*span), values.is_between(*span))
+        yield _Rule(
+            name, least.is_between(*span) & most.is_between(*span), values.is_between(*span)
+        )
     if column.dtype.is_nested():
         whole = is_whole(name, column.dtype)
-        yield _Rule(whole.all(), whole)
+        yield _Rule(name, whole.all(), whole)
     if column.at_least is not None:
-        yield _Rule(least >= column.at_least, values >= column.at_least)
+        yield _Rule(name, least >= column.at_least, values >= column.at_least)
     if column.at_most is not None:
-        yield _Rule(most <= column.at_most, values <= column.at_most)
+        yield _Rule(name, most <= column.at_most, values <= column.at_most)
     if column.above is not None:
-        yield _Rule(least > column.above, values > column.above)
+        yield _Rule(name, least > column.above, values > column.above)
 
 
 def _text_rules(
