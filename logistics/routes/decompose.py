@@ -22,8 +22,8 @@ from logistics.routes.static import NOTHING, Found, Job, StaticProblem, Tour
 
 ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
 # Stops of a part, the least and the most. Made problems, two workers, one seed, costs in % above
-# the best of these: 450 stops at 20 s whole 0.0, two parts 0.3; 600 and 800 at 5 s whole 1.0 and 0.2,
-# two parts 0.0; 980 at 5 s whole 1.2, four parts 0.8, two 0.0.
+# the best of these: 450 stops at 20 s whole 0.0, two parts 0.3; 600 and 800 at 5 s whole 1.0 and
+# 0.2, two parts 0.0; 980 at 5 s whole 1.2, four parts 0.8, two 0.0.
 _PART = {"pyvrp": (300, 500), "ortools": (150, 150)}
 _TOURS = 5  # of a part, at least: between fewer there is little to exchange
 _COUNTED, _ROUNDS = 6, 12  # at most, with iterations and with seconds
