@@ -30,14 +30,13 @@ from logistics.routes.static import NOTHING, Found, Job, StaticProblem
 
 _UPDATES = 100  # steps; PyVRP's own 500 are for searches of minutes
 # Mean legs that a step may cost more than the last, at first and at last. Made problems, one core,
-# % above the best of these. Four of 220 to 320 stops at 8 s: late acceptance (PyVRP's) 0.56, without
-# its exhaustive search of every best plan 0.26, cooling from 0.2 0.07; another seed: from 0.2 0.40,
-# from 0.5 0.19. Four of 450 to 980 at 24 s: late acceptance 0.42, from 0.1 0.11, from 0.5 0.01. A
-# second is enough for it: two at 1 s late acceptance 0.20, from 0.15 1.17, from 0.5 0.00.
+# % above the best of these. Four of 220 to 320 stops at 8 s: late acceptance (PyVRP's) 0.56,
+# without its exhaustive search of every best plan 0.26, cooling from 0.2 0.07; another seed: from
+# 0.2 0.40, from 0.5 0.19. Four of 450 to 980 at 24 s: late acceptance 0.42, from 0.1 0.11, from 0.5
+# 0.01. A second is enough: two at 1 s late acceptance 0.20, from 0.15 1.17, from 0.5 0.00.
 _HOT, _COLD = 0.5, 0.01
-_CHANGES = (
-    20  # stops taken out in one step, at most: two made problems, two seeds, 12 0.29, 20 0.06
-)
+# Stops taken out in one step, at most: two made problems, two seeds, 12 0.29, 20 0.06, 25 0.33.
+_CHANGES = 20
 _NEAREST = 25  # neighbours, where there is neither a window nor a choice of vehicles
 _HOPELESS = 500  # steps per stop: a cooling is no longer, and one that found nothing the last
 # So late costs as much at first as leaving out the dearest pickup of a pair: three made depots with
