@@ -10,14 +10,14 @@ import pyvrp
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2
 from pyvrp.stop import MaxRuntime
 
-from logistics.routes import solve_ortools, solve_pyvrp
+from logistics.routes import solve_ortools, solve_pyvrp_model
 from logistics.routes.static import StaticProblem, Tour
 
 Peer = Callable[[StaticProblem, float, int], list[Tour]]
 
 
 def plain_pyvrp(problem: StaticProblem, seconds: float, seed: int) -> list[Tour]:
-    model = solve_pyvrp.Model(problem)
+    model = solve_pyvrp_model.Model(problem)
     result = pyvrp.solve(model.data, MaxRuntime(seconds), seed, collect_stats=False)
     return list(model.tours(result.best))
 

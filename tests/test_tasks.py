@@ -10,6 +10,8 @@ from pathlib import Path
 import ray
 
 from logistics import records, tasks
+from logistics.routes.batch import answer
+from logistics.routes.static import NOTHING, Found
 from logistics.tasks import Tables
 from logistics.units import Parcel, Run, Unit
 from tests.settings import config
@@ -19,6 +21,11 @@ def crash(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     if parcel.unit.site_id == "D002":
         os.kill(os.getpid(), signal.SIGSEGV)
     return parcel
+
+
+def die() -> Found:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
 
 
 def hang(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
@@ -43,6 +50,11 @@ def test_a_solver_that_crashes_is_tried_again_and_fails_alone(
 ) -> None:
     told = solved(tmp_path, crash, limit_s=60)
     assert told == {"D001": None, "D002": records.CRASHED, "D003": None}
+
+
+def test_the_part_of_a_worker_that_dies_has_no_answer_and_no_fault(ray_session: None) -> None:
+    part = ray.remote(max_retries=0)(die).remote()
+    assert answer(part) == NOTHING
 
 
 def test_a_solver_past_its_limit_is_killed_and_fails_alone(

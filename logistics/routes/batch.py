@@ -13,7 +13,7 @@ from typing import cast
 import polars as pl
 import ray
 
-from logistics import kept, lake, plan, tasks
+from logistics import kept, lake, plan, records, tasks
 from logistics.handouts import write
 from logistics.outputs import ROUTE_KPIS, ROUTES, STOPS, WORK_ORDERS
 from logistics.routes import inputs, outputs
@@ -25,7 +25,7 @@ from logistics.routes.problem import Budget
 from logistics.routes.schedule import Share, seconds, shares
 from logistics.routes.service import ServiceError, roads
 from logistics.routes.solve import plan_depot
-from logistics.routes.static import Found, Job
+from logistics.routes.static import NOTHING, Found, Job
 from logistics.routes.travel import Roads
 from logistics.routes.verify import verify
 from logistics.schema import Output
@@ -38,6 +38,13 @@ _KILLED = 0.8  # of the limit after which a task is killed
 _LAST_DAYS = 7  # within these a depot's last plan is looked for
 _WEIGHING_SHARE = 0.3  # of a depot's budget, where only what a vehicle is worth is asked
 _DIMS = ("depots", "vehicles", "drivers", "traffic")
+# How Ray says that a worker died; what a task itself has raised is a fault of ours, and is raised.
+_DIED = (
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.OutOfMemoryError,
+    ray.exceptions.ObjectLostError,
+)
 
 
 def units(run: Run, dims: Dims) -> list[Unit]:
@@ -136,19 +143,38 @@ def _plan_unit(
     return _plan(run, dims, read, _budget(run, seconds_))
 
 
-@ray.remote(num_cpus=1)
-def _search_part(job: Job) -> Found:
+@ray.remote(num_cpus=1, max_retries=0)
+def search_part(job: Job) -> Found:
     return run_job(job)
 
 
-def _team(num_orders: int) -> Team:
-    """The parts of a large depot are tasks of their own; Ray tries again those whose worker dies.
+def answer(part: "ray.ObjectRef[Found]") -> Found:
+    """What a part's task has found; nothing where its worker died, and the part stays as it was."""
+    try:
+        return ray.get(part)
+    except _DIED:
+        return NOTHING
 
-    The depot's own task gives its CPU back while it waits for them.
+
+def _team(num_orders: int) -> Team:
+    """The parts of a large depot are tasks of their own.
+
+    One whose worker dies is tried again only if all nights must be the same: it would come too late
+    for the others. The depot's own task gives its CPU back while it waits for them.
     """
     if num_orders < _LARGE:
         return ALONE
-    return Team(_num_workers(), lambda jobs: ray.get([_search_part.remote(job) for job in jobs]))
+
+    def run(jobs: Sequence[Job]) -> list[Found]:
+        parts = [
+            search_part.options(
+                max_retries=0 if job.budget.iterations is None else records.MAX_TRIES - 1
+            ).remote(job)
+            for job in jobs
+        ]
+        return [answer(part) for part in parts]
+
+    return Team(_num_workers(), run)
 
 
 def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:

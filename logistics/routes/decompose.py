@@ -3,6 +3,7 @@
 Knows static problems and engines by name; who runs them at the same time (processes, Ray tasks, or
 nobody) is told by a `Team`. Parts are tours of one neighbourhood, drawn anew every round with their
 borders elsewhere, each warm-started, so the plan only ever gets better (after Santini et al. 2023).
+Over all rounds the search cools down once.
 """
 
 import time
@@ -17,11 +18,13 @@ from logistics.routes.construct import construct
 from logistics.routes.parts import Part, Places, by_stops, by_tours, places, whole
 from logistics.routes.problem import Budget
 from logistics.routes.savings import savings
-from logistics.routes.static import Found, Job, StaticProblem, Tour
+from logistics.routes.static import NOTHING, Found, Job, StaticProblem, Tour
 
 ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
-# Stops of a part; a problem of less than twice as many is solved whole.
-_PART = {"pyvrp": 200, "ortools": 150}
+# Stops of a part, the least and the most. Made problems, two workers, one seed, costs in % above
+# the best of these: 450 stops at 20 s whole 0.0, two parts 0.3; 600 and 800 at 5 s whole 1.0 and
+# 0.2, two parts 0.0; 980 at 5 s whole 1.2, four parts 0.8, two 0.0.
+_PART = {"pyvrp": (300, 500), "ortools": (150, 150)}
 _TOURS = 5  # of a part, at least: between fewer there is little to exchange
 _COUNTED, _ROUNDS = 6, 12  # at most, with iterations and with seconds
 # Per stop: what a part's search needs to get anywhere. Many short rounds beat few long ones: three
@@ -29,10 +32,10 @@ _COUNTED, _ROUNDS = 6, 12  # at most, with iterations and with seconds
 # 2.3 with this; OR-Tools at 30 s, two of them, 12.6 and 10.3.
 _JOB_S = 0.003
 _FIRST, _LAST = 0.35, 0.15  # of the budget: a first plan where there is none, the whole at last
-_HASTY_S = 0.01  # per stop
 # Seconds per cubed stop: PyVRP's search from nothing is bounded by no clock, and is not begun
-# with less than this. Plain problems of 1,000 stops take it 0.4 to 0.9 s until the first plan.
-_COLD_S, _COLD_PLAIN_S = 5e-8, 5e-9
+# with less than this.
+_COLD_S = 5e-8
+_GIVEN = 0.5  # of the cooling is over when the start is a plan of a search before: it is kept
 _BUILT_S = 0.005  # per stop, three times what insertion takes: rather late than without a plan
 _LARGEST = 4000  # stops that are still worth a last search as a whole
 _SETUP_S = 1e-6  # per squared stop: twice what it takes before the whole's search begins
@@ -49,7 +52,10 @@ def _in_turn(jobs: Sequence[Job]) -> list[Found]:
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """size workers that run jobs at the same time; the answers come in the order of the jobs."""
+    """size workers that run jobs at the same time; the answers come in the order of the jobs.
+
+    `NOTHING` is an answer too: that of a worker that died.
+    """
 
     size: int = 1
     run: Callable[[Sequence[Job]], list[Found]] = _in_turn
@@ -72,30 +78,38 @@ def search(
     size changes nothing.
     """
     if not problem.stops or not problem.fleets:
-        return solve_pyvrp.NOTHING
+        return NOTHING
     began = time.monotonic()
     problem = _needed(problem)
     start = start if start is not None and start.tours else None
-    quick = start if start is not None else savings(problem)
-    if quick is None and engine == "pyvrp" and _is_long(_COLD_S, problem, budget):
-        start = quick = construct(problem, _building(problem, budget))
-    if len(problem.stops) < 2 * _PART[engine]:
-        starts = [start] if start is not None else _starts(problem, engine, quick, budget)
-        left = _left(budget, began)
-        found = _whole(_bounded(problem, quick), engine, left, seed, starts, team)
+    begins, start = (0.0, savings(problem)) if start is None else (_GIVEN, start)
+    if start is None and engine == "pyvrp" and _is_long(problem, budget):
+        start = construct(problem, _building(problem, budget))
+    num = _num_parts(len(problem.stops), engine, budget, team)
+    if num < 2:
+        left, cooling = _left(budget, began), (begins, 1.0)
+        found = _whole(_bounded(problem, start), engine, left, seed, start, team, cooling)
     else:
-        found = _Rounds(problem, engine, budget, seed, team, began).run(start, quick)
+        found = _Rounds(problem, engine, budget, seed, team, began, begins, num).run(start)
     if found.tours or found.cost < inf:
         return found
     return construct(problem, _building(problem, budget)) or found
 
 
-def _is_long(cold_s: float, problem: StaticProblem, budget: Budget) -> bool:
+def _is_long(problem: StaticProblem, budget: Budget) -> bool:
     """Whether a search from nothing may outlast its budget; with iterations: large ones."""
     num = len(problem.stops)
     if budget.seconds is None:
-        return num >= 2 * _PART["pyvrp"]
-    return budget.seconds < cold_s * num**3
+        return num >= _PART["pyvrp"][0]
+    return budget.seconds < _COLD_S * num**3
+
+
+def _num_parts(num_stops: int, engine: str, budget: Budget, team: Team) -> int:
+    """As many for every worker, else some wait for the last part of each round; with iterations
+    the team's size changes nothing."""
+    least, most = _PART[engine]
+    size = 1 if budget.seconds is None else team.size
+    return min(ceil(num_stops / (most * size)) * size, num_stops // least)
 
 
 def _building(problem: StaticProblem, budget: Budget) -> Callable[[], bool]:
@@ -103,19 +117,6 @@ def _building(problem: StaticProblem, budget: Budget) -> Callable[[], bool]:
     if budget.seconds is None:
         return budget.over()
     return Budget(seconds=max(budget.seconds, _BUILT_S * len(problem.stops))).over()
-
-
-def _starts(
-    problem: StaticProblem, engine: str, quick: Found | None, budget: Budget
-) -> list[Found | None]:
-    """What the seeds begin with, the first of them first.
-
-    OR-Tools gains by a quick plan always; PyVRP at first, and later by beginning with nothing.
-    """
-    if quick is None or engine == "ortools":
-        return [quick]
-    hasty = budget.seconds is not None and budget.seconds < _HASTY_S * len(problem.stops)
-    return [quick, None] if hasty and not problem.timed else [None, quick]
 
 
 def _left(budget: Budget, began: float) -> Budget:
@@ -129,15 +130,14 @@ def _whole(
     engine: str,
     budget: Budget,
     seed: int,
-    starts: Sequence[Found | None],
+    start: Found | None,
     team: Team,
+    cooling: tuple[float, float],
 ) -> Found:
-    """The best of a seed per worker, from the starts in turn; of one seed only with iterations."""
+    """The best of a seed per worker; of one seed only with iterations."""
     num = team.size if budget.seconds is not None else 1
-    jobs = [
-        Job(engine, problem, budget, seed + 7919 * k, starts[k % len(starts)]) for k in range(num)
-    ]
-    known = [found for found in starts if found is not None]
+    jobs = [Job(engine, problem, budget, seed + 7919 * k, start, cooling) for k in range(num)]
+    known = [] if start is None else [start]
     return min(team.run(jobs) + known, key=lambda found: (found.cost, -len(found.tours)))
 
 
@@ -181,41 +181,44 @@ class _Rounds:
         seed: int,
         team: Team,
         began: float,
+        begins: float,
+        num: int,
     ) -> None:
         self.problem, self.engine, self.budget = problem, engine, budget
-        self.seed, self.team, self.began = seed, team, began
+        self.seed, self.team, self.began, self.begins = seed, team, began, begins
         self.where: Places = places(problem)
-        self.num = round(len(problem.stops) / _PART[engine])
+        self.num = num
         self.turns = np.random.default_rng(seed).uniform(0, np.pi, _ROUNDS + 1)
 
-    def run(self, start: Found | None, quick: Found | None) -> Found:
-        found, spent = self._first(start, quick)
+    def run(self, start: Found | None) -> Found:
+        found, spent = self._first() if start is None else (start, 0.0)
         if found.cost == inf and found is not start:
-            return _whole(*self._rest(1 - spent), [None], self.team)
+            return _whole(*self._rest(1 - spent), None, self.team, self._cooling(spent, 1.0))
         self.problem = _bounded(self.problem, found)
         last = _LAST if self._whole_is_worth_it() else 0.0
         rounds = self._rounds(1 - spent - last)
         for turn in range(rounds):
             share = (1 - spent - last) / (rounds - turn)
-            num = self._num_parts(len(found.tours))
+            num = min(self.num, max(len(found.tours) // _TOURS, 1))
             parts = by_tours(self.problem, self.where, found.tours, num, self.turns[turn])
             found, spent = self._solve(parts, spent, share, turn), spent + share
-        return _whole(*self._rest(last), [found], self.team) if last else found
+        if not last:
+            return found
+        return _whole(*self._rest(last), found, self.team, self._cooling(1 - last, 1.0))
 
-    def _first(self, start: Found | None, quick: Found | None) -> tuple[Found, float]:
+    def _cooling(self, spent: float, until: float) -> tuple[float, float]:
+        """All rounds are one cooling: what part of it are these shares of the budget."""
+        left = 1 - self.begins
+        return self.begins + left * spent, self.begins + left * until
+
+    def _first(self) -> tuple[Found, float]:
         """A plan to begin with, and the share of the budget that it took."""
-        if start is not None:
-            return start, 0.0
-        long = self.engine == "ortools" or _is_long(_COLD_PLAIN_S, self.problem, self.budget)
-        if quick is not None and long:
-            return quick, 0.0
         if self.engine == "ortools" or len(self.problem.stops) > _LARGEST:
             parts = by_stops(self.problem, self.where, self.num, self.turns[-1])
             return self._solve(parts, 0.0, _FIRST, _ROUNDS), _FIRST
-        budget = self.budget.part(_FIRST)
-        problem = _bounded(self.problem, quick)
-        found = _whole(problem, self.engine, budget, self.seed, [None, quick], self.team)
-        return found, _FIRST
+        budget, cooling = self.budget.part(_FIRST), self._cooling(0.0, _FIRST)
+        whole = _whole(self.problem, self.engine, budget, self.seed, None, self.team, cooling)
+        return whole, _FIRST
 
     def _whole_is_worth_it(self) -> bool:
         """OR-Tools gets nowhere with a large whole: R1_10_1 by 0.2 % in 2 s, a round by more."""
@@ -224,13 +227,6 @@ class _Rounds:
             return False
         in_time = seconds is None or _LAST * seconds >= _SETUP_S * num**2
         return num <= _LARGEST and in_time
-
-    def _num_parts(self, num_tours: int) -> int:
-        num = min(self.num, max(num_tours // _TOURS, 1))
-        if self.budget.seconds is None or num < self.team.size:
-            return num
-        # As many for every worker: else some wait for the last part of each round.
-        return round(num / self.team.size) * self.team.size
 
     def _rounds(self, share: float) -> int:
         """As many as leave every part its seconds to get anywhere."""
@@ -258,8 +254,9 @@ class _Rounds:
         else:
             waves = ceil(len(parts) / self.team.size)
             each = Budget(seconds=self._until(spent + share) / waves)
+        cooling = self._cooling(spent, spent + share)
         jobs = [
-            Job(self.engine, part.problem, each, self.seed + 101 * turn + k, part.start)
+            Job(self.engine, part.problem, each, self.seed + 101 * turn + k, part.start, cooling)
             for k, part in enumerate(parts)
         ]
         tours: list[Tour] = []

@@ -8,16 +8,24 @@ so that there always is a plan to start from.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from math import inf
 
 import numpy as np
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2
 from ortools.util import optional_boolean_pb2
 
 from logistics.routes.problem import Budget
-from logistics.routes.static import Fleet, Found, Job, Matrix, StaticProblem, Stop, Tour, left_out
+from logistics.routes.static import (
+    NOTHING,
+    Fleet,
+    Found,
+    Job,
+    Matrix,
+    StaticProblem,
+    Stop,
+    Tour,
+    left_out,
+)
 
-NOTHING = Found((), inf)
 _UNLIMITED = 2**40
 _MUST = 100  # times the longest arc: the price of leaving out a stop that must be served
 

@@ -7,6 +7,7 @@ open route ends at a depot node that costs nothing to reach.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias
 
 import numpy as np
@@ -103,15 +104,20 @@ class Found:
     cost: float
 
 
+NOTHING = Found((), inf)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One call of an engine. start: tours to improve on."""
+    """One call of an engine. start: tours to improve on. cooling: which part of it is this job's,
+    for a search that cools down."""
 
     engine: str
     problem: StaticProblem
     budget: Budget
     seed: int
     start: Found | None = None
+    cooling: tuple[float, float] = (0.0, 1.0)
 
 
 def left_out(problem: StaticProblem, tours: Sequence[Tour]) -> list[int]:

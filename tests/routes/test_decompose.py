@@ -1,6 +1,8 @@
 """Parts of large problems: nothing is lost between them, and the whole keeps its rules."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -14,8 +16,8 @@ from logistics.routes.flatten import flatten
 from logistics.routes.parts import by_stops, by_tours, neighbourhoods, places
 from logistics.routes.problem import Budget, DepotProblem, TimeWindow
 from logistics.routes.savings import savings
-from logistics.routes.solve_pyvrp import Model
-from logistics.routes.static import Fleet, Found, StaticProblem, Stop
+from logistics.routes.solve_pyvrp_model import Model
+from logistics.routes.static import NOTHING, Fleet, Found, Job, StaticProblem, Stop
 from tests.routes.problems import problems
 
 FEW = {"pyvrp": Budget(iterations=200), "ortools": Budget(iterations=50)}
@@ -104,7 +106,7 @@ def test_parts_hold_every_stop_and_vehicle_once() -> None:
 def test_a_plan_in_parts_keeps_every_rule_whoever_solves_them(
     engine: str, timed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decompose, "_PART", {"pyvrp": 25, "ortools": 25})
+    monkeypatch.setattr(decompose, "_PART", {"pyvrp": (25, 25), "ortools": (25, 25)})
     problem = scattered(60, seed=5, timed=timed)
     found = search(problem, engine, FEW[engine], seed=1)
     assert found.cost == cost_if_sound(problem, found)
@@ -113,6 +115,25 @@ def test_a_plan_in_parts_keeps_every_rule_whoever_solves_them(
     assert found.cost < quick.cost
     backwards = Team(3, lambda jobs: [run_job(job) for job in reversed(jobs)][::-1])
     assert search(problem, engine, FEW[engine], seed=1, team=backwards) == found
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_worker_that_dies_loses_nothing_but_its_own_seconds(
+    lost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every `lost` jobs one has no answer; of one job, none ever has."""
+    monkeypatch.setattr(decompose, "_PART", {"pyvrp": (25, 25)})
+    problem, job_numbers = scattered(60, seed=7, timed=True), count(1)
+
+    def some_die(jobs: Sequence[Job]) -> list[Found]:
+        return [NOTHING if next(job_numbers) % lost == 0 else run_job(job) for job in jobs]
+
+    found, quick = (
+        search(problem, "pyvrp", FEW["pyvrp"], 1, team=Team(2, some_die)),
+        savings(problem),
+    )
+    assert quick is not None
+    assert cost_if_sound(problem, found) <= quick.cost
 
 
 @given(problems(max_orders=20), st.booleans())
