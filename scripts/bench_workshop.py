@@ -37,10 +37,11 @@ from workshop_replay import Policy, Toll, empty_shop, hindsight, replay, truth
 from workshop_rules import GREEDY, none_at_all
 
 from logistics.config import Config, parse
+from logistics.maintenance.budget import Budget
 from logistics.maintenance.later import with_later
 from logistics.maintenance.problem import HORIZON_DAYS, Visit, WorkshopProblem
 from logistics.maintenance.verify import verify
-from logistics.maintenance.workshop import Budget, schedule
+from logistics.maintenance.workshop import schedule
 from logistics.run import compose_config
 from logistics.world import assets
 

@@ -4,7 +4,7 @@ Knows no solver. Every limit holds for every schedule of the day, whatever its h
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 
@@ -49,6 +49,12 @@ class Room:
             for person in self.gaps_of_people(job).values()
             for begin, end in common(bay, person)
         )
+
+    def with_bays_for_all(self) -> "Room":
+        return replace(self, bays=tuple((replace(bay, kinds=None), g) for bay, g in self.bays))
+
+    def with_people_for_all(self) -> "Room":
+        return replace(self, people=tuple((replace(who, skills=None), g) for who, g in self.people))
 
     def free_s(self) -> int:
         """Hours, in seconds, in which a bay and a technician are free together."""

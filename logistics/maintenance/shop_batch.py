@@ -12,6 +12,7 @@ import ray
 from logistics import handouts, lake, plan, records, tasks
 from logistics.maintenance import shop_inputs, work_orders, workshop
 from logistics.maintenance.agenda import NAME, agenda
+from logistics.maintenance.budget import Budget
 from logistics.maintenance.problem import NO_WORKSHOP, Schedule
 from logistics.maintenance.tradeoff import Routed, Trade, settle
 from logistics.maintenance.verify import verify
@@ -101,11 +102,11 @@ def _plan(weigh: Weigh, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     return replace(parcel, files=files, figures=_figures(schedule, trades)).tally()
 
 
-def _budget(run: Run) -> workshop.Budget:
+def _budget(run: Run) -> Budget:
     options = run.config.maintenance
     if run.config.deterministic:
-        return workshop.Budget(deterministic_time=options.solve_deterministic_time)
-    return workshop.Budget(seconds=options.solve_seconds)
+        return Budget(deterministic_time=options.solve_deterministic_time)
+    return Budget(seconds=options.solve_seconds)
 
 
 def _figures(schedule: Schedule, trades: Sequence[Trade]) -> dict[str, float]:

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logistics.maintenance.budget import Budget
 from logistics.maintenance.later import with_later
 from logistics.maintenance.problem import HORIZON_DAYS, WorkshopProblem
 from logistics.maintenance.verify import verify
-from logistics.maintenance.workshop import Budget, schedule
+from logistics.maintenance.workshop import schedule
 from tests.maintenance.shops import HOUR, job, shop, shops
 
 BUDGET = Budget(deterministic_time=5)

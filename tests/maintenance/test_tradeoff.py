@@ -6,11 +6,12 @@ import polars as pl
 from icalendar import Calendar
 
 from logistics.maintenance.agenda import agenda
+from logistics.maintenance.budget import Budget
 from logistics.maintenance.problem import Booking, Schedule, WorkshopProblem
 from logistics.maintenance.tradeoff import Routed, settle
 from logistics.maintenance.verify import verify
 from logistics.maintenance.work_orders import price_rows, to_table
-from logistics.maintenance.workshop import Budget, schedule
+from logistics.maintenance.workshop import schedule
 from tests.maintenance.shops import HOUR, job, shop
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logistics.maintenance.budget import Budget
 from logistics.maintenance.problem import (
     NO_WORKSHOP,
     Bay,
@@ -17,7 +18,7 @@ from logistics.maintenance.problem import (
     WorkshopProblem,
 )
 from logistics.maintenance.verify import verify
-from logistics.maintenance.workshop import Budget, schedule
+from logistics.maintenance.workshop import schedule
 from tests.maintenance.shops import HOUR, bays, job, shop, shops
 
 BUDGET = Budget(deterministic_time=5)
