@@ -6,8 +6,8 @@ slow. A tenth comes from the SKUs with the neighbouring ids: families of article
 A Poisson regression on many half-lives, age, idle days and neighbours, learnt on earlier origins,
 was no better on three 60-day origins of real order lines: by its ridge, layouts saved between 0.3
 points more and 1.2 less. Half-lives of 14 to 45 days are alike there, within a point; on four
-60-day origins 20 days brought 150 moves 0.3 points more, and gathered layouts 1.4 points less of the
-oracle's gain.
+60-day origins 20 days brought 150 moves 0.3 points more, and gathered layouts 1.4 points less of
+the oracle's gain.
 """
 
 import numpy as np
