@@ -167,6 +167,7 @@ class SlottingConfig:
     max_moves: Whole
     max_move_minutes: Positive | None  # of labour a night; null: as long as max_moves take
     minutes_per_move: Positive  # to carry one SKU from slot to slot
+    days_to_next_moves: Natural  # until then the empty slots take the SKUs that come anew
     labour_cost_per_h: Positive  # of moving and of picking
     walking_m_per_s: Positive
     heat_map: bool  # draw every warehouse before and after, with Matplotlib

@@ -145,14 +145,15 @@ def _walk_forward(case: Case, found: Report) -> Report:
 
 
 def _stale(case: Case) -> Report:
-    """One night's moves from the layouts that ABC and the forecast would have made long ago."""
+    """One night's moves, and no more, from what ABC and the forecast laid out long ago."""
     then = max(case.start - STALE_DAYS, 1)
     ideal = policies.forecast(case, case.start)
     report: Report = {"days": case.start - then, "moves": STALE_MOVES}
     for name in ("abc", "forecast"):
         old = policies.POLICIES[name](case, then)
         settled = nights.brought_in(case, old, then, case.start, ideal)
-        moved = nights.moved(case, settled, case.start, ideal, STALE_MOVES)
+        kept_days = case.days - case.start
+        moved = nights.moved(case, settled, case.start, ideal, STALE_MOVES, kept_days)
         before_m, after_m = (_walked(case, layout)["s_shape_m"] for layout in (settled, moved))
         report[name] = {"before_m": before_m, "after_m": after_m, "saved": 1 - after_m / before_m}
     return report

@@ -12,6 +12,7 @@ import slotting_policies as policies
 from slotting_case import Case
 from slotting_policies import Layout
 
+from logistics.slotting import velocity
 from logistics.slotting.moves import plan_moves
 from logistics.slotting.problem import NONE, Ints, Reals
 from logistics.slotting.travel import walk
@@ -50,18 +51,23 @@ def few_moves(case: Case, ideals: dict[int, Layout], max_moves: int) -> Night:
     return night
 
 
-def moved(case: Case, layout: Layout, day: int, ideal: Layout, max_moves: int) -> Layout:
-    """The layout after the night's moves towards the ideal one."""
+def moved(
+    case: Case, layout: Layout, day: int, ideal: Layout, max_moves: int, days_to_next: int = 1
+) -> Layout:
+    """The layout after the night's moves towards the ideal one, the next ones so many days away."""
     skus = cases.known(case, day)
     rate = policies.expected(case, day)[skus]
     face = layout.slot_of[skus]
     demand = replace(cases.demand(case, skus, rate), face=face)
     holds = np.full(len(case.warehouse.slot_ids), NONE)
     holds[face[face != NONE]] = np.flatnonzero(face != NONE)
+    coming = velocity.of_newcomers(case.tours(0, day), days_to_next)
     night = plan_moves(
         replace(case.warehouse, holds=holds),
         demand,
-        policies.walking(case, day, float(rate.sum())),
+        policies.walking(
+            case, day, float(rate.sum()) + coming, coming / max(np.sum(holds == NONE), 1)
+        ),
         ideal.slot_of[skus],
         max_moves,
         MIN_SAVING_M_PER_DAY,

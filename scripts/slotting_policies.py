@@ -98,9 +98,10 @@ def expected(case: Case, day: int) -> Reals:
     return velocity.expect(cases.counts(case, day))
 
 
-def walking(case: Case, day: int, picks_per_day: float) -> Walking:
+def walking(case: Case, day: int, picks_per_day: float, newcomer_picks: float = 0.0) -> Walking:
     """So many picks a day in tours like those of late."""
-    return expect(case.layout, case.tours(max(day - RECENT_DAYS, 0), day), picks_per_day)
+    lately = case.tours(max(day - RECENT_DAYS, 0), day)
+    return expect(case.layout, lately, picks_per_day, newcomer_picks)
 
 
 def with_affinity(case: Case, day: int) -> Layout:

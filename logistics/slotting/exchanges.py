@@ -44,12 +44,14 @@ def exchanges(
     slopes = slopes or walked
     shelves = _Shelves(floor)
     begin_m = mean_m = slopes(floor.slot_of)
+    usual_m = walked(floor.slot_of)
     target = floor.slot_of
     for number in range(2, _ROUNDS + 1):
-        target = shelves.move(mean_m, max_moves, least_m)
+        target = shelves.move(mean_m, usual_m, max_moves, least_m)
         end_m = slopes(target)
         mean_m = mean_m + (end_m - mean_m) / number
-    target = shelves.move(mean_m, max_moves, least_m)
+        usual_m = usual_m + (walked(target) - usual_m) / number
+    target = shelves.move(mean_m, usual_m, max_moves, least_m)
     walked_m = walked(floor.slot_of) + walked(target)
     ties = (begin_m + slopes(target) - walked_m) / 2
     return _steps(floor, target), np.broadcast_to(ties, (target.size, ties.shape[1]))
@@ -85,13 +87,17 @@ class _Shelves:
         self.allowed[np.arange(self.skus.size), self.home] = True
         self.reach_m = reach_m(warehouse, demand, self.skus[:, None], one_of)
 
-    def move(self, per_pick_m: Reals, max_moves: int, least_m: float) -> Ints:
-        """The slots (n,) after the best moves by metres per pick (n or 1, a)."""
+    def move(self, per_pick_m: Reals, usual_m: Reals, max_moves: int, least_m: float) -> Ints:
+        """The slots (n,) after the best moves by metres per pick (n or 1, a).
+
+        usual_m (1, a): those of a newcomer, for whom a SKU leaves one slot and takes another.
+        """
         if not self.skus.size:
             return self.floor.slot_of
         picks = self.floor.demand.picks_per_day
         own_m = np.broadcast_to(per_pick_m, (picks.size, per_pick_m.shape[1]))[self.skus]
         costs_m = picks[self.skus, None] * (own_m[:, self.aisle] + self.reach_m)
+        costs_m -= self.floor.walking.newcomer_picks * usual_m[:, self.aisle]
         group = priced(costs_m, self.allowed, self.home, self.room, max_moves, least_m)
         return self._deal(group)
 

@@ -5,7 +5,7 @@ Knows walking and the rules that several SKUs break together; chooses no moves.
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,8 @@ Step = tuple[Carry, ...]  # carried out whole or not at all
 class Floor:
     """The warehouse after the moves so far; goal_costs (s,) are the slot costs at the ideal.
 
+    picks (a,) a day with those of newcomers to empty slots, busy (a,) without. Who moves into an
+    empty slot leaves another to the newcomers, and what they walk more counts against the move.
     ties (n, a): metres per pick that a SKU walks more in an aisle than an average one would.
     """
 
@@ -64,6 +66,8 @@ class Floor:
         self.steps = 0
         self.free = np.flatnonzero(~warehouse.locked)
         self.picks, self.depth_picks_m = walking.picks_by_aisle(demand.picks_per_day, self.slot_of)
+        alone = replace(walking, newcomer_picks=0.0)
+        self.busy = alone.picks_by_aisle(demand.picks_per_day, self.slot_of)[0]
         self.goal_costs = walking.slot_costs(walking.picks_by_aisle(demand.picks_per_day, ideal)[0])
 
     @property
@@ -85,6 +89,7 @@ class Floor:
         origin = int(self.slot_of[sku])
         saving_m = 0.0 if origin == NONE else float(self._saved_m([(carry,)])[0])
         self.picks, self.depth_picks_m = self._after((carry,))
+        self.busy = self._busy_after((carry,))
         self.slot_of[sku], self.holds[target] = target, sku
         if origin != NONE:
             self.holds[origin] = NONE
@@ -112,7 +117,7 @@ class Floor:
     def welcome(self, sku: int, slots: Ints) -> Flags:
         """Whether the new SKU would leave the slot's aisle no busier than it may be, and lie apart
         from what it must be kept apart from."""
-        left = spare_picks(self.warehouse, self.picks)[self.walking.layout.aisle[slots]]
+        left = spare_picks(self.warehouse, self.busy)[self.walking.layout.aisle[slots]]
         roomy: Flags = left >= self.demand.picks_per_day[sku]
         return roomy & lie_apart(self.demand, self.holds, sku, slots)
 
@@ -140,8 +145,8 @@ class Floor:
         """Whether it makes an aisle busier than it may be."""
         if np.isinf(self.warehouse.aisle_picks):
             return False
-        picks = self._after(step)[0]
-        busier = picks > self.picks + TOLERANCE
+        picks = self._busy_after(step)
+        busier = picks > self.busy + TOLERANCE
         return bool((busier & (spare_picks(self.warehouse, picks) < 0)).any())
 
     def _own_saved_m(self, step: Step) -> float:
@@ -156,12 +161,22 @@ class Floor:
         return float(self.demand.picks_per_day[skus] @ saved_m)
 
     def _after(self, step: Step) -> tuple[Reals, float]:
-        layout, picks, depth = self.walking.layout, self.picks.copy(), self.depth_picks_m
-        for sku, target in dict(step).items():  # where each SKU ends
-            amount, origin = self.demand.picks_per_day[sku], self.slot_of[sku]
-            if origin != NONE:
-                picks[layout.aisle[origin]] -= amount
-                depth -= amount * layout.depth_m[origin]
-            picks[layout.aisle[target]] += amount
-            depth += amount * layout.depth_m[target]
-        return picks, float(depth)
+        layout, depth = self.walking.layout, self.depth_picks_m
+        skus, targets = np.array(list(dict(step).items())).T  # where each SKU ends
+        amounts = self.demand.picks_per_day[skus] - self.walking.newcomer_picks
+        origins = self.slot_of[skus]
+        depth += float(amounts @ layout.depth_m[targets])
+        depth -= float(amounts @ np.where(origins == NONE, 0.0, layout.depth_m[origins]))
+        return self._moved(self.picks, amounts, origins, targets), depth
+
+    def _busy_after(self, step: Step) -> Reals:
+        skus, targets = np.array(list(dict(step).items())).T
+        picks = self.demand.picks_per_day[skus]
+        return self._moved(self.busy, picks, self.slot_of[skus], targets)
+
+    def _moved(self, by_aisle: Reals, amounts: Reals, origins: Ints, targets: Ints) -> Reals:
+        aisle, known = self.walking.layout.aisle, origins != NONE
+        moved = by_aisle.copy()
+        np.add.at(moved, aisle[targets], amounts)
+        np.subtract.at(moved, aisle[origins[known]], amounts[known])
+        return moved

@@ -57,19 +57,19 @@ def plan_moves(
 ) -> Night:
     """At most max_moves moves; a step saves at least min_saving_m_per_day for each of its moves.
 
-    Where every SKU lies as it may, no less is saved than by make_best with as many moves or fewer.
-    A larger budget's exchanges are others, not more: in rare cases it saves less than a smaller's.
+    Where every SKU lies as it may, no less is saved than by make_best with as many moves or fewer;
+    and where an aisle may be only so busy, no less than with a smaller budget.
     ideal (n,): the slot of every SKU in the layout to work towards. slopes: what a pick of each SKU
     adds in each aisle, where past tours tell; else all SKUs are alike.
     """
     least = max(min_saving_m_per_day, 1e-6)
     floor = Floor(warehouse, demand, walking, ideal)
     first, _ = _place(floor, ideal, (max_moves + 1) // 2, least)
-    steps, floor.ties = exchanges(floor, slopes, max_moves - len(first), least)
     nights = []
-    for together in ([], steps):
+    for together, ties, budget in _beginnings(floor, slopes, max_moves - len(first), least):
         after = floor.copy()
-        moves = first + _make_all(after, together, max_moves - len(first), least)
+        after.ties = ties
+        moves = first + _make_all(after, together, budget, least)
         moves += make_best(after, ideal, max_moves - len(moves), least)
         more, unplaced = _place(after, ideal, max_moves - len(moves), least)
         nights.append(Night((*moves, *more), after.slot_of, unplaced))
@@ -95,6 +95,25 @@ def make_best(floor: Floor, ideal: Ints, max_moves: int, least_m: float) -> list
             break
         moves += floor.make(steps[0][1])
     return moves
+
+
+def _beginnings(
+    floor: Floor, slopes: Slopes | None, max_moves: int, least_m: float
+) -> list[tuple[list[Step], Reals, int]]:
+    """(steps, ties, their budget) that a night can begin with, the best steps alone among them.
+
+    A larger budget's exchanges are others, not more, and where a cap forbids some of them, they can
+    save less than a smaller's. So there a night begins as a smaller budget's could, and goes on.
+    """
+    if np.isinf(floor.warehouse.aisle_picks):
+        steps, ties = exchanges(floor, slopes, max_moves, least_m)
+        return [([], ties, max_moves), (steps, ties, max_moves)]
+    budgets = {0} | {many << i for i in range(max_moves.bit_length()) for many in (1, 3)}
+    return [
+        (*exchanges(floor, slopes, budget, least_m), budget)
+        for budget in sorted(budgets)
+        if budget <= max_moves
+    ]
 
 
 def _saved(night: Night) -> float:

@@ -2,14 +2,17 @@
 
 from functools import partial
 
+import numpy as np
+
 from logistics.config import SlottingConfig
+from logistics.slotting import velocity
 from logistics.slotting.affinity import aisle_costs, gather_if_it_helps
 from logistics.slotting.congestion import spread
 from logistics.slotting.faces import FaceRules, open_faces
 from logistics.slotting.moves import Night, plan_moves
-from logistics.slotting.problem import Demand, Ints, Warehouse
+from logistics.slotting.problem import NONE, Demand, Ints, Warehouse
 from logistics.slotting.solve import assign
-from logistics.slotting.travel import Tours, Walking, expect, lay_out
+from logistics.slotting.travel import Layout, Tours, Walking, expect, lay_out
 from logistics.slotting.verify import Plan, verify
 from logistics.slotting.zones import zoned
 
@@ -29,7 +32,8 @@ def plan_warehouse(
     if gathered is not None:
         ideal = spread(warehouse, demand, walking, gathered)
         slopes = partial(aisle_costs, layout, tours)
-    night = plan_moves(warehouse, demand, walking, ideal, max_moves, least_m, slopes)
+    ahead = _until_next_moves(warehouse, demand, layout, tours, config)
+    night = plan_moves(warehouse, demand, ahead, ideal, max_moves, least_m, slopes)
     rules = face_rules(config)
     night = open_faces(warehouse, demand, walking, night, rules, max_moves, least_m)
     plan = Plan(
@@ -48,6 +52,16 @@ def plan_warehouse(
             f"{len(violations)} violations in {warehouse.id}; first {violations[0]}"
         )
     return night, ideal, walking
+
+
+def _until_next_moves(
+    warehouse: Warehouse, demand: Demand, layout: Layout, tours: Tours, config: SlottingConfig
+) -> Walking:
+    """Walking with the picks of SKUs that come before moves can be made again."""
+    picks = velocity.of_newcomers(tours, config.days_to_next_moves)
+    num_empty = len(warehouse.slot_ids) - int(np.count_nonzero(demand.face != NONE))
+    total = float(demand.picks_per_day.sum()) + picks
+    return expect(layout, tours.lately(config.history_days), total, picks / max(num_empty, 1))
 
 
 def face_rules(config: SlottingConfig) -> FaceRules:

@@ -119,6 +119,7 @@ class Walking:
     sizes: Reals  # (k,) picks per tour
     tours_per_day: Reals  # (k,)
     picks_per_day: float
+    newcomer_picks: float = 0.0  # a day that an empty slot will get from SKUs still to come
 
     def metres(self, picks: Reals, depth_picks_m: Reals | float) -> Reals:
         """Metres per day; picks (..., a) per aisle and day, depth_picks_m (...) Σ picks × depth."""
@@ -151,11 +152,14 @@ class Walking:
         return costs
 
     def picks_by_aisle(self, picks_per_day: Reals, slot_of: Ints) -> tuple[Reals, float]:
-        """The arguments of `metres` for SKUs (n,) in slots slot_of (n,)."""
+        """The arguments of `metres`: of SKUs (n,) in slots slot_of (n,), and of newcomers."""
         slots, picks = slot_of[slot_of != NONE], picks_per_day[slot_of != NONE]
+        by_slot = np.full(self.layout.aisle.size, self.newcomer_picks)
+        by_slot[slots] = 0.0
+        np.add.at(by_slot, slots, picks)
         aisles: Reals = np.zeros(self.layout.aisle_x_m.size)
-        np.add.at(aisles, self.layout.aisle[slots], picks)
-        return aisles, float(picks @ self.layout.depth_m[slots])
+        np.add.at(aisles, self.layout.aisle, by_slot)
+        return aisles, float(by_slot @ self.layout.depth_m)
 
     @property
     def _depth_weight(self) -> float:
@@ -177,12 +181,14 @@ class Walking:
         return slope / max(self.picks_per_day, 1e-9)
 
 
-def expect(layout: Layout, tours: Tours, picks_per_day: float) -> Walking:
-    """Walking of so many picks a day in tours of the sizes that were seen."""
+def expect(
+    layout: Layout, tours: Tours, picks_per_day: float, newcomer_picks: float = 0.0
+) -> Walking:
+    """Walking of so many picks a day, newcomers' included, in tours of the sizes that were seen."""
     lines = np.bincount(tours.tour) if tours.tour.size else np.array([_USUAL_TOUR_LINES])
     sizes, seen = np.unique(lines[lines > 0], return_counts=True)
     tours_per_day = seen * picks_per_day / float(sizes @ seen)
-    return Walking(layout, sizes.astype(np.float64), tours_per_day, picks_per_day)
+    return Walking(layout, sizes.astype(np.float64), tours_per_day, picks_per_day, newcomer_picks)
 
 
 def _stretches(layout: Layout) -> tuple[Reals, Reals]:

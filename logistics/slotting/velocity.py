@@ -5,12 +5,15 @@ slow. A tenth comes from the SKUs with the neighbouring ids: families of article
 
 A Poisson regression on many half-lives, age, idle days and neighbours, learnt on earlier origins,
 was no better on three 60-day origins of real order lines: by its ridge, layouts saved between 0.3
-points more and 1.2 less. Half-lives of 14 to 45 days are alike there, within a point.
+points more and 1.2 less. Half-lives of 14 to 45 days are alike there, within a point; on four
+60-day origins 20 days brought 150 moves 0.3 points more, and gathered layouts 1.4 points less of
+the oracle's gain.
 """
 
 import numpy as np
 
 from logistics.slotting.problem import Reals
+from logistics.slotting.travel import Tours
 
 _HALF_LIFE_DAYS = 28.0
 _OF_NEIGHBOURS = 0.1
@@ -31,3 +34,17 @@ def expect(picks: Reals) -> Reals:
     others = [padded[s : s + own.size] for s in range(2 * _REACH + 1) if s != _REACH]
     blended = (1 - _OF_NEIGHBOURS) * own + _OF_NEIGHBOURS * np.mean(others, axis=0)
     return np.where(seen, blended, 0.0)
+
+
+def of_newcomers(tours: Tours, days: int) -> float:
+    """Picks a day of SKUs that are still to come, on the mean of the coming days: as many as those
+    of the last days got that nobody had picked before.
+
+    0 where the tours reach back less than twice as far: then everything may look new.
+    """
+    if tours.age_days is None or not tours.tour.size or tours.age_days[0] < 2 * days:
+        return 0.0
+    age_days = tours.age_days[tours.tour]
+    first_seen = np.zeros(int(tours.sku.max()) + 1)
+    np.maximum.at(first_seen, tours.sku, age_days)
+    return float(np.count_nonzero(first_seen[tours.sku] < days)) / days

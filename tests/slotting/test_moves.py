@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from logistics.slotting.affinity import aisle_costs
 from logistics.slotting.faces import FaceRules
-from logistics.slotting.floor import Floor
-from logistics.slotting.moves import Night, make_best, plan_moves
+from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import NONE, Demand, Warehouse, reached_m
 from logistics.slotting.solve import assign
 from logistics.slotting.travel import Tours, Walking, expect, lay_out
@@ -23,7 +22,11 @@ Company = tuple[Warehouse, Demand]
 
 
 def planned(
-    company: Company, max_moves: int, least: float = 0.0, tours: Tours | None = None
+    company: Company,
+    max_moves: int,
+    least: float = 0.0,
+    tours: Tours | None = None,
+    newcomer_picks: float = 0.0,
 ) -> tuple[Night, np.ndarray, Walking]:
     warehouse, demand = company
     picks_per_day = float(demand.picks_per_day.sum())
@@ -32,6 +35,7 @@ def planned(
         demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
     slopes = None if tours is None else partial(aisle_costs, walking.layout, tours)
+    walking = replace(walking, newcomer_picks=newcomer_picks)
     night = plan_moves(warehouse, demand, walking, ideal, max_moves, least, slopes)
     return night, ideal, walking
 
@@ -62,19 +66,16 @@ def test_moves_by_past_tours_break_no_rule(company: Company, max_moves: int, see
     num_skus = company[1].face.size
     sku = np.random.default_rng(seed).integers(0, max(num_skus, 1), 48 if num_skus else 0)
     tours = Tours(np.repeat(np.arange(12), 4)[: sku.size], sku)
-    night, ideal, _ = planned(company, max_moves, 0.5, tours)
+    night, ideal, _ = planned(company, max_moves, 0.5, tours, newcomer_picks=0.5)
     assert verify(plan_of(company, night, ideal, max_moves)) == []
 
 
 @given(made.companies(max_new=0), st.integers(0, 12))
 @FEW
-def test_more_moves_never_save_less_than_the_best_steps_of_fewer(
-    company: Company, max_moves: int
-) -> None:
+def test_more_moves_never_save_less(company: Company, max_moves: int) -> None:
     company = made.in_order(company)
-    night, ideal, walking = planned(company, max_moves + 1)
-    fewer = make_best(Floor(*company, walking, ideal), ideal, max_moves, 1e-6)
-    assert saved(night) >= sum(move.saving_m_per_day for move in fewer) - 1e-6
+    fewer, more = planned(company, max_moves)[0], planned(company, max_moves + 1)[0]
+    assert saved(more) >= saved(fewer) - 1e-6
 
 
 def test_where_an_aisle_is_too_busy_more_moves_save_no_less() -> None:
@@ -87,10 +88,12 @@ def test_where_an_aisle_is_too_busy_more_moves_save_no_less() -> None:
     assert saved_m[1] > 20
 
 
-@given(made.companies(max_new=0))
+@given(made.companies(max_new=0), st.sampled_from([0.0, 0.5, 5.0]))
 @FEW
-def test_savings_add_up_to_the_walking_and_reaching_saved(company: Company) -> None:
-    night, _, walking = planned(company, 20)
+def test_savings_add_up_to_the_walking_and_reaching_saved(
+    company: Company, newcomer_picks: float
+) -> None:
+    night, _, walking = planned(company, 20, newcomer_picks=newcomer_picks)
     picks = company[1].picks_per_day
     before, after = (
         walking.metres(*walking.picks_by_aisle(picks, slot_of)) + reached_m(*company, slot_of)
@@ -102,18 +105,25 @@ def test_savings_add_up_to_the_walking_and_reaching_saved(company: Company) -> N
 @given(made.companies(max_new=0), st.floats(0.1, 20))
 @FEW
 def test_no_night_saves_less_per_move_than_is_worth_a_move(company: Company, least: float) -> None:
-    night = planned(made.in_order(company), 20, least)[0]
+    night = planned(made.in_order(company), 8, least)[0]
     assert saved(night) >= least * len(night.moves) - 1e-6
 
 
 @given(made.companies())
-@FEW
+@settings(max_examples=10, deadline=None)
 def test_the_same_company_gets_the_same_moves(company: Company) -> None:
     assert planned(company, 10)[0].moves == planned(company, 10)[0].moves
 
 
 def saved(night: Night) -> float:
     return sum(move.saving_m_per_day for move in night.moves)
+
+
+def test_a_good_empty_slot_is_left_to_newcomers_who_will_be_faster() -> None:
+    warehouse = made.warehouse(6, 1, holds=np.array([NONE, 0, 1, NONE, NONE, 2]))
+    company = warehouse, made.demand([20.0, 20.0, 1.0], [1, 2, 5])
+    assert 2 in [move.sku for move in planned(company, 4)[0].moves]
+    assert 2 not in [move.sku for move in planned(company, 4, newcomer_picks=2.0)[0].moves]
 
 
 def test_two_skus_swap_over_the_one_empty_slot() -> None:

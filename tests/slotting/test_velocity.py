@@ -3,6 +3,7 @@
 import numpy as np
 
 from logistics.slotting import velocity
+from logistics.slotting.travel import Tours
 
 
 def test_a_steady_sku_is_expected_to_go_on_and_an_unseen_one_is_not() -> None:
@@ -24,3 +25,16 @@ def test_recent_picks_weigh_more() -> None:
     picks[10, :50], picks[20, 50:], picks[[10, 20], 0] = 2.0, 2.0, 2.0
     rate = velocity.expect(picks)
     assert rate[20] > 2 * rate[10]
+
+
+def test_as_many_picks_of_newcomers_come_as_came_lately() -> None:
+    # Every day a tour of SKU 0; SKUs 1 and 2 begin ten and three days before the last day.
+    age_days = np.arange(39.0, -1, -1)
+    began = {0: 39, 1: 10, 2: 3}
+    picks = [(39 - age, sku) for age in range(39, -1, -1) for sku in began if age <= began[sku]]
+    tour, sku = np.array(picks).T
+    tours = Tours(tour, sku, age_days)
+    assert velocity.of_newcomers(tours, 1) == 0.0
+    assert np.isclose(velocity.of_newcomers(tours, 5), 4 / 5)
+    assert np.isclose(velocity.of_newcomers(tours, 15), (11 + 4) / 15)
+    assert velocity.of_newcomers(tours, 20) == 0.0  # the history is too short to tell who is new
