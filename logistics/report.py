@@ -277,11 +277,8 @@ def _slotting(outcome: Outcome) -> tuple[str, str]:
     if not hundreds:
         return planned, "no picks to measure by"
     before, after = figures["walk_before_m"], figures["walk_after_m"]
-    quality = (
-        f"{(before - after) / hundreds:,.1f} m saved per 100 picks "
-        f"({before / hundreds:,.0f} → {after / hundreds:,.0f})"
-    )
-    return planned, quality
+    saved = f"{(before - after) / hundreds:,.1f} m saved per 100 of the latest picks"
+    return planned, f"{saved} ({before / hundreds:,.0f} → {after / hundreds:,.0f})"
 
 
 _TELL = {
