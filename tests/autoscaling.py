@@ -7,7 +7,7 @@ from ray.autoscaler._private.util import prepare_config
 
 from tests.head import ROOT
 
-# Nodes on one machine share a folder, where a second one's agent removes the job's working directory
+# Nodes on one machine share a folder, where a second one's agent removes the job's working folder
 # from under the first one's workers to unpack it anew (Ray 2.60); the head's driver outlives that.
 MAX_WORKERS = 1
 FAKE = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
