@@ -277,7 +277,7 @@ def _slotting(outcome: Outcome) -> tuple[str, str]:
     if not hundreds:
         return planned, "no picks to measure by"
     before, after = figures["walk_before_m"], figures["walk_after_m"]
-    saved = f"{(before - after) / hundreds:,.1f} m saved per 100 of the latest picks"
+    saved = f"{(before - after) / hundreds:,.1f} m saved per 100 recent picks"
     return planned, f"{saved} ({before / hundreds:,.0f} → {after / hundreds:,.0f})"
 
 
