@@ -36,6 +36,7 @@ def test_only_a_better_challenger_is_promoted_and_one_command_takes_it_back(
     assert champion() == better.version
     worse = trained(company, models, seed=8, steps=1)
     assert worse.lost_to == champion() == better.version
+    assert trained(company, models, seed=8, steps=1).lost_to == better.version
     say = ("task=rollback_model", f"lake={company.lake}", f"models={models}")
     assert main([*say, "workload=forecast"]) == 0
     assert champion() == first.version
