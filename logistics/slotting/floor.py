@@ -162,17 +162,20 @@ class Floor:
 
     def _after(self, step: Step) -> tuple[Reals, float]:
         layout, depth = self.walking.layout, self.depth_picks_m
-        skus, targets = np.array(list(dict(step).items())).T  # where each SKU ends
+        skus, origins, targets = self._ends(step)
         amounts = self.demand.picks_per_day[skus] - self.walking.newcomer_picks
-        origins = self.slot_of[skus]
         depth += float(amounts @ layout.depth_m[targets])
         depth -= float(amounts @ np.where(origins == NONE, 0.0, layout.depth_m[origins]))
         return self._moved(self.picks, amounts, origins, targets), depth
 
     def _busy_after(self, step: Step) -> Reals:
+        skus, origins, targets = self._ends(step)
+        return self._moved(self.busy, self.demand.picks_per_day[skus], origins, targets)
+
+    def _ends(self, step: Step) -> tuple[Ints, Ints, Ints]:
+        """The SKUs of a step, where they lie and where each ends."""
         skus, targets = np.array(list(dict(step).items())).T
-        picks = self.demand.picks_per_day[skus]
-        return self._moved(self.busy, picks, self.slot_of[skus], targets)
+        return skus, self.slot_of[skus], targets
 
     def _moved(self, by_aisle: Reals, amounts: Reals, origins: Ints, targets: Ints) -> Reals:
         aisle, known = self.walking.layout.aisle, origins != NONE
