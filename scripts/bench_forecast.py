@@ -2,14 +2,15 @@
 """Our forecasts beside those of the libraries a team would take, on real sales.
 
     scripts/bench_forecast.py --data DIR [--horizon H] [--peers all|none|NAME,…] [--seeds N]
-        [--max-series N] --out FILE.json
+        [--max-series N] [--periods-cut P] --out FILE.json
 
 DIR holds sales.parquet, dataset.json and perhaps items, sites and signals. The last H periods are
-held out; every model gets the same panel of what was before, and is judged on the same values: WQL
-at levels .1 to .9, WAPE and bias of the mean, WAPE and WQL of each series' total over the horizon
-(where all of it is known), the share of values within the 80 % interval, for periods and totals,
-seconds to train, and series forecast per second. A model with a seed shows the median of its seeds,
-and in the JSON under "spread" the lowest and the highest. Exit code 2: it could not be done.
+held out (with --periods-cut P those that end P periods before the last); every model gets the same
+panel of what was before, and is judged on the same values: WQL at levels .1 to .9, WAPE and bias of
+the mean, WAPE and WQL of each series' total over the horizon (where all of it is known), the share
+of values within the 80 % interval, for periods and totals, seconds to train, and series forecast
+per second. A model with a seed shows the median of its seeds, and in the JSON under "spread" the
+lowest and the highest. Exit code 2: it could not be done.
 
 A library that fits series by series trains nothing; its time is all in series per second.
 """
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     try:
         season, horizon = _described(options.data, options.horizon)
-        panel, actual = dataset.load(options.data, horizon)
+        panel, actual = dataset.load(options.data, horizon, periods_cut=options.periods_cut)
         rows = _sample(len(panel), options.max_series, options.seed)
         panel, actual = panel.take(rows), actual[rows]
         learn = _sample(len(panel), options.peer_train_series, options.seed + 1)
@@ -202,6 +203,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--peer-train-series", type=_natural, default=10_000, help="peers learn from"
     )
+    parser.add_argument("--periods-cut", type=int, default=0, help="as if these had not come yet")
     parser.add_argument("--only-peers", action="store_true", help="leave ours out")
     parser.add_argument("--seed", type=int, default=1, help="the first one")
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the figures")

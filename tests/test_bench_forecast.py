@@ -4,6 +4,7 @@ import importlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -112,6 +113,17 @@ def by_hand(
         "bias": expected / sold - 1,
         "coverage80": inside / count,
     }
+
+
+def test_periods_cut_are_as_if_they_had_not_come_yet(data: Path) -> None:
+    whole, _ = dataset.load(data, HORIZON)
+    earlier, held_out = dataset.load(data, HORIZON, periods_cut=HORIZON)
+    known = dict(zip(zip(whole.site, whole.sku_ids, strict=True), whole.units, strict=True))
+    keys = list(zip(earlier.site, earlier.sku_ids, strict=True))
+    then = np.array([known[key] for key in keys])
+    np.testing.assert_array_equal(then[:, -HORIZON:], held_out)
+    np.testing.assert_array_equal(then[:, :-HORIZON], earlier.units)
+    assert earlier.run_date == whole.run_date - timedelta(weeks=HORIZON)
 
 
 def test_several_seeds_show_their_median_and_spread(

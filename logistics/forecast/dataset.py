@@ -33,9 +33,14 @@ class Grid:
 
 
 def load(
-    folder: Path | str, horizon: int, target: Literal["sales", "demand"] = "sales"
+    folder: Path | str,
+    horizon: int,
+    target: Literal["sales", "demand"] = "sales",
+    periods_cut: int = 0,
 ) -> tuple[Panel, Array]:
     """The panel before the last `horizon` periods and their units (n, horizon), NaN where unknown.
+
+    periods_cut: as many of the set's last periods are as if they had not come yet.
 
     Series are those with a row before the held-out periods, by site and SKU. For target "sales" a
     period partly out of stock counts as it sold, as the held-out units do, and the share in stock
@@ -44,6 +49,7 @@ def load(
     folder = Path(folder)
     about = json.loads((folder / "dataset.json").read_text())
     sales = _dated(pl.read_parquet(folder / "sales.parquet")).filter(pl.col("units").is_not_null())
+    sales = _cut(sales, about, periods_cut)
     grid = _grid(sales, about, horizon)
     sales = sales.join(grid.series, on=KEY).with_columns(_column(grid))
     units = _values(sales, "units", grid)
@@ -103,8 +109,18 @@ def _dated(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(pl.col("date").cast(pl.Date))
 
 
+def _period_days(about: dict[str, Any]) -> int:
+    return 7 if about["frequency"].startswith("W") else 1
+
+
+def _cut(sales: pl.DataFrame, about: dict[str, Any], periods: int) -> pl.DataFrame:
+    last = sales["date"].max()
+    assert isinstance(last, date)
+    return sales.filter(pl.col("date") <= last - timedelta(days=periods * _period_days(about)))
+
+
 def _grid(sales: pl.DataFrame, about: dict[str, Any], horizon: int) -> Grid:
-    period_days = 7 if about["frequency"].startswith("W") else 1
+    period_days = _period_days(about)
     first, last = sales["date"].min(), sales["date"].max()
     assert isinstance(first, date)
     assert isinstance(last, date)
