@@ -5,6 +5,7 @@ that stdout holds the answer alone.
 """
 
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -30,6 +31,7 @@ from logistics.units import Count, add_counts
 from logistics.upkeep import Tidied
 
 _MOST = 20  # failures listed per workload
+_QUIET_S = 30.0  # of a step without a terminal
 _WIDTH = 132  # of the summary where there is no terminal to ask
 _out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -37,7 +39,7 @@ _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """Bars on a terminal, one line per finished step elsewhere."""
+    """Bars on a terminal; elsewhere a line when a step begins, when it ends and now and then."""
     columns = (
         SpinnerColumn(finished_text="✓"),
         TextColumn("{task.description:<24}"),
@@ -47,12 +49,17 @@ def progress() -> Iterator[Progress]:
     )
     with Bars(*columns, console=_err, disable=not _err.is_terminal) as bars:
         shown = {}
+        told_at: dict[str, float] = {}
 
         def tell(what: str, done: int, total: int) -> None:
             if what not in shown:
                 shown[what] = bars.add_task(what, total=total)
             bars.update(shown[what], completed=done, total=total)
-            if not _err.is_terminal and done == total:
+            now = time.monotonic()
+            if not _err.is_terminal and (
+                done == total or now - told_at.get(what, -_QUIET_S) >= _QUIET_S
+            ):
+                told_at[what] = now
                 _err.print(f"{what}: {done} of {total}")
 
         yield tell
