@@ -60,12 +60,11 @@ def test_a_pool_is_planned_as_one_and_a_depot_that_cannot_be_read_fails_for_itse
     config = replace(company, task="routes", lake=f"{tmp_path}/lake", plan=f"{tmp_path}/plan")
     for table in ("orders", "depots", "vehicles", "drivers", "traffic"):
         shutil.copytree(f"{company.lake}/{table}", f"{config.lake}/{table}")
-    edit(config, "depots/part-0.parquet", pl.lit(True), pool=pl.lit("both"))
-    # D001 has one driver left.
+    # Both depots stand where D001 does, which has one driver left.
+    place = {name: pl.col(name).first() for name in ("lat", "lon")}
+    edit(config, "depots", pl.lit(True), pool=pl.lit("both"), **place)
     edit(
-        config,
-        "drivers/part-0.parquet",
-        (pl.col("depot_id") != "D001") | (pl.col("driver_id") == "D001-R01"),
+        config, "drivers", pl.col("driver_id").is_in(["D001-R01"]) | (pl.col("depot_id") != "D001")
     )
     finished = planned(config)
     assert finished.complete, [o.failures for o in finished.outcomes.values()]
@@ -95,7 +94,7 @@ def test_a_pool_is_planned_as_one_and_a_depot_that_cannot_be_read_fails_for_itse
     assert again.equals(stops)
 
 
-def edit(config: Config, file: str, kept: pl.Expr, **columns: pl.Expr) -> None:
-    """The file's rows that are kept, with these columns."""
-    where = f"{config.lake}/{file}"
+def edit(config: Config, table: str, kept: pl.Expr, **columns: pl.Expr) -> None:
+    """The table's rows that are kept, with these columns."""
+    where = f"{config.lake}/{table}/part-0.parquet"
     pl.read_parquet(where).filter(kept).with_columns(**columns).write_parquet(where)
