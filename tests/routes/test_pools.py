@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -9,12 +10,12 @@ from hypothesis import given, settings
 from logistics.pools import pools as pools_of
 from logistics.routes import outputs
 from logistics.routes.explain import explain
-from logistics.routes.inputs import problem
+from logistics.routes.inputs import places_of, problem
 from logistics.routes.insert import Timetable
 from logistics.routes.kpis import kpi_rows
 from logistics.routes.problem import Budget, DepotProblem
 from logistics.routes.solve import Engine, Solved, plan_depot
-from logistics.routes.travel import Travel
+from logistics.routes.travel import Roads, Travel
 from logistics.routes.verify import verify
 from logistics.routes.zones import ZoneTravel
 from tests.routes.problems import pools
@@ -114,7 +115,7 @@ def test_traffic_is_that_of_the_depot_whose_order_a_leg_begins_at() -> None:
     assert travel.zone_of == (0, 0, 0, 1)
     eight_s = 8 * 3600
     assert travel.arrive(3, 1, eight_s) > travel.arrive(1, 3, eight_s)
-    assert travel.mean_s(*2 * [pl.Series([eight_s] * 4).to_numpy()])[3, 1] > travel.base_s[3, 1]
+    assert travel.mean_s(*2 * [np.full(4, eight_s)])[3, 1] > travel.base_s[3, 1]
 
 
 def test_given_arcs_join_the_depots_of_a_pool() -> None:
@@ -128,6 +129,16 @@ def test_given_arcs_join_the_depots_of_a_pool() -> None:
     ]
     metres = shared(orders=orders, travel_times=arcs).travel.distance_m
     assert [metres[0, 1], metres[3, 2], metres[0, 2], metres[3, 0]] == [1, 2, 3, 4]
+
+
+def test_a_routing_service_is_asked_for_the_places_of_the_whole_pool() -> None:
+    orders: Rows = [{}, {"depot_id": "D2", "lat": 52.2}]
+    rows = tables(depots=DEPOTS, vehicles=VEHICLES, drivers=DRIVERS, orders=orders)
+    places = places_of(rows, "D1", DAY, ["D2"])
+    assert [lat for lat, _ in places] == [52.0, 52.1, 52.2, 52.09]
+    metres = np.arange(16.0).reshape(4, 4)
+    told = problem(rows, "D1", (), DAY, CONFIG, Roads(metres, metres), mates=["D2"])
+    assert [told.travel.distance_m[told.base(1), order + 1] for order in (0, 1)] == [13, 14]
 
 
 def test_a_pool_is_all_depots_that_name_it() -> None:
