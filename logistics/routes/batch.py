@@ -206,14 +206,12 @@ def _read(run: Run, dims: Tables, parcel: Parcel) -> tuple[Parcel, list[str]]:
             faults[site] = fault
     if not entries:
         raise next(iter(faults.values()))
-    tables = {
-        n: rows.to_arrow() for n, rows in _together(e.tables for e in entries.values()).items()
-    }
+    tables = _together(entry.tables for entry in entries.values())
     told = [f"{site}: {fault}" for site, fault in faults.items()]
     told += ["the others of its pool are planned without it"] if faults else []
     read = replace(
         parcel,
-        tables={**tables, **parcel.tables},
+        tables={name: rows.to_arrow() for name, rows in tables.items()} | {**parcel.tables},
         counts=tuple(count for entry in entries.values() for count in entry.counts),
         files=tuple(file for entry in entries.values() for file in entry.files),
         failure="; ".join(told) or None,
@@ -222,6 +220,7 @@ def _read(run: Run, dims: Tables, parcel: Parcel) -> tuple[Parcel, list[str]]:
 
 
 def _together(parts: Iterable[Mapping[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
+    """The tables of several depots as one."""
     each = list(parts)
     return {name: pl.concat([part[name] for part in each]) for name in _TABLES}
 
@@ -316,31 +315,28 @@ def weighing(run: Run, dims: Tables) -> Callable[[str, Collection[str]], tuple[f
     config, together = run.config, pools(dims["depots"])
 
     @cache
-    def read(
-        sites: tuple[str, ...],
-    ) -> tuple[dict[str, pl.DataFrame], list[str], Roads | None] | None:
+    def read(sites: Sequence[str]) -> tuple[list[str], Tables, Roads | None] | None:
         peeks = {site: lake.peek(run, Unit(site), _TABLES, dims) for site in sites}
         found = {site: rows for site, rows in peeks.items() if rows is not None}
-        if not found or dims["depots"].is_empty():
+        orders = sum(rows["orders"].height for rows in found.values())
+        if not orders or dims["depots"].is_empty():
             return None
-        last_stops = pl.DataFrame(schema=STOPS.schema)
-        own = {**_together(found.values()), "last_stops": last_stops}
-        if own["orders"].is_empty():
-            return None
-        tables, (first, *mates) = {**{name: dims[name] for name in _DIMS}, **own}, found
-        return tables, list(found), _roads(run, tables, first, mates)[0]
+        tables = {name: dims[name] for name in _DIMS} | _together(found.values())
+        tables["last_stops"] = pl.DataFrame(schema=STOPS.schema)
+        first, *mates = found
+        return [first, *mates], tables, _roads(run, tables, first, mates)[0]
 
     def cost_without(depot_id: str, asset_ids: Collection[str]) -> tuple[float, int] | None:
         known = read(together.get(depot_id, (depot_id,)))
         if known is None:
             return None
-        tables, (first, *mates), roads_ = known
+        (first, *mates), tables, roads_ = known
         vehicles = dims["vehicles"].filter(pl.col("asset_id").is_in(sorted(asset_ids)))
         away = vehicles["vehicle_id"].to_list()
         problem = inputs.problem(tables, first, away, config.date, config.routes, roads_, mates)
-        budget = _budget(run, (1 + len(mates)) * config.routes.seconds_per_depot, 1 + len(mates))
-        share = budget.part(_WEIGHING_SHARE)
-        solved = plan_depot(problem, config.routes.engine, share, run.seed_of(first))
+        num = 1 + len(mates)
+        budget = _budget(run, num * config.routes.seconds_per_depot, num).part(_WEIGHING_SHARE)
+        solved = plan_depot(problem, config.routes.engine, budget, run.seed_of(first))
         return solved.cost, len(solved.unserved)
 
     return cost_without
