@@ -118,7 +118,7 @@ class RoutesConfig:
     travel_service: Literal["osrm", "valhalla"] | None  # instead of both; null: none
     travel_url: str | None  # of that service
     seconds_per_depot: Positive  # on average; a depot's share of all goes by its vehicles
-    iterations_per_depot: Natural  # instead of seconds when deterministic=true
+    iterations_per_depot: Natural  # instead of seconds when deterministic=true; a pool's add up
     drop_penalty: Positive  # of an order of priority 0, in cost units
     drop_penalty_per_priority: Annotated[float, Field(ge=0)]
     change_cost: Annotated[

@@ -34,9 +34,10 @@ def unknown(config: Config) -> str:
 
 def _order(config: Config, order_id: str) -> Iterator[str]:
     for stop in _find(config, "stops", "order_id", order_id):
+        own = f" of {stop['order_depot_id']}" if stop["order_depot_id"] else ""
         yield (
-            f"Order {order_id} ({stop['kind']}) is stop {stop['stop']} of route {stop['route_id']} "
-            f"from {stop['depot_id']}, vehicle {stop['vehicle_id']}."
+            f"Order {order_id}{own} ({stop['kind']}) is stop {stop['stop']} of route "
+            f"{stop['route_id']} from {stop['depot_id']}, vehicle {stop['vehicle_id']}."
         )
         yield (
             f"  arrives {stop['arrival_local']:%H:%M}, waits {_minutes(stop['wait_s'])}, "

@@ -304,8 +304,8 @@ def _fingerprints(
         unit: records.fingerprint(
             shared,
             asdict(unit),
-            [[states.get(None), states.get(unit.site_id)] for states in tables],
-            upstream.get(unit.site_id),
+            [[states.get(None), *map(states.get, unit.sites)] for states in tables],
+            [upstream.get(site_id) for site_id in unit.sites],
         )
         for unit in units
     }

@@ -62,6 +62,8 @@ STOPS = Output(
         "load_m3": REAL,
         "slack_s": REAL,  # how much later the vehicle could arrive and still be in the window
         "pair_id": TEXT,  # the goods go to, or come from, the stop that has it, too
+        # The order's own depot where that is another of the pool; depot_id is the vehicle's.
+        "order_depot_id": TEXT,
     },
     key=("route_id", "stop"),
 )
@@ -80,13 +82,13 @@ UNSERVED = Output(
     key=("order_id",),
 )
 ROUTE_KPIS = Output(
-    "route_kpis",  # one row a depot
+    "route_kpis",  # one row a depot: orders, penalties are its orders', all else its vehicles'
     "depot_id",
     {
         "lat": REAL,  # of the depot
         "lon": REAL,
         "orders": WHOLE,
-        "served": WHOLE,
+        "served": WHOLE,  # by vehicles of any depot of its pool
         "unserved": WHOLE,
         "routes": WHOLE,
         "distance_km": REAL,
@@ -196,7 +198,7 @@ VEHICLE_PRICES = Output(
     "vehicle_prices",  # of depots that would drop orders tomorrow for want of vehicles in service
     "workshop_id",
     {
-        "depot_id": TEXT,
+        "depot_id": TEXT,  # the first of its pool, which stands for them all
         "vehicles_away": WHOLE,  # in the schedule that knew no such price
         "orders_dropped": WHOLE,  # for want of them
         "price_per_vehicle_day": REAL,

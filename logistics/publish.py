@@ -20,10 +20,12 @@ def publish(
     A night that is stopped leaves the sites it has not finished as they are: it is to go on. So
     does one that has nothing to publish in their place.
     """
-    if parcels and all(parcel.failure is not None for parcel in parcels):
+    made = any(file.table in writes for parcel in parcels for file in parcel.files)
+    if parcels and not made and all(parcel.failure is not None for parcel in parcels):
         return {}, {}
-    unfinished = {p.unit.site_id for p in parcels if p.failure is not None} if stopped else {}
-    only = sorted({parcel.unit.site_id for parcel in parcels} - {*unfinished})
+    failed = {site for p in parcels if p.failure is not None for site in p.unit.sites}
+    unfinished = failed if stopped else {}
+    only = sorted({site for parcel in parcels for site in parcel.unit.sites} - {*unfinished})
     if unfinished and not only:
         return {}, {}
     rows, failures = {}, {}

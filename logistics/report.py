@@ -267,7 +267,8 @@ def _workshop(outcome: Outcome) -> tuple[str, str]:
 def _routes(outcome: Outcome) -> tuple[str, str]:
     figures = outcome.figures
     planned = (
-        f"{_units(outcome, 'depot')}: {figures.get('served', 0):,.0f} of "
+        f"{_units(outcome, 'depot', int(figures.get('pool_mates', 0)))}: "
+        f"{figures.get('served', 0):,.0f} of "
         f"{figures.get('orders', 0):,.0f} orders served on {figures.get('routes', 0):,.0f} routes"
     )
     quality = (
@@ -299,8 +300,10 @@ _TELL = {
 }
 
 
-def _units(outcome: Outcome, noun: str) -> str:
-    return f"{outcome.units:,} {noun}{'' if outcome.units == 1 else 's'}"
+def _units(outcome: Outcome, noun: str, mates: int = 0) -> str:
+    """mates: sites that were planned together with that of a unit."""
+    num = outcome.units + mates
+    return f"{num:,} {noun}{'' if num == 1 else 's'}"
 
 
 def _scores(card: Card) -> str:

@@ -50,6 +50,9 @@ DEPOTS = Contract(
         "lon": LON,
         "opens_s": TIME_OF_DAY_S,
         "closes_s": TIME_OF_DAY_S,
+        # Depots of one pool share their vehicles, which start, reload and end at their own depot:
+        # any of them may serve an order of any. Goods are at every depot of the pool; null: alone.
+        "pool": optional(ID),
     },
     rules={"closes before it opens": pl.col("closes_s") > pl.col("opens_s")},
 )
@@ -73,7 +76,9 @@ ORDERS = Contract(
         "locked_vehicle": optional(ID),
         "usual_vehicle": optional(ID),  # that the customer knows; null: as in the last plan
         "parcels": optional(COUNT),
-        "pair_id": optional(ID),  # of a pickup and the delivery that its goods go to, on one trip
+        # Of a pickup and the delivery that its goods go to, on one trip; one pair's in the pool.
+        "pair_id": optional(ID),
+        "own_depot_only": optional(FLAG),  # a pool's other depots do not have, or want, its goods
     },
     rules={
         "window closes before it opens": pl.col("windows")
@@ -145,7 +150,8 @@ TRAFFIC = Contract(
     refs={"depot_id": "depots"},
 )
 TRAVEL_TIMES = Contract(
-    "travel_times",  # a given matrix; "" or the depot's id stands for the depot itself
+    "travel_times",  # a given matrix; "" or the depot's id stands for the depot itself, and ids
+    # that the depot does not have are those of its pool's other depots and their orders
     key=("depot_id", "from_id", "to_id"),
     site="depot_id",
     columns={

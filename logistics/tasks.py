@@ -74,7 +74,9 @@ def _solve(
         # A C thread that ends the process even while a solver holds the interpreter.
         faulthandler.dump_traceback_later(limit_s, exit=True, file=2)
         try:
-            return records.finish(run, workload, solve(run, dims, parcel))
+            done = solve(run, dims, parcel)
+            # What has failed in part is tried again by the next run.
+            return records.finish(run, workload, done) if done.failure is None else done.tally()
         finally:
             faulthandler.cancel_dump_traceback_later()
 

@@ -20,16 +20,24 @@ from logistics.config import Config
 
 @dataclass(frozen=True, slots=True, order=True)
 class Unit:
-    """A site, or bucket `bucket` of `buckets` of a site too big for one task."""
+    """A site, or bucket `bucket` of `buckets` of a site too big for one task.
+
+    mates: the sites that are planned with it, as one.
+    """
 
     site_id: str
     bucket: int = 0
     buckets: int = 1
+    mates: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
         suffix = "" if self.buckets == 1 else f"~{self.bucket}of{self.buckets}"
-        return self.site_id + suffix
+        return "+".join(self.sites) + suffix
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return self.site_id, *self.mates
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,8 @@ class Parcel:
     """One unit between two steps: its tables so far, and the tally that reaches the driver.
 
     figures are additive numbers (orders served, metres saved, …) that the driver sums over units.
-    failure is the reason this unit failed; later steps pass a failed parcel on untouched.
+    failure is the reason this unit failed; later steps pass a failed parcel on untouched. It may
+    have files nevertheless: of those of its sites that did not fail.
     fingerprint tells what the unit is made from (see records.py).
     """
 
@@ -147,7 +156,7 @@ def from_json(header: str) -> Parcel:
     """The inverse of `to_json`."""
     raw = json.loads(header)
     return Parcel(
-        unit=Unit(**raw["unit"]),
+        unit=Unit(**{**raw["unit"], "mates": tuple(raw["unit"].get("mates", ()))}),
         counts=tuple(Count(**count) for count in raw["counts"]),
         files=tuple(StagedFile(**file) for file in raw["files"]),
         figures=raw["figures"],

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,11 @@ def _break_solver(kind: str, depot_id: str) -> None:
 
     solve = batch._plan
 
-    def broken(run: Run, dims: tasks.Tables, parcel: Parcel, budget: Budget) -> Parcel:
+    def broken(
+        run: Run, dims: tasks.Tables, parcel: Parcel, depot_ids: Sequence[str], budget: Budget
+    ) -> Parcel:
         if parcel.unit.site_id != depot_id:
-            return solve(run, dims, parcel, budget)
+            return solve(run, dims, parcel, depot_ids, budget)
         if kind == "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
         ctypes.PyDLL(None).sleep(3600)  # PyDLL keeps the interpreter's lock, as a stuck solver may

@@ -81,6 +81,7 @@ def routes(config: Config, inputs: Rows) -> Iterator[str]:
         crew = (vehicles[route["vehicle_id"]], drivers[route["driver_id"]])
         depot = depots[route["depot_id"]]
         orders = [wanted[stop["order_id"]] for stop in calls]
+        yield from _of_pool(route, calls, orders, crew[0], depots)
         yield from _pairs(route, orders)
         yield from _loads(route, calls, orders, crew[0])
         yield from _skills(route, orders, crew)
@@ -95,17 +96,35 @@ def _kept_back(config: Config, inputs: Rows, planned: dict[str, dict]) -> Iterat
         if row["status"] == "booked" and row["start_local"].date() == config.date
     }
     away = {v["vehicle_id"] for v in inputs["vehicles"] if v["asset_id"] in booked}
-    depots = {o["depot_id"] for o in inputs["orders"]}
+    pool_of = {d["depot_id"]: d["pool"] or ("alone", d["depot_id"]) for d in inputs["depots"]}
+    pools = {pool_of[o["depot_id"]] for o in inputs["orders"]}
     expected = {
         v["vehicle_id"]
         for v in inputs["vehicles"]
-        if v["vehicle_id"] in away and v["depot_id"] in depots
+        if v["vehicle_id"] in away and pool_of[v["depot_id"]] in pools
     }
     if {row["vehicle_id"] for row in read_plan(config, "kept_back")} != expected:
         yield "kept_back: not the vehicles the workshop has booked for this day"
     for route in planned.values():
         if route["vehicle_id"] in away:
             yield f"{route['route_id']}: {route['vehicle_id']} is in the workshop"
+
+
+def _of_pool(
+    route: dict, calls: list[dict], orders: list[dict], vehicle: dict, depots: dict[str, dict]
+) -> Iterator[str]:
+    """A route is its vehicle's depot's; orders of another depot are of its pool, and say so."""
+    here = route["depot_id"]
+    if vehicle["depot_id"] != here:
+        yield f"{route['route_id']}: {vehicle['vehicle_id']} is of {vehicle['depot_id']}"
+    for stop, order in zip(calls, orders, strict=True):
+        own = order["depot_id"]
+        if stop["order_depot_id"] != (None if own == here else own):
+            yield f"{route['route_id']}: {order['order_id']} is of {own}"
+        if own != here:
+            pools = {depots[depot]["pool"] for depot in (own, here)}
+            if len(pools) > 1 or None in pools or order["own_depot_only"]:
+                yield f"{route['route_id']}: {order['order_id']} of {own} is not for {here}"
 
 
 def _pairs(route: dict, orders: list[dict]) -> Iterator[str]:
@@ -159,13 +178,13 @@ def _times(
     clock = (route["departs_local"] - midnight).total_seconds()
     if clock < max(driver["shift_start_s"], depot["opens_s"]) - TOLERANCE_S:
         yield f"{route['route_id']}: leaves before the shift or the depot opens"
-    here = (depot["lat"], depot["lon"])
+    here, zone = (depot["lat"], depot["lon"]), route["depot_id"]
     free_mps = config.routes.speed_kmh / 3.6 * (vehicle["speed_factor"] or 1.0)
     distance_m = 0.0
 
     def drive(to: tuple[float, float], start_s: float) -> tuple[float, float]:
         metres = _haversine_m(here, to) * config.routes.circuity
-        return metres, _arrive(metres, start_s, free_mps, route["depot_id"], speeds)
+        return metres, _arrive(metres, start_s, free_mps, zone, speeds)
 
     for stop, order in zip(calls, orders, strict=True):
         there = (order["lat"], order["lon"])
@@ -183,7 +202,7 @@ def _times(
         clock = (stop["departure_local"] - midnight).total_seconds()
         if start < shown - TOLERANCE_S or clock < start + order["service_s"] - TOLERANCE_S:
             yield f"{route['route_id']}: {order['order_id']} is served too fast"
-        here = there
+        here, zone = there, order["depot_id"]
     metres, back = drive((depot["lat"], depot["lon"]), clock)
     distance_m += metres
     returns = (route["returns_local"] - midnight).total_seconds()

@@ -52,6 +52,7 @@ LAYERS = (
         "contracts.py",
         "outputs.py",
         "outputs_forecast.py",
+        "pools.py",
         "reading.py",
         "schema.py",
         "screen.py",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from logistics import plan
+from logistics import explain, plan
 from logistics.config import Config
 from logistics.outcome import Night
 from logistics.tables_forecast import FORECAST_OVERRIDES
@@ -52,3 +52,49 @@ def test_an_override_is_published_beside_the_forecast_and_its_worth_is_told_late
     assert changed is not None
     others = (pl.col("sku_id") != sku) | (pl.col("dc_id") != "DC01")
     assert before.filter(others).equals(changed.filter(others))
+
+
+def test_a_pool_is_planned_as_one_and_a_depot_that_cannot_be_read_fails_for_itself(
+    company: Config, tmp_path: Path
+) -> None:
+    config = replace(company, task="routes", lake=f"{tmp_path}/lake", plan=f"{tmp_path}/plan")
+    for table in ("orders", "depots", "vehicles", "drivers", "traffic"):
+        shutil.copytree(f"{company.lake}/{table}", f"{config.lake}/{table}")
+    # Both depots stand where D001 does, which has one driver left.
+    place = {name: pl.col(name).first() for name in ("lat", "lon")}
+    edit(config, "depots", pl.lit(True), pool=pl.lit("both"), **place)
+    edit(
+        config, "drivers", pl.col("driver_id").is_in(["D001-R01"]) | (pl.col("depot_id") != "D001")
+    )
+    finished = planned(config)
+    assert finished.complete, [o.failures for o in finished.outcomes.values()]
+    assert finished.outcomes["routes"].units == 1
+    assert list(laws.routes(config, laws.read_inputs(config))) == []
+    stops = plan.read_plan(config.plan, "stops", config.date)
+    assert stops is not None
+    helped = stops.filter(order_depot_id="D001")
+    assert set(helped["depot_id"]) == {"D002"}
+    told = explain.tell(replace(config, order=helped["order_id"][0]))
+    assert told is not None
+    assert "of D001 (" in told[0]
+    assert "from D002" in told[0]
+    assert planned(config).outcomes["routes"].units_reused == 1
+    (broken,) = Path(config.lake, "orders", "depot_id=D002").iterdir()
+    kept = broken.read_bytes()
+    broken.write_bytes(kept[:100])
+    half = planned(config).outcomes["routes"]
+    assert "D002: orders: " in half.failures["D001+D002"]
+    routes = plan.read_plan(config.plan, "routes", config.date)
+    assert routes is not None
+    assert set(routes["depot_id"]) == {"D001"}
+    broken.write_bytes(kept)
+    assert planned(config).complete
+    again = plan.read_plan(config.plan, "stops", config.date)
+    assert again is not None
+    assert again.equals(stops)
+
+
+def edit(config: Config, table: str, kept: pl.Expr, **columns: pl.Expr) -> None:
+    """The table's rows that are kept, with these columns."""
+    where = f"{config.lake}/{table}/part-0.parquet"
+    pl.read_parquet(where).filter(kept).with_columns(**columns).write_parquet(where)

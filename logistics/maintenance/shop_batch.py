@@ -17,6 +17,7 @@ from logistics.maintenance.problem import NO_WORKSHOP, Schedule
 from logistics.maintenance.tradeoff import Routed, Trade, settle
 from logistics.maintenance.verify import verify
 from logistics.outputs import RISKS, VEHICLE_PRICES, WORK_ORDERS
+from logistics.pools import pools
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit
 
@@ -43,10 +44,12 @@ def _shop_digests(run: Run, dims: Tables) -> dict[str, str]:
     risks = plan.row_digests(config.plan, RISKS.name, config.date, "workshop_id")
     states = [lake.states(config.lake, table) for table in _ORDER_TABLES]
     homes = dims["assets"].select("workshop_id", "site_id").unique().sort("site_id")
+    together = pools(dims["depots"])
     found = {}
     for shop, digest in risks.items():
-        sites = homes.filter(pl.col("workshop_id").eq_missing(shop))["site_id"].to_list()
-        orders = [[own.get(site) for site in sites] for own in states]
+        own = homes.filter(pl.col("workshop_id").eq_missing(shop))["site_id"].to_list()
+        sites = sorted({site for home in own for site in together.get(home, (home,))})
+        orders = [[state.get(site) for site in sites] for state in states]
         found[_name(shop)] = records.fingerprint(digest, orders, asdict(config.routes))
     return found
 
@@ -86,7 +89,10 @@ def _plan(weigh: Weigh, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
         return None if found is None else Routed(*found)
 
     schedule, trades = settle(
-        task, partial(workshop.schedule, budget=_budget(run), seed=seed), route
+        task,
+        partial(workshop.schedule, budget=_budget(run), seed=seed),
+        route,
+        {depot: pool[0] for depot, pool in pools(dims["depots"]).items()},
     )
     violations = verify(task, schedule.orders)
     if violations:

@@ -44,17 +44,24 @@ class Trade:
         return "visits moved" if self.moved else "orders dropped"
 
 
-def settle(problem: WorkshopProblem, solve: Solve, route: Route) -> tuple[Schedule, list[Trade]]:
-    """The schedule that is cheapest together with tomorrow's routes, and what was weighed."""
-    route = cache(route)
+def settle(
+    problem: WorkshopProblem, solve: Solve, route: Route, lead_of: Mapping[str, str] | None = None
+) -> tuple[Schedule, list[Trade]]:
+    """The schedule that is cheapest together with tomorrow's routes, and what was weighed.
+
+    lead_of: depot → the one that stands for all depots whose routes are planned together with its.
+    """
+    route, leads = cache(route), lead_of or {}
     first = solve(problem)
-    away = _away(first)
+    away = _away(first, leads)
     prices = {site: price for site in away if (price := _price(site, away[site], route)) > 0}
     if not prices:
         return first, []
-    dearer = tuple(_dearer(job, prices, problem.num_days) for job in problem.jobs)
+    dearer = tuple(
+        _dearer(job, prices.get(_lead(job, leads), 0.0), problem.num_days) for job in problem.jobs
+    )
     second = _at_old_prices(problem, solve(replace(problem, jobs=dearer)))
-    later = _away(second)
+    later = _away(second, leads)
     sites = sorted({*away, *later})
     dropping = first.cost + sum(_routes(site, away, route).cost for site in sites)
     moving = second.cost + sum(_routes(site, later, route).cost for site in sites)
@@ -67,7 +74,7 @@ def settle(problem: WorkshopProblem, solve: Solve, route: Route) -> tuple[Schedu
             price=price,
             cost_of_dropping=dropping,
             cost_of_moving=moving,
-            moved=tuple(sorted(away[site] - _away(keep).get(site, frozenset()))),
+            moved=tuple(sorted(away[site] - _away(keep, leads).get(site, frozenset()))),
         )
         for site, price in sorted(prices.items())
     ]
@@ -89,22 +96,26 @@ def _routes(site_id: str, away: Mapping[str, frozenset[str]], route: Route) -> R
     return route(site_id, away.get(site_id, frozenset())) or Routed(0.0, 0)
 
 
-def _away(schedule: Schedule) -> dict[str, frozenset[str]]:
-    """Site → its assets that are in the workshop on the first day."""
+def _lead(job: Job, leads: Mapping[str, str]) -> str:
+    return leads.get(job.site_id, job.site_id)
+
+
+def _away(schedule: Schedule, leads: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """Site (or the lead of several) → assets that are in the workshop on the first day."""
     found: dict[str, frozenset[str]] = {}
     for order in schedule.orders:
         if order.visit is not None and order.visit.day == 0:
-            own = found.get(order.job.site_id, frozenset())
-            found[order.job.site_id] = own | {order.job.asset_id}
+            site = _lead(order.job, leads)
+            found[site] = found.get(site, frozenset()) | {order.job.asset_id}
     return found
 
 
-def _dearer(job: Job, prices: Mapping[str, float], num_days: int) -> Job:
+def _dearer(job: Job, price: float, num_days: int) -> Job:
     """The same job where its absence tomorrow costs what the routes would lose."""
-    if job.site_id not in prices:
+    if not price:
         return job
     tomorrow, *later = job.day_prices or (0.0,) * num_days
-    return replace(job, day_prices=(tomorrow + prices[job.site_id], *later))
+    return replace(job, day_prices=(tomorrow + price, *later))
 
 
 def _at_old_prices(problem: WorkshopProblem, schedule: Schedule) -> Schedule:

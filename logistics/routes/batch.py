@@ -1,10 +1,11 @@
-"""Routes on Ray: one plain task per depot, the largest first, and one per part of a large one.
+"""Routes on Ray: one plain task per depot or pool, the largest first, and one per part of a large
+one.
 
 Knows storage and the night's deadline; no solver.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache, partial
@@ -16,21 +17,23 @@ import ray
 from logistics import kept, lake, plan, records, tasks
 from logistics.handouts import write
 from logistics.outputs import ROUTE_KPIS, ROUTES, STOPS, WORK_ORDERS
+from logistics.pools import pools
 from logistics.routes import inputs, outputs
 from logistics.routes.decompose import ALONE, Team, run_job
 from logistics.routes.dispatch import handouts
-from logistics.routes.explain import explain
+from logistics.routes.explain import Reason, explain
 from logistics.routes.kpis import comparison, kpi_rows, late_stops
-from logistics.routes.problem import Budget
+from logistics.routes.problem import Budget, DepotProblem
 from logistics.routes.schedule import Share, seconds, shares
 from logistics.routes.service import ServiceError, roads
-from logistics.routes.solve import plan_depot
+from logistics.routes.solve import Solved, plan_depot
 from logistics.routes.static import NOTHING, Found, Job
 from logistics.routes.travel import Roads
 from logistics.routes.verify import verify
-from logistics.schema import Output
+from logistics.schema import Output, TableError
+from logistics.storage import LakeError
 from logistics.tasks import Dims, Tables
-from logistics.units import Parcel, Run, Unit
+from logistics.units import Parcel, Run, StagedFile, Unit
 
 _TABLES = ("orders", "travel_times", "trips")
 _LARGE = 1000  # orders
@@ -48,8 +51,16 @@ _DIED = (
 
 
 def units(run: Run, dims: Dims) -> list[Unit]:
-    """The depots that have orders."""
-    return lake.units(run.config.lake, _TABLES, run.config.cluster.max_unit_mb)
+    """The depots that have orders, each with all of its pool."""
+    found = lake.units(run.config.lake, _TABLES, run.config.cluster.max_unit_mb)
+    together = ray.get(_pools.remote(dims))
+    sites = {together.get(unit.site_id, (unit.site_id,)) for unit in found}
+    return [Unit(first, mates=tuple(mates)) for first, *mates in sorted(sites)]
+
+
+@ray.remote(num_cpus=0.5)
+def _pools(dims: Tables) -> dict[str, tuple[str, ...]]:
+    return pools(dims["depots"])
 
 
 def upstream(run: Run, dims: Dims) -> dict[str, str]:
@@ -61,11 +72,13 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     """Each depot's parcel as it is done. The night's length is that of its largest depots, which
     therefore start first (by their share of the fleet, which is known without reading orders)."""
     fleet = ray.get(_fleet_sizes.remote(dims))
-    largest = sorted(parcels, key=lambda p: (-fleet.get(p.unit.site_id, 0), p.unit.site_id))
-    sizes = [fleet.get(parcel.unit.site_id, 0) for parcel in largest]
-    night = shares(sizes, run.config.routes.seconds_per_depot, _num_workers())
+    size = {p.unit: sum(fleet.get(site, 0) for site in p.unit.sites) for p in parcels}
+    largest = sorted(parcels, key=lambda p: (-size[p.unit], p.unit))
+    depots_each = sum(len(unit.sites) for unit in size) / max(len(size), 1)
+    seconds_each = depots_each * run.config.routes.seconds_per_depot
+    night = shares([size[p.unit] for p in largest], seconds_each, _num_workers())
     plans = {p.unit.id: share for p, share in zip(largest, night, strict=True)}
-    given = _given.remote(run, dims, [parcel.unit.site_id for parcel in largest])
+    given = _given.remote(run, dims, [parcel.unit for parcel in largest])
     read = cast("Iterator[ray.ObjectRef[tasks.Given]]", given)
     # In the object store: every task gets the night's schedule, none a copy of its own.
     solve = cast(tasks.Solve, ray.put(partial(_plan_unit, plans, time.time())))
@@ -103,16 +116,17 @@ def _digests(run: Run, dims: Tables) -> dict[str, str]:
 
 
 @ray.remote(num_cpus=0.5)
-def _given(run: Run, dims: Tables, depot_ids: Sequence[str]) -> Iterator[tasks.Given]:
-    """For each depot the vehicles it must do without and its last plan: tonight's bookings and the
+def _given(run: Run, dims: Tables, units: Sequence[Unit]) -> Iterator[tasks.Given]:
+    """For each unit the vehicles it must do without and its last plan: tonight's bookings and the
     week's plans are read once for all."""
     booked = plan.read_plan(run.config.plan, WORK_ORDERS.name, run.config.date)
     by_depot = dims["vehicles"].partition_by("depot_id", as_dict=True)
     kpis, stops = (_last_plans(run, output) for output in (ROUTE_KPIS, STOPS))
-    for depot_id in depot_ids:
-        vehicles = by_depot.get((depot_id,), dims["vehicles"].clear())
+    for unit in units:
+        none = dims["vehicles"].clear()
+        vehicles = pl.concat([by_depot.get((site,), none) for site in unit.sites])
         rows = outputs.kept_back_rows(vehicles, booked, run.config.date)
-        last = kpis.filter(depot_id=depot_id)
+        last = kpis.filter(pl.col("depot_id").is_in(unit.sites))
         yield {
             "kept_back": rows.to_arrow(),
             "last": last.to_arrow(),
@@ -138,9 +152,9 @@ def _last_plans(run: Run, output: Output) -> pl.DataFrame:
 def _plan_unit(
     night: Mapping[str, Share], began: float, run: Run, dims: Tables, parcel: Parcel
 ) -> Parcel:
-    read = _read(run, dims, parcel)
+    read, depot_ids = _read(run, dims, parcel)
     seconds_ = seconds(night[parcel.unit.id], time.time() - began)
-    return _plan(run, dims, read, _budget(run, seconds_))
+    return _plan(run, dims, read, depot_ids, _budget(run, seconds_, len(depot_ids)))
 
 
 @ray.remote(num_cpus=1, max_retries=0)
@@ -177,51 +191,109 @@ def _team(num_orders: int) -> Team:
     return Team(_num_workers(), run)
 
 
-def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
-    entry = lake.enter(run, parcel.unit, _TABLES, dims)
-    tables = {name: rows.to_arrow() for name, rows in entry.tables.items()}
-    tables |= parcel.tables
-    return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
+def _read(run: Run, dims: Tables, parcel: Parcel) -> tuple[Parcel, list[str]]:
+    """The unit's tables, and the depots that they are of.
+
+    A depot of a pool that cannot be read fails for itself; the others are planned without it, its
+    vehicles left to its own orders.
+    """
+    entries: dict[str, lake.Entry] = {}
+    faults: dict[str, Exception] = {}
+    for site in parcel.unit.sites:
+        try:
+            entries[site] = lake.enter(run, Unit(site), _TABLES, dims)
+        except (LakeError, TableError) as fault:
+            faults[site] = fault
+    if not entries:
+        raise next(iter(faults.values()))
+    tables = _together(entry.tables for entry in entries.values())
+    told = [f"{site}: {fault}" for site, fault in faults.items()]
+    told += ["the others of its pool are planned without it"] if faults else []
+    read = replace(
+        parcel,
+        tables={name: rows.to_arrow() for name, rows in tables.items()} | {**parcel.tables},
+        counts=tuple(count for entry in entries.values() for count in entry.counts),
+        files=tuple(file for entry in entries.values() for file in entry.files),
+        failure="; ".join(told) or None,
+    )
+    return read, list(entries)
 
 
-def _plan(run: Run, dims: Tables, parcel: Parcel, budget: Budget) -> Parcel:
-    config, depot_id = run.config, parcel.unit.site_id
+def _together(parts: Iterable[Mapping[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
+    """The tables of several depots as one."""
+    each = list(parts)
+    return {name: pl.concat([part[name] for part in each]) for name in _TABLES}
+
+
+def _plan(
+    run: Run, dims: Tables, parcel: Parcel, depot_ids: Sequence[str], budget: Budget
+) -> Parcel:
+    config, (first, *mates) = run.config, depot_ids
     read = {name: cast(pl.DataFrame, pl.from_arrow(rows)) for name, rows in parcel.tables.items()}
     if read["orders"].is_empty():  # the door has rejected them all, and said so
         return parcel.tally()
-    kept_back, last = read.pop("kept_back"), (read.pop("last"), read.pop("last_stops"))
-    tables = {**{name: dims[name] for name in _DIMS}, **read, "last_stops": last[1]}
+    last = read.pop("last")
+    homes = dims["vehicles"].filter(pl.col("depot_id").is_in(depot_ids))
+    kept_back = read.pop("kept_back").join(
+        homes.select("vehicle_id", "depot_id"), on="vehicle_id", maintain_order="left"
+    )
+    tables = {**{name: dims[name] for name in _DIMS}, **read}
     away = kept_back["vehicle_id"].to_list()
-    roads_, warning = _roads(run, tables, depot_id)
-    problem = inputs.problem(tables, depot_id, away, config.date, config.routes, roads_)
-    seed = run.seed_of(depot_id)
+    roads_, warning = _roads(run, tables, first, mates)
+    problem = inputs.problem(tables, first, away, config.date, config.routes, roads_, mates)
     team = _team(len(problem.orders))
-    solved = plan_depot(problem, config.routes.engine, budget, seed, team)
+    solved = plan_depot(problem, config.routes.engine, budget, run.seed_of(first), team)
     violations = verify(problem, solved.routes, solved.unserved)
     if violations:
-        raise AssertionError(f"{len(violations)} violations in {depot_id}; first {violations[0]}")
+        where = " and ".join(depot_ids)
+        raise AssertionError(f"{len(violations)} violations in {where}; first {violations[0]}")
     reasons = [explain(problem, solved.routes, order) for order in solved.unserved]
-    rows = outputs.plan_rows(problem, solved.routes, reasons, tables, config.date)
-    depot = tables["depots"].row(by_predicate=pl.col("depot_id") == depot_id, named=True)
-    kpis = kpi_rows(problem, solved.routes, solved.unserved, depot, rows["stops"], *last)
-    published = {**rows, "route_kpis": kpis, "kept_back": kept_back}
-    files = plan.publish(run, parcel.unit, published)
-    handed = handouts(str(config.date), depot, rows["routes"], rows["stops"], rows["unserved"])
-    write(config.plan, config.date, ROUTES.site, depot_id, handed)
+    done = [
+        _publish(run, problem, number, solved, reasons, {**tables, "kept_back": kept_back}, last)
+        for number in range(len(depot_ids))
+    ]
+    kpis = pl.concat([kpis for kpis, _ in done])
     late = late_stops(problem, solved.routes)
     figures = outputs.figures(kpis, reasons, away, solved.cost, late)
+    if parcel.unit.mates:
+        figures = {**figures, "pool_mates": len(parcel.unit.mates)}
+    files = parcel.files + tuple(file for _, files in done for file in files)
     figures = {**figures, **comparison(kpis), **warning}
-    return replace(parcel, files=parcel.files + files, figures=figures).tally()
+    return replace(parcel, files=files, figures=figures).tally()
+
+
+def _publish(
+    run: Run,
+    problem: DepotProblem,
+    number: int,
+    solved: Solved,
+    reasons: Sequence[Reason],
+    tables: Mapping[str, pl.DataFrame],
+    last: pl.DataFrame,
+) -> tuple[pl.DataFrame, tuple[StagedFile, ...]]:
+    """Stage the rows of one of the problem's depots and write what it hands out; its KPIs, and the
+    files staged. last: the KPIs of last plans; tables: the inputs, last_stops and kept_back."""
+    config, depot_id = run.config, problem.depots[number].id
+    rows = outputs.plan_rows(problem, solved.routes, reasons, tables, config.date, number)
+    depot = tables["depots"].row(by_predicate=pl.col("depot_id") == depot_id, named=True)
+    before = last.filter(depot_id=depot_id), tables["last_stops"]
+    kpis = kpi_rows(problem, solved.routes, solved.unserved, depot, rows["stops"], *before, number)
+    kept_back = tables["kept_back"].filter(depot_id=depot_id).drop("depot_id")
+    published = {**rows, "route_kpis": kpis, "kept_back": kept_back}
+    files = plan.publish(run, Unit(depot_id), published)
+    handed = handouts(str(config.date), depot, rows["routes"], rows["stops"], rows["unserved"])
+    write(config.plan, config.date, ROUTES.site, depot_id, handed)
+    return kpis, files
 
 
 def _roads(
-    run: Run, tables: Mapping[str, pl.DataFrame], depot_id: str
+    run: Run, tables: Mapping[str, pl.DataFrame], depot_id: str, mates: Sequence[str] = ()
 ) -> tuple[Roads | None, dict[str, float]]:
     """What the routing service says, asked once a night; without an answer None and a warning."""
     routes = run.config.routes
     if routes.travel_service is None or routes.travel_url is None:
         return None, {}
-    places = inputs.places_of(tables, depot_id, run.config.date)
+    places = inputs.places_of(tables, depot_id, run.config.date, mates)
     names = (routes.travel_service, routes.travel_url, depot_id, places)
     found = kept.load(run, *names)
     if found is None:
@@ -235,37 +307,42 @@ def _roads(
 
 
 def weighing(run: Run, dims: Tables) -> Callable[[str, Collection[str]], tuple[float, int] | None]:
-    """What a depot's routes cost without some assets, and how many orders they drop, as a function.
+    """What a depot's routes cost without some assets, and how many orders they drop, as a function;
+    of a depot in a pool, what the whole pool's do.
 
     For weighing, with a share of the night's budget. None: it has no orders that can be read.
     """
-    config = run.config
-    budget = _budget(run, config.routes.seconds_per_depot).part(_WEIGHING_SHARE)
+    config, together = run.config, pools(dims["depots"])
 
     @cache
-    def read(depot_id: str) -> tuple[dict[str, pl.DataFrame], Roads | None] | None:
-        found = lake.peek(run, Unit(depot_id), _TABLES, dims)
-        if found is None or found["orders"].is_empty() or dims["depots"].is_empty():
+    def read(sites: Sequence[str]) -> tuple[list[str], Tables, Roads | None] | None:
+        peeks = {site: lake.peek(run, Unit(site), _TABLES, dims) for site in sites}
+        found = {site: rows for site, rows in peeks.items() if rows is not None}
+        orders = sum(rows["orders"].height for rows in found.values())
+        if not orders or dims["depots"].is_empty():
             return None
-        last_stops = pl.DataFrame(schema=STOPS.schema)
-        tables = {**{name: dims[name] for name in _DIMS}, **found, "last_stops": last_stops}
-        return tables, _roads(run, tables, depot_id)[0]
+        tables = {name: dims[name] for name in _DIMS} | _together(found.values())
+        tables["last_stops"] = pl.DataFrame(schema=STOPS.schema)
+        first, *mates = found
+        return [first, *mates], tables, _roads(run, tables, first, mates)[0]
 
     def cost_without(depot_id: str, asset_ids: Collection[str]) -> tuple[float, int] | None:
-        known = read(depot_id)
+        known = read(together.get(depot_id, (depot_id,)))
         if known is None:
             return None
-        tables, roads_ = known
+        (first, *mates), tables, roads_ = known
         vehicles = dims["vehicles"].filter(pl.col("asset_id").is_in(sorted(asset_ids)))
         away = vehicles["vehicle_id"].to_list()
-        problem = inputs.problem(tables, depot_id, away, config.date, config.routes, roads_)
-        solved = plan_depot(problem, config.routes.engine, budget, run.seed_of(depot_id))
+        problem = inputs.problem(tables, first, away, config.date, config.routes, roads_, mates)
+        num = 1 + len(mates)
+        budget = _budget(run, num * config.routes.seconds_per_depot, num).part(_WEIGHING_SHARE)
+        solved = plan_depot(problem, config.routes.engine, budget, run.seed_of(first))
         return solved.cost, len(solved.unserved)
 
     return cost_without
 
 
-def _budget(run: Run, seconds_: float) -> Budget:
+def _budget(run: Run, seconds_: float, num_depots: int) -> Budget:
     if run.config.deterministic:
-        return Budget(iterations=run.config.routes.iterations_per_depot)
+        return Budget(iterations=num_depots * run.config.routes.iterations_per_depot)
     return Budget(seconds=min(seconds_, _KILLED * run.config.cluster.kill_after_s))

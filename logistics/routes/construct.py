@@ -3,7 +3,7 @@
 Knows static problems; no engine. One vehicle after another is filled around the farthest stop that
 is left; all places for all stops near that one are weighed at once, so thousands of stops take a
 second or two. Of a pair the delivery comes straight after the pickup. What does not fit is left
-out, if it may be.
+out, if it may be. Vehicles of several depots first take what is nearest to their own.
 """
 
 from collections.abc import Callable
@@ -32,11 +32,13 @@ def construct(problem: StaticProblem, over: Callable[[], bool]) -> Found | None:
         return None
     filling = _Filling(problem)
     tours = []
-    for index, fleet in sorted(enumerate(problem.fleets), key=lambda f: _dearness(problem, f[1])):
-        for _ in range(fleet.num):
-            if over() or not (tour := filling.fill(fleet)):
-                break
-            tours.append(Tour(index, (tour,)))
+    left = [fleet.num for fleet in problem.fleets]
+    fleets = sorted(enumerate(problem.fleets), key=lambda f: _dearness(problem, f[1]))
+    for only_near in (True, False) if len(filling.starts) > 1 else (False,):
+        for index, fleet in fleets:
+            while left[index] and not over() and (tour := filling.fill(fleet, only_near)):
+                tours.append(Tour(index, (tour,)))
+                left[index] -= 1
     if not tours or any(stops[stop].penalty is None for stop in left_out(problem, tours)):
         return None
     return Found(tuple(sorted(tours)), inf)
@@ -63,6 +65,9 @@ class _Filling:
         self.left = np.ones(len(stops), dtype=bool)
         self.left[self.last[self.paired]] = False
         self.node = np.array([stop.node for stop in stops])
+        self.starts = np.array(sorted({fleet.start for fleet in problem.fleets}))
+        apart = problem.distance_m[0][np.ix_(self.starts, self.node)]
+        self.nearest = self.starts[apart.argmin(axis=0)]
         self.service_s = np.array([stop.service_s for stop in stops])
         self.delivery = np.array([stop.delivery for stop in stops])
         self.pickup = np.array([stop.pickup for stop in stops])
@@ -74,11 +79,14 @@ class _Filling:
         self.opens_s = np.array([[w.opens_s for w in row] for row in windows])
         self.closes_s = np.array([[w.closes_s for w in row] for row in windows])
 
-    def fill(self, fleet: Fleet) -> tuple[int, ...]:
-        """One vehicle's tour, taken from what is left; empty: nothing suits it."""
+    def fill(self, fleet: Fleet, only_near: bool) -> tuple[int, ...]:
+        """One vehicle's tour, taken from what is left, or of that only from what is nearer to its
+        depot than to others; empty: nothing suits it."""
         allowed = np.ones(len(self.left), dtype=bool)
         allowed[list(fleet.barred)] = False
         may = self.left & allowed & allowed[self.last]
+        if only_near:
+            may &= self.nearest == fleet.start
         route = _Route(self, fleet)
         alone = np.flatnonzero(may)
         alone = alone[(route.best(alone)[1] < _NEVER) & route.short(alone)]

@@ -23,12 +23,12 @@ def cheapest_departure(
     """The cheapest departure that is in time everywhere; None: there is none among those tried."""
     travel, speed = problem.travel, crew.speed_factor
     departs: Times = np.arange(crew.starts_s, crew.ends_s + 1, travel.slot_s // _PER_SLOT)
-    clock, here = departs, 0
+    clock, here = departs, problem.base(crew.depot)
     for order, node in zip(orders, nodes, strict=True):
         clock = _starts(order, travel.arrive_all(here, node, clock, speed)) + order.service_s
         here = node
     if crew.returns:
-        clock = travel.arrive_all(here, 0, clock, speed)
+        clock = travel.arrive_all(here, problem.base(crew.depot), clock, speed)
     away_s = clock - departs
     price = crew.cost_per_h * away_s + problem.balance_cost * away_s.astype(float) ** 2 / 3600
     price = price + crew.overtime_cost_per_h * np.maximum(clock - crew.regular_ends_s, 0)

@@ -18,6 +18,7 @@ from logistics.routes.retime import TimedRoute
 Constraint = Literal[
     "vehicles",
     "locked_vehicle",
+    "depot",
     "skills",
     "capacity",
     "range",
@@ -54,7 +55,8 @@ class _Way:
 def explain(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Reason:
     """The reason for one unserved order, true of this plan."""
     if not problem.crews:
-        return Reason(order, "vehicles", "no vehicle with a driver at this depot", None)
+        where = "any depot of the pool" if problem.mates else "this depot"
+        return Reason(order, "vehicles", f"no vehicle with a driver at {where}", None)
     if problem.incomplete(order):
         pair = f"pair {problem.orders[order].pair} is not one pickup and one delivery of this day"
         return Reason(order, "pair", pair, None)
@@ -74,6 +76,7 @@ def explain(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> 
 
 _SENTENCES: dict[Constraint, str] = {
     "locked_vehicle": "the vehicle it is locked to has no place for it",
+    "depot": "no vehicle of its own depot, where its goods are, has a place for it",
     "skills": "no crew with its skills has a place for it",
     "capacity": "no vehicle that could come in time has room for it",
     "range": "every detour to it is beyond the vehicle's range",
@@ -158,6 +161,20 @@ def _lift_lock(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) 
             return _Way(1.0, f"{other} could serve it if it were not locked to {held}")
 
         free = _with_order(problem, order, lambda o: replace(o, locked_vehicle=None))
+        yield from _ways(free, routes, order, way)
+
+
+def _lift_depot(problem: DepotProblem, routes: Sequence[TimedRoute], order: int) -> Ways:
+    tied = [o for o in problem.together(order) if problem.orders[o].own_depot_only]
+    if tied and problem.mates:
+        own = problem.depots[problem.orders[tied[0]].depot].id
+
+        def way(timed: TimedRoute) -> _Way:
+            crew = problem.crews[timed.crew]
+            other = f"{crew.vehicle_id} of {problem.depots[crew.depot].id}"
+            return _Way(1.0, f"{other} could serve it if its goods were not at {own} only")
+
+        free = _with_order(problem, order, lambda o: replace(o, own_depot_only=False))
         yield from _ways(free, routes, order, way)
 
 
@@ -286,6 +303,7 @@ def _lift_vehicles(problem: DepotProblem, routes: Sequence[TimedRoute], order: i
 
 LIFTS: tuple[tuple[Constraint, Callable[[DepotProblem, Sequence[TimedRoute], int], Ways]], ...] = (
     ("locked_vehicle", _lift_lock),
+    ("depot", _lift_depot),
     ("skills", _lift_skills),
     ("capacity", _lift_capacity),
     ("range", _lift_range),

@@ -62,8 +62,12 @@ def flatten(
     scale, steps = _scale(problem), _steps(problem)
     # Whoever reaches the depot is held up by a reload; the shift's end comes as much later.
     reload_s = max((crew.reload_s for crew in problem.crews if crew.max_trips > 1), default=0)
-    duration_s = duration_s.copy()
-    duration_s[1:, 0] += reload_s
+    num_depots = len(problem.depots)
+    bases = [problem.base(depot) for depot in range(num_depots)]
+    nodes = np.array([*bases, *range(1, len(problem.orders) + 1)])
+    distance_m = problem.travel.distance_m[np.ix_(nodes, nodes)]
+    duration_s = duration_s[np.ix_(nodes, nodes)]
+    duration_s[num_depots:, :num_depots] += reload_s
     profiles = sorted({(crew.speed_factor, crew.returns) for crew in problem.crews})
     kinds: dict[Fleet, list[int]] = {}
     barred = _barred(problem)
@@ -72,14 +76,14 @@ def flatten(
         fleet = _fleet(crew, profile, barred[index], scale, steps, reload_s)
         kinds.setdefault(fleet, []).append(index)
     flat = StaticProblem(
-        1,
+        num_depots,
         tuple(_stop(problem, index, scale, steps) for index in range(len(problem.orders))),
         tuple(
             replace(fleet, num=len(crews), max_duration_s=most_s) for fleet, crews in kinds.items()
         ),
-        tuple(_homeward(problem.travel.distance_m, returns) for _, returns in profiles),
+        tuple(_homeward(distance_m, returns, num_depots) for _, returns in profiles),
         tuple(
-            _homeward(np.ceil(duration_s / speed).astype(np.int64), returns)
+            _homeward(np.ceil(duration_s / speed).astype(np.int64), returns, num_depots)
             for speed, returns in profiles
         ),
     )
@@ -93,10 +97,16 @@ def flatten(
 def _barred(problem: DepotProblem) -> list[frozenset[int]]:
     """The orders that each crew may not serve, found once for all crews that are alike in it."""
     locked = {order.locked_vehicle for order in problem.orders}
+    tied = any(order.own_depot_only for order in problem.orders)
     known: dict[tuple[object, ...], frozenset[int]] = {}
     found = []
     for index, crew in enumerate(problem.crews):
-        key = (crew.skills, crew.room, crew.vehicle_id if crew.vehicle_id in locked else None)
+        key = (
+            crew.skills,
+            crew.room,
+            crew.vehicle_id if crew.vehicle_id in locked else None,
+            crew.depot if tied else None,
+        )
         if key not in known:
             orders = range(len(problem.orders))
             known[key] = frozenset(o for o in orders if not problem.suits(index, o))
@@ -104,12 +114,12 @@ def _barred(problem: DepotProblem) -> list[frozenset[int]]:
     return found
 
 
-def _homeward(matrix: Matrix, returns: bool) -> Matrix:
-    """The matrix; for vehicles that do not return, the way to the depot is nothing."""
+def _homeward(matrix: Matrix, returns: bool, num_depots: int) -> Matrix:
+    """The matrix; for vehicles that do not return, the way to a depot is nothing."""
     if returns:
         return matrix
     matrix = matrix.copy()
-    matrix[:, 0] = 0
+    matrix[:, :num_depots] = 0
     return matrix
 
 
@@ -117,7 +127,7 @@ def _stop(problem: DepotProblem, index: int, scale: float, steps: Steps) -> Stop
     order, nothing = problem.orders[index], (0,) * len(steps)
     load = tuple(ceil(order.load[kind] / step) for kind, step in steps.items())
     return Stop(
-        node=index + 1,
+        node=len(problem.depots) + index,
         windows=order.windows,
         delivery=nothing if order.pickup else load,
         pickup=load if order.pickup else nothing,
@@ -136,7 +146,9 @@ def _fleet(
         opens_s=crew.starts_s,
         closes_s=max(crew.regular_ends_s - crew.breaks_needed * crew.break_s, crew.starts_s)
         + reload_s,
-        reload_at=(0,) if crew.max_trips > 1 else (),
+        start=crew.depot,
+        end=crew.depot,
+        reload_at=(crew.depot,) if crew.max_trips > 1 else (),
         max_trips=crew.max_trips,
         cost_fixed=round(crew.cost_fixed * scale),
         cost_per_m=round(crew.cost_per_km / 1000 * scale),

@@ -36,7 +36,8 @@ def frame(problem: DepotProblem, route: Route) -> Frame:
     """The frame of a route that keeps its rules."""
     crew, travel = problem.crews[route.crew], problem.travel
     stops, places = calls_of(problem, route)
-    nodes = (0, *places, 0)
+    base = problem.base(crew.depot)
+    nodes = (base, *places, base)
     leaves, due = [crew.starts_s], [crew.ends_s]
     for here, node, order in zip(nodes, nodes[1:], stops, strict=False):
         arrival_s = travel.arrive(here, node, leaves[-1], crew.speed_factor)
@@ -128,7 +129,7 @@ def _deliveries(
                 home_s = problem.travel.arrive(delivery + 1, after, home_s, crew.speed_factor)
             if home_s <= open_.due_s[gap]:
                 yield gap
-        if after == 0:
+        if after == open_.nodes[0]:
             return
         next_s = _done(problem, crew_index, here, after, done_s)
         if next_s is None:

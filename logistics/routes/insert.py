@@ -128,7 +128,8 @@ class Timetable:
                 else:
                     yield detour_m(gap, first, first) + detour_m(later, last, last), (gap, later)
         if old is not None and len(old.reloads) + 1 < crew.max_trips:
-            alone_m = distance_m.item(0, first) + between_m + distance_m.item(last, 0)
+            base = nodes[0]
+            alone_m = distance_m.item(base, first) + between_m + distance_m.item(last, base)
             yield from ((alone_m, (num_gaps + trip,)) for trip in range(len(old.reloads) + 2))
 
     def _insertion(self, index: int, crew: int, places: Sequence[int]) -> Insertion:

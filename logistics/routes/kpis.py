@@ -20,13 +20,19 @@ def kpi_rows(
     stops: pl.DataFrame,
     last: pl.DataFrame,
     last_stops: pl.DataFrame,
+    number: int = 0,
 ) -> pl.DataFrame:
-    """The depot's row of `route_kpis`.
+    """A depot's row of `route_kpis`.
 
     depot: its row, for the place. stops: this plan's; last: the row of the plan to compare with,
     with its run_date, and last_stops: that plan's stops. Both are empty when there is none.
+    number: which of the problem's depots.
     """
-    row = {"lat": depot["lat"], "lon": depot["lon"], **_figures(problem, routes, unserved)}
+    own = [timed for timed in routes if problem.crews[timed.crew].depot == number]
+    left_out = [order for order in unserved if problem.orders[order].depot == number]
+    num_orders = sum(order.depot == number for order in problem.orders)
+    figures = _figures(problem, own, left_out, num_orders)
+    row = {"lat": depot["lat"], "lon": depot["lon"], **figures}
     if not last.is_empty():
         then = last.row(0, named=True)
         row["compared_with"] = then["run_date"]
@@ -36,14 +42,14 @@ def kpi_rows(
 
 
 def _figures(
-    problem: DepotProblem, routes: Sequence[TimedRoute], unserved: Sequence[int]
+    problem: DepotProblem, routes: Sequence[TimedRoute], unserved: Sequence[int], num_orders: int
 ) -> dict[str, object]:
     visits = [visit for timed in routes for visit in timed.visits]
     late = late_stops(problem, routes)
     fill = [_fill(problem, timed) for timed in routes]
     return {
-        "orders": len(problem.orders),
-        "served": len(visits),
+        "orders": num_orders,
+        "served": num_orders - len(unserved),
         "unserved": len(unserved),
         "routes": len(routes),
         "distance_km": sum(timed.distance_m for timed in routes) / 1000,
@@ -92,10 +98,11 @@ def _same_vehicle_share(stops: pl.DataFrame, last_stops: pl.DataFrame) -> float 
 
 
 def comparison(kpis: pl.DataFrame) -> dict[str, float]:
-    """Additive figures for the summary: this plan and the one before, where there is one."""
-    row = kpis.row(0, named=True)
-    if row["compared_with"] is None:
+    """Additive figures for the summary: this plan and the one before, of depots that have one."""
+    both = kpis.drop_nulls("compared_with")
+    if both.is_empty():
         return {}
     names = ("distance_km", "cost")
-    now = {f"compared:{name}": row[name] for name in names}
-    return now | {f"before:{name}": row[name] - row[f"{name}_change"] for name in names}
+    now = {f"compared:{name}": float(both[name].sum()) for name in names}
+    then = {name: (both[name] - both[f"{name}_change"]).sum() for name in names}
+    return now | {f"before:{name}": float(before) for name, before in then.items()}

@@ -11,7 +11,8 @@ from logistics.routes.problem import DepotProblem
 from logistics.routes.retime import Reload, TimedRoute, Visit
 
 _ADDITIVE = ("orders", "served", "unserved", "routes", "distance_km", "drive_h")
-Places = Mapping[str, tuple[float, float]]  # order's id, or "": depot → lat, lon
+# Depot and its order's id, or "": the depot itself → lat, lon.
+Places = Mapping[tuple[str, str], tuple[float, float]]
 
 
 def plan_rows(
@@ -20,13 +21,20 @@ def plan_rows(
     reasons: Sequence[Reason],
     tables: Mapping[str, pl.DataFrame],
     run_date: date,
+    number: int = 0,
 ) -> dict[str, pl.DataFrame]:
-    """The depot's rows of `routes`, `stops` and `unserved`; tables: the inputs."""
-    places = places_of(tables, problem.depot_id)
+    """A depot's rows of `routes`, `stops` and `unserved`; tables: the inputs.
+
+    number: which of the problem's depots. Its vehicles' routes are its own, and of the unserved
+    its orders.
+    """
+    places = places_of(tables)
+    own = [timed for timed in routes if problem.crews[timed.crew].depot == number]
+    left_out = [reason for reason in reasons if problem.orders[reason.order].depot == number]
     return {
-        "routes": route_rows(problem, routes, run_date),
-        "stops": stop_rows(problem, routes, places, run_date),
-        "unserved": unserved_rows(problem, reasons, places),
+        "routes": route_rows(problem, own, run_date),
+        "stops": stop_rows(problem, own, places, run_date),
+        "unserved": unserved_rows(problem, left_out, places),
     }
 
 
@@ -62,7 +70,7 @@ def stop_rows(
             _route_id(problem, timed),
             problem.crews[timed.crew].vehicle_id,
             number,
-            *_what(problem, call, places),
+            *_what(problem, timed, call, places),
             _local(run_date, call.arrival_s),
             float(call.start_s - call.arrival_s),
             _local(run_date, call.start_s),
@@ -71,6 +79,7 @@ def stop_rows(
             call.load[1] / 1e9,
             float(call.slack_s) if isinstance(call, Visit) else None,
             problem.orders[call.order].pair if isinstance(call, Visit) else None,
+            _other_depot(problem, timed, call),
         )
         for timed in routes
         for number, call in enumerate(timed.calls, start=1)
@@ -79,13 +88,26 @@ def stop_rows(
 
 
 def _what(
-    problem: DepotProblem, call: Visit | Reload, places: Places
+    problem: DepotProblem, timed: TimedRoute, call: Visit | Reload, places: Places
 ) -> tuple[str | None, str, float, float]:
     """Order, kind, latitude and longitude."""
     if isinstance(call, Reload):
-        return None, "reload", *places[""]
+        return None, "reload", *places[_depot_id(problem, timed), ""]
     order = problem.orders[call.order]
-    return order.id, "pickup" if order.pickup else "delivery", *places[order.id]
+    return order.id, "pickup" if order.pickup else "delivery", *_place(problem, call.order, places)
+
+
+def _place(problem: DepotProblem, order: int, places: Places) -> tuple[float, float]:
+    its = problem.orders[order]
+    return places[problem.depots[its.depot].id, its.id]
+
+
+def _other_depot(problem: DepotProblem, timed: TimedRoute, call: Visit | Reload) -> str | None:
+    """The order's own depot, where that is not the vehicle's."""
+    if isinstance(call, Reload):
+        return None
+    own = problem.orders[call.order].depot
+    return None if own == problem.crews[timed.crew].depot else problem.depots[own].id
 
 
 def unserved_rows(problem: DepotProblem, reasons: Sequence[Reason], places: Places) -> pl.DataFrame:
@@ -93,7 +115,7 @@ def unserved_rows(problem: DepotProblem, reasons: Sequence[Reason], places: Plac
         (
             problem.orders[reason.order].id,
             problem.orders[reason.order].priority,
-            *places[problem.orders[reason.order].id],
+            *_place(problem, reason.order, places),
             reason.reason,
             reason.constraint,
             reason.relaxation,
@@ -103,10 +125,14 @@ def unserved_rows(problem: DepotProblem, reasons: Sequence[Reason], places: Plac
     return pl.DataFrame(rows, schema=UNSERVED.columns, orient="row")
 
 
-def places_of(tables: Mapping[str, pl.DataFrame], depot_id: str) -> Places:
-    depot = tables["depots"].row(by_predicate=pl.col("depot_id") == depot_id, named=True)
-    at = tables["orders"].select("order_id", "lat", "lon")
-    return {"": (depot["lat"], depot["lon"])} | {name: (lat, lon) for name, lat, lon in at.rows()}
+def places_of(tables: Mapping[str, pl.DataFrame]) -> Places:
+    depots = tables["depots"].select("depot_id", pl.lit(""), "lat", "lon")
+    orders = tables["orders"].select("depot_id", "order_id", "lat", "lon")
+    return {
+        (site, name): (lat, lon)
+        for rows in (orders, depots)
+        for site, name, lat, lon in rows.rows()
+    }
 
 
 def kept_back_rows(
@@ -125,12 +151,11 @@ def kept_back_rows(
 def figures(
     kpis: pl.DataFrame, reasons: Sequence[Reason], kept_back: Sequence[str], cost: float, late: int
 ) -> Mapping[str, float]:
-    """Additive numbers of one depot for the summary, of which kpis (its row) has most.
+    """Additive numbers of a depot, or pool, for the summary; kpis (a row for each) has most.
 
     cost includes dropped orders' penalties; late: stops.
     """
-    row = kpis.row(0, named=True)
-    totals: dict[str, float] = {name: row[name] for name in _ADDITIVE}
+    totals: dict[str, float] = {name: float(kpis[name].sum()) for name in _ADDITIVE}
     totals |= {"cost": cost, "kept_back": len(kept_back), "late_stops": late}
     totals |= {f"kept_back:{vehicle}": 1.0 for vehicle in kept_back}
     for reason in reasons:
@@ -140,7 +165,11 @@ def figures(
 
 
 def _route_id(problem: DepotProblem, timed: TimedRoute) -> str:
-    return f"{problem.depot_id}/{problem.crews[timed.crew].vehicle_id}"
+    return f"{_depot_id(problem, timed)}/{problem.crews[timed.crew].vehicle_id}"
+
+
+def _depot_id(problem: DepotProblem, timed: TimedRoute) -> str:
+    return problem.depots[problem.crews[timed.crew].depot].id
 
 
 def _local(run_date: date, time_s: int) -> datetime:

@@ -1,8 +1,9 @@
-"""One depot's day as plain values: orders, crews, travel, and a plan. Knows no solver, no table.
+"""A depot's day as plain values: orders, crews, travel, and a plan. Knows no solver, no table.
 
 Weights are whole milligrams and volumes whole cubic millimetres (exact for tables that give kg and
 m3 with six decimals and more), times are whole seconds after the run date's midnight: every check
-is exact. Node 0 of the travel matrices is the depot, node k + 1 is order k.
+is exact. Node 0 of the travel matrices is the depot, node k + 1 is order k; further depots, which
+share their vehicles with it, stand behind the orders.
 """
 
 import time
@@ -13,6 +14,7 @@ from typing import TypeAlias
 
 from logistics.routes.slots import SlotTravel
 from logistics.routes.travel import Travel
+from logistics.routes.zones import ZoneTravel
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,7 +42,8 @@ class Order:
     windows: disjoint, in time order, at least one. penalty: the cost of leaving the order out.
     usual_vehicle: one of the crews' that the customer knows; another costs the problem's
     change_cost. pair: a pickup and a delivery that share it are one transport: the goods, alike in
-    both, go from the one to the other on the same trip.
+    both, go from the one to the other on the same trip. depot: the order's own among the problem's;
+    own_depot_only: whether only that one has its goods (or wants them).
     """
 
     id: str
@@ -56,6 +59,8 @@ class Order:
     parcels: int = 0
     usual_vehicle: str | None = None
     pair: str | None = None
+    depot: int = 0
+    own_depot_only: bool = False
 
     @property
     def load(self) -> Load:
@@ -86,7 +91,8 @@ class Crew:
     break of break_s; it is taken on arrival at a stop, and waiting that long for a window is a
     break. Whoever is out before lunch opens and after it closes has a break that begins in it.
     Between two of max_trips the vehicle is reloaded at the depot within reload_s. Unless it
-    returns, the day ends (is home) with the last order.
+    returns, the day ends (is home) with the last order. depot: which of the problem's it leaves,
+    reloads at and comes home to.
     """
 
     vehicle_id: str
@@ -112,6 +118,7 @@ class Crew:
     reload_s: int = 0
     returns: bool = True
     lunch: TimeWindow | None = None
+    depot: int = 0
 
     @property
     def room(self) -> Load:
@@ -139,12 +146,22 @@ class Crew:
 
 
 @dataclass(frozen=True, slots=True)
+class Depot:
+    """Where vehicles start, and its hours."""
+
+    id: str
+    opens_s: int
+    closes_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class DepotProblem:
     """Everything a night's routing of one depot needs. kept_back: vehicles that must stay.
 
     change_cost: of an order that another vehicle serves than the usual one. balance_cost: of a
     route, per squared hour away, so that even days cost less than a long and a short one.
     partners: the other order of each one's pair, where that is one pickup and one delivery.
+    mates: the other depots of its pool: vehicles of any of them may serve the orders of all.
     """
 
     depot_id: str
@@ -152,14 +169,24 @@ class DepotProblem:
     closes_s: int
     orders: tuple[Order, ...]
     crews: tuple[Crew, ...]
-    travel: Travel | SlotTravel
+    travel: Travel | SlotTravel | ZoneTravel
     kept_back: frozenset[str] = frozenset()
     change_cost: float = 0.0
     balance_cost: float = 0.0
+    mates: tuple[Depot, ...] = ()
     partners: tuple[int | None, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "partners", _partners(self.orders))
+
+    @property
+    def depots(self) -> tuple[Depot, ...]:
+        """By the numbers that orders and crews have for them."""
+        return Depot(self.depot_id, self.opens_s, self.closes_s), *self.mates
+
+    def base(self, depot: int) -> int:
+        """The node of a depot."""
+        return len(self.orders) + depot if depot else 0
 
     def together(self, order: int) -> tuple[int, ...]:
         """The order alone, or pickup and delivery of its pair."""
@@ -206,6 +233,8 @@ def _partners(orders: Sequence[Order]) -> tuple[int | None, ...]:
 def _misfit(crew: Crew, order: Order) -> str | None:
     if order.locked_vehicle not in (None, crew.vehicle_id):
         return "locked_vehicle"
+    if order.own_depot_only and order.depot != crew.depot:
+        return "depot"
     if not order.skills <= crew.skills:
         return "skills"
     if any(load > room for load, room in zip(order.load, crew.room, strict=True)):

@@ -105,12 +105,13 @@ class TimedRoute:
 def calls_of(problem: DepotProblem, route: Route) -> tuple[list[Order], list[int]]:
     """The route's calls in turn and their nodes; to reload is a call at the depot."""
     crew = problem.crews[route.crew]
+    base = problem.base(crew.depot)
     orders = [problem.orders[order] for order in route.orders]
     nodes = [order + 1 for order in route.orders]
     for position in reversed(route.reloads):
         open_ = (TimeWindow(crew.starts_s, _EVER_S),)  # what is late shows at home
         orders.insert(position, Order("reload", 0, 0, open_, crew.reload_s, penalty=0.0))
-        nodes.insert(position, 0)
+        nodes.insert(position, base)
     return orders, nodes
 
 
@@ -194,7 +195,7 @@ def _drive(
 ) -> _Run:
     arrive, speed = problem.travel.arrive, crew.speed_factor
     runs = [_Run(0, 0, departs_s, departs_s, departs_s)]
-    here = 0
+    here = base = problem.base(crew.depot)
     for order, node in zip(orders, nodes, strict=True):
         grown = []
         for run in runs:
@@ -210,7 +211,7 @@ def _drive(
         runs = grown if len(grown) == 1 else _promising(grown, crew)
         here = node
     home = [
-        _come_home(run, crew, arrive(here, 0, run.free_s, speed) if crew.returns else run.free_s)
+        _come_home(run, crew, arrive(here, base, run.free_s, speed) if crew.returns else run.free_s)
         for run in runs
     ]
     return min(home, key=lambda run: (run.late_s, run.overwork_s, run.free_s, run.stops))
@@ -300,7 +301,8 @@ def _latest_departure(
 ) -> int:
     """The latest departure that comes home when `run` does, its breaks taken at the same stops."""
     depart, speed = problem.travel.depart, crew.speed_factor
-    by_s, after = run.free_s, 0 if crew.returns else None
+    base = problem.base(crew.depot)
+    by_s, after = run.free_s, base if crew.returns else None
     for order, node, (_, start_s, rest_s) in zip(
         reversed(orders), reversed(nodes), reversed(run.stops), strict=True
     ):
@@ -308,7 +310,7 @@ def _latest_departure(
         latest_s = order.latest_start(leaves_s - order.service_s)
         by_s = max(start_s, latest_s if latest_s is not None else start_s) - rest_s
         after = node
-    return by_s if after is None else depart(0, after, by_s, speed)
+    return by_s if after is None else depart(base, after, by_s, speed)
 
 
 def _timed(
@@ -321,6 +323,7 @@ def _timed(
 ) -> TimedRoute:
     loads = [load for trip in route.trips for load in on_board(problem, trip)]
     peak, drive_s, free_s = most(loads), 0, run.departs_s
+    base = problem.base(crew.depot)
     visits: list[Visit] = []
     reloads: list[Reload] = []
     for order, node, load, (arrival_s, start_s, rest_s) in zip(
@@ -328,7 +331,7 @@ def _timed(
     ):
         drive_s += arrival_s - free_s
         free_s = start_s + order.service_s
-        if node == 0:
+        if node == base:
             reloads.append(Reload(len(visits), arrival_s, start_s, free_s, load))
             continue
         closes_s = next((w.closes_s for w in order.windows if start_s <= w.closes_s), start_s)
@@ -336,7 +339,7 @@ def _timed(
         index = route.orders[len(visits)]
         visits.append(Visit(index, arrival_s, start_s, free_s, slack_s, rest_s, load))
     drive_s += run.free_s - free_s
-    path = [0, *nodes, 0] if crew.returns else [0, *nodes]
+    path = [base, *nodes, base] if crew.returns else [base, *nodes]
     distance_m = int(problem.travel.distance_m[path[:-1], path[1:]].sum())
     faults = Faults(
         late_s=run.late_s,

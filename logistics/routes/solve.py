@@ -157,7 +157,8 @@ def _window_departures(problem: DepotProblem) -> dict[int, tuple[int, int]]:
         return {}
     opens_s = min(crew.starts_s for crew in problem.crews)
     closes_s = max(crew.ends_s for crew in problem.crews)
-    leaves = {0: (opens_s, (opens_s + closes_s) // 2)}
+    bases = [problem.base(depot) for depot in range(len(problem.depots))]
+    leaves = dict.fromkeys(bases, (opens_s, (opens_s + closes_s) // 2))
     for index, order in enumerate(problem.orders):
         from_s = max(order.windows[0].opens_s, opens_s) + order.service_s
         to_s = min(order.windows[-1].closes_s, closes_s) + order.service_s
@@ -166,20 +167,22 @@ def _window_departures(problem: DepotProblem) -> dict[int, tuple[int, int]]:
 
 
 def _plan_departures(table: Timetable) -> dict[int, tuple[int, int]]:
-    """Node → about when the plan leaves it; the depot once for all routes."""
-    timed = table.timed()
+    """Node → about when the plan leaves it; a depot once for all routes."""
+    problem, timed = table.problem, table.timed()
     leaves = {
         visit.order + 1: (visit.departure_s - _SPREAD_S, visit.departure_s + _SPREAD_S)
         for route in timed
         for visit in route.visits
     }
-    if timed:
-        starts = [route.departs_s for route in timed]
-        leaves[0] = (min(starts), max(starts) + _SPREAD_S)
+    for depot in range(len(problem.depots)):
+        starts = [r.departs_s for r in timed if problem.crews[r.crew].depot == depot]
+        if starts:
+            leaves[problem.base(depot)] = (min(starts), max(starts) + _SPREAD_S)
     return leaves
 
 
 def _duration_s(problem: DepotProblem, leaves: Mapping[int, tuple[int, int]]) -> NDArray[np.int64]:
     """Static driving seconds (n, n): each node's arcs at its own mean pace."""
-    spans = np.array([leaves.get(node, (0, 86_400)) for node in range(len(problem.orders) + 1)])
+    num_nodes = len(problem.orders) + len(problem.depots)
+    spans = np.array([leaves.get(node, (0, 86_400)) for node in range(num_nodes)])
     return problem.travel.mean_s(spans[:, 0], spans[:, 1])

@@ -15,6 +15,7 @@ from logistics.routes.problem import DepotProblem, Violation
 from logistics.routes.retime import Reload, TimedRoute, Visit
 from logistics.routes.slots import SlotTravel
 from logistics.routes.travel import SLOT_S, Travel
+from logistics.routes.zones import ZoneTravel
 
 Found = Iterator[Violation]
 _TOLERANCE_S = 1e-3
@@ -31,16 +32,18 @@ def verify(
 
 def impossible_times(problem: DepotProblem, route: TimedRoute) -> Found:
     """No stop is reached before the road allows, begun before arrival or left before it is done."""
-    crew, here, clock = problem.crews[route.crew], 0, route.departs_s
+    crew, clock = problem.crews[route.crew], route.departs_s
+    here = base = problem.base(crew.depot)
     reloads = {reload.before: reload for reload in route.reloads}
     for position, visit in enumerate(route.visits):
         node, order = visit.order + 1, problem.orders[visit.order]
         if (reload := reloads.get(position)) is not None:
-            early_s = _drive(problem.travel, here, 0, clock, crew.speed_factor) - reload.arrival_s
+            back_s = _drive(problem.travel, here, base, clock, crew.speed_factor)
+            early_s = back_s - reload.arrival_s
             stay_s = reload.departure_s - reload.arrival_s
             if early_s > _TOLERANCE_S or stay_s < crew.reload_s:
                 yield Violation("impossible_times", crew.vehicle_id, None, early_s)
-            here, clock = 0, reload.departure_s
+            here, clock = base, reload.departure_s
         early_s = _drive(problem.travel, here, node, clock, crew.speed_factor) - visit.arrival_s
         if early_s > _TOLERANCE_S:
             yield Violation("impossible_times", crew.vehicle_id, order.id, early_s)
@@ -49,14 +52,18 @@ def impossible_times(problem: DepotProblem, route: TimedRoute) -> Found:
         here, clock = node, visit.departure_s
     home_s = float(clock)
     if crew.returns:
-        home_s = _drive(problem.travel, here, 0, clock, crew.speed_factor)
+        home_s = _drive(problem.travel, here, base, clock, crew.speed_factor)
     early_s = home_s - route.returns_s
     if early_s > _TOLERANCE_S:
         yield Violation("impossible_times", crew.vehicle_id, None, early_s)
 
 
 def _drive(
-    travel: Travel | SlotTravel, start: int, end: int, depart_s: int, speed_factor: float
+    travel: Travel | SlotTravel | ZoneTravel,
+    start: int,
+    end: int,
+    depart_s: int,
+    speed_factor: float,
 ) -> float:
     """The arrival, driven half hour by half hour; or the best of waiting for any later slot."""
     if isinstance(travel, SlotTravel):
@@ -66,10 +73,14 @@ def _drive(
         ends = np.append(begins[1:], np.inf)
         leaves = np.maximum(begins, depart_s)
         return float((leaves + slots)[leaves <= ends].min())
+    if isinstance(travel, ZoneTravel):
+        factors = travel.factors[travel.zone_of[start]]
+    else:
+        factors = travel.factors
     left, clock = float(travel.base_s[start, end]) / speed_factor, float(depart_s)
     while True:
         slot = int(clock // SLOT_S)
-        factor = travel.factors[min(max(slot, 0), len(travel.factors) - 1)]
+        factor = factors[min(max(slot, 0), len(factors) - 1)]
         until = (slot + 1) * SLOT_S - clock
         if left <= factor * until:
             return clock + left / factor
@@ -118,10 +129,11 @@ def _overloads(problem: DepotProblem, crew_index: int, visits: Sequence[Visit]) 
 
 
 def overlong_shifts(problem: DepotProblem, route: TimedRoute) -> Found:
-    """Out and home within the driver's shift and the depot's hours."""
+    """Out and home within the driver's shift and the hours of the vehicle's depot."""
     crew = problem.crews[route.crew]
-    early_s = max(crew.starts_s, problem.opens_s) - route.departs_s
-    late_s = route.returns_s - min(crew.ends_s, problem.closes_s)
+    depot = problem.depots[crew.depot]
+    early_s = max(crew.starts_s, depot.opens_s) - route.departs_s
+    late_s = route.returns_s - min(crew.ends_s, depot.closes_s)
     if early_s > 0 or late_s > 0:
         yield Violation("overlong_shifts", crew.vehicle_id, None, max(early_s, late_s))
 
@@ -221,10 +233,10 @@ def extra_trips(problem: DepotProblem, route: TimedRoute) -> Found:
 
 def beyond_range(problem: DepotProblem, route: TimedRoute) -> Found:
     crew, distance_m = problem.crews[route.crew], problem.travel.distance_m
-    calls = route.calls
-    nodes = [0, *(call.order + 1 if isinstance(call, Visit) else 0 for call in calls)]
+    calls, base = route.calls, problem.base(crew.depot)
+    nodes = [base, *(call.order + 1 if isinstance(call, Visit) else base for call in calls)]
     if crew.returns:
-        nodes.append(0)
+        nodes.append(base)
     metres = sum(int(distance_m[a, b]) for a, b in pairwise(nodes))
     if crew.range_m is not None and metres > crew.range_m:
         yield Violation("beyond_range", crew.vehicle_id, None, metres - crew.range_m)
@@ -247,6 +259,15 @@ def wrong_vehicle(problem: DepotProblem, route: TimedRoute) -> Found:
         order = problem.orders[visit.order]
         if order.locked_vehicle not in (None, vehicle_id):
             yield Violation("wrong_vehicle", vehicle_id, order.id, 1)
+
+
+def wrong_depot(problem: DepotProblem, route: TimedRoute) -> Found:
+    """What only its own depot has goes out on a vehicle of that depot."""
+    crew = problem.crews[route.crew]
+    for visit in route.visits:
+        order = problem.orders[visit.order]
+        if order.own_depot_only and order.depot != crew.depot:
+            yield Violation("wrong_depot", crew.vehicle_id, order.id, 1)
 
 
 def torn_pairs(problem: DepotProblem, route: TimedRoute) -> Found:
@@ -307,6 +328,7 @@ ROUTE_RULES = (
     beyond_range,
     missing_skills,
     wrong_vehicle,
+    wrong_depot,
     torn_pairs,
     kept_back_vehicles,
 )

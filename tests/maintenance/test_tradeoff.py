@@ -54,6 +54,15 @@ def test_nothing_is_weighed_where_no_order_is_lost() -> None:
     assert (found, trades) == (solve(problem), [])
 
 
+def test_depots_that_share_their_vehicles_are_weighed_as_one() -> None:
+    problem = shop(job("A", 0.1, 0.4), job("B", 0.1, 0.4, site_id="S2"), num_days=3)
+    found, (trade,) = settle(problem, solve, routes_that_lose(800.0), {"S1": "S1", "S2": "S1"})
+    assert (trade.site_id, trade.vehicles_away, trade.price) == ("S1", 2, 800.0)
+    assert trade.moved == ("A", "B")
+    assert trade.cost_of_dropping == solve(problem).cost + 500.0 + 2 * 800.0
+    assert verify(problem, found.orders) == []
+
+
 def test_the_calendar_has_every_booked_visit_at_its_hour() -> None:
     promised = Booking("C", "S1", 1, 9 * HOUR, 11 * HOUR, 1)
     problem = shop(job("A;1"), job("B", 0.0, 0.0, life_day_price=1.0), bookings=(promised,))

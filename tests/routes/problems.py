@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from logistics.routes.problem import Crew, DepotProblem, Order, TimeWindow
+from logistics.routes.problem import Crew, Depot, DepotProblem, Order, TimeWindow
 from logistics.routes.travel import Travel
+from logistics.routes.zones import ZoneTravel
 
 HOUR_S = 3600
 
@@ -88,14 +89,16 @@ def crews(draw: st.DrawFn, index: int) -> Crew:
 
 
 @st.composite
-def problems(draw: st.DrawFn, max_orders: int = 12, max_crews: int = 3) -> DepotProblem:
+def problems(
+    draw: st.DrawFn, max_orders: int = 12, max_crews: int = 3, num_mates: int = 0
+) -> DepotProblem:
     num_orders = draw(st.integers(1, max_orders))
     num_crews = draw(st.integers(1, max_crews))
     points = draw(
         st.lists(
             st.tuples(st.integers(-25, 25), st.integers(-25, 25)),
-            min_size=num_orders + 1,
-            max_size=num_orders + 1,
+            min_size=num_orders + 1 + num_mates,
+            max_size=num_orders + 1 + num_mates,
         )
     )
     km = np.array(points, dtype=float)
@@ -112,6 +115,32 @@ def problems(draw: st.DrawFn, max_orders: int = 12, max_crews: int = 3) -> Depot
         change_cost=draw(st.sampled_from([0.0, 8.0])),
         balance_cost=draw(st.sampled_from([0.0, 3.0])),
     )
+
+
+@st.composite
+def pools(draw: st.DrawFn, max_orders: int = 8, max_crews: int = 4) -> DepotProblem:
+    """Two or three depots that share their vehicles, each with hours and traffic of its own."""
+    num_mates = draw(st.integers(1, 2))
+    alone, of_any = draw(problems(max_orders, max_crews, num_mates)), st.integers(0, num_mates)
+    hours = st.tuples(st.integers(5, 9), st.integers(15, 21))
+    own = [Depot(f"D{k + 2}", *(h * HOUR_S for h in draw(hours))) for k in range(num_mates)]
+    orders = tuple(
+        replace(order, depot=draw(of_any), own_depot_only=draw(st.integers(0, 4)) == 0)
+        for order in alone.orders
+    )
+    crews = []
+    for crew in alone.crews:
+        depot = draw(of_any)
+        open_ = own[depot - 1] if depot else alone.depots[0]
+        ends_s = min(crew.ends_s, open_.closes_s)
+        starts_s = min(max(crew.starts_s, open_.opens_s), ends_s)
+        overtime_s = crew.overtime_from_s if (crew.overtime_from_s or ends_s) < ends_s else None
+        shift = {"starts_s": starts_s, "ends_s": ends_s, "overtime_from_s": overtime_s}
+        crews.append(replace(crew, depot=depot, **shift))
+    zones = [draw(of_any) for _ in range(len(orders) + 1 + num_mates)]
+    speeds = tuple(draw(factors) for _ in range(1 + num_mates))
+    travel = ZoneTravel(alone.travel.distance_m, alone.travel.base_s, tuple(zones), speeds)
+    return replace(alone, orders=orders, crews=tuple(crews), travel=travel, mates=tuple(own))
 
 
 def one_order() -> DepotProblem:

@@ -18,7 +18,9 @@ from logistics.routes.problem import Budget, DepotProblem, TimeWindow
 from logistics.routes.savings import savings
 from logistics.routes.solve_pyvrp_model import Model
 from logistics.routes.static import NOTHING, Fleet, Found, Job, StaticProblem, Stop
-from tests.routes.problems import problems
+from logistics.routes.travel import Travel
+from logistics.routes.zones import ZoneTravel
+from tests.routes.problems import pools, problems
 
 FEW = {"pyvrp": Budget(iterations=200), "ortools": Budget(iterations=50)}
 
@@ -136,7 +138,13 @@ def test_a_worker_that_dies_loses_nothing_but_its_own_seconds(
     assert cost_if_sound(problem, found) <= quick.cost
 
 
-@given(problems(max_orders=20), st.booleans())
+def in_the_same_traffic(pool: DepotProblem) -> DepotProblem:
+    """PyVRP is told of driving limits as lengths, by one speed for all places."""
+    assert isinstance(pool.travel, ZoneTravel)
+    return replace(pool, travel=Travel(pool.travel.distance_m, pool.travel.base_s))
+
+
+@given(problems(max_orders=20) | pools(max_orders=20).map(in_the_same_traffic), st.booleans())
 @settings(max_examples=25, deadline=None)
 def test_a_first_plan_for_mixed_crews_is_one_for_the_engine_too(
     problem: DepotProblem, short: bool
@@ -144,7 +152,8 @@ def test_a_first_plan_for_mixed_crews_is_one_for_the_engine_too(
     """Orders with one window: of several, PyVRP is told the first one where a plan is given."""
     orders = tuple(replace(order, windows=order.windows[:1]) for order in problem.orders)
     problem = replace(problem, orders=orders)
-    duration_s = problem.travel.mean_s(*np.zeros((2, len(problem.orders) + 1), dtype=np.int64))
+    num_nodes = len(problem.orders) + len(problem.depots)
+    duration_s = problem.travel.mean_s(*np.zeros((2, num_nodes), dtype=np.int64))
     flat = flatten(problem, duration_s, 2 * 3600 if short else None).problem
     assert construct(flat, lambda: True) is None
     first = construct(flat, lambda: False)

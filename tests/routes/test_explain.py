@@ -13,10 +13,11 @@ from logistics.routes.problem import Budget, Crew, DepotProblem, Route, TimeWind
 from logistics.routes.retime import TimedRoute, retime
 from logistics.routes.solve import plan_depot
 from logistics.routes.verify import ROUTE_RULES
-from tests.routes.problems import HOUR_S, changed, one_order, problems
+from tests.routes.problems import HOUR_S, changed, one_order, pools, problems
 
 LIFTED = {
     "locked_vehicle": {"wrong_vehicle"},
+    "depot": {"wrong_depot"},
     "skills": {"missing_skills"},
     "capacity": {"overloads"},
     "range": {"beyond_range"},
@@ -65,7 +66,7 @@ def added(problem: DepotProblem, routes: tuple[TimedRoute, ...], order: int) -> 
     ]
 
 
-@given(problem=problems(max_orders=5, max_crews=2))
+@given(problem=problems(max_orders=5, max_crews=2) | pools(max_orders=5, max_crews=2))
 @settings(max_examples=60, deadline=None)
 def test_every_reason_is_true_of_the_plan(problem: DepotProblem) -> None:
     solved = plan_depot(problem, "auto", Budget(iterations=20), 1)

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 from logistics.routes.problem import DepotProblem, Route, route_of
 from logistics.routes.retime import Faults, TimedRoute, retime
 from logistics.routes.verify import ROUTE_RULES
-from tests.routes.problems import problems
+from logistics.routes.zones import ZoneTravel
+from tests.routes.problems import pools, problems
 from tests.routes.test_travel import step_by_step
 
 RULE_OF = {
@@ -18,7 +19,7 @@ RULE_OF = {
 
 @st.composite
 def routes(draw: st.DrawFn) -> tuple[DepotProblem, Route]:
-    problem = draw(problems(max_orders=6, max_crews=1))
+    problem = draw(problems(max_orders=6, max_crews=1) | pools(max_orders=6, max_crews=1))
     visits = draw(st.permutations(range(len(problem.orders))))
     orders = tuple(visits[: draw(st.integers(1, len(visits)))])
     cuts = draw(st.sets(st.integers(1, len(orders)))) - {len(orders)}
@@ -37,7 +38,7 @@ def test_faults_are_what_the_independent_rules_find(case: tuple[DepotProblem, Ro
     unbroken = {"missed_breaks", "missed_driving_breaks", "missed_lunches"} & broken
     assert (timed.faults.overwork_s > 0) == bool(unbroken)
     assert any(timed.faults.overload) == ("overloads" in broken)
-    misfit = bool({"missing_skills", "wrong_vehicle"} & broken)
+    misfit = bool({"missing_skills", "wrong_vehicle", "wrong_depot"} & broken)
     if misfit:
         assert timed.faults.misfits
 
@@ -45,27 +46,28 @@ def test_faults_are_what_the_independent_rules_find(case: tuple[DepotProblem, Ro
 def walk(problem: DepotProblem, timed: TimedRoute, departs_s: int) -> int:
     """Home again, driven second by second, with the same breaks at the same stops."""
     crew, travel = problem.crews[timed.crew], problem.travel
-    clock, here = departs_s, 0
+    home = problem.base(crew.depot)
+    clock, here = departs_s, home
+
+    def drive(end: int) -> int:
+        zones = isinstance(travel, ZoneTravel)
+        factors = travel.factors[travel.zone_of[here]] if zones else travel.factors
+        base_s = travel.base_s[here, end] / crew.speed_factor
+        return -int(-(step_by_step(base_s, factors, clock) - 1e-6) // 1)
+
     reloads = {reload.before: reload for reload in timed.reloads}
     for position, visit in enumerate(timed.visits):
         if position in reloads:
-            base_s = travel.base_s[here, 0] / crew.speed_factor
-            clock = -int(-(step_by_step(base_s, travel.factors, clock) - 1e-6) // 1)
             rest_s = reloads[position].start_s - reloads[position].arrival_s
-            clock, here = clock + rest_s + crew.reload_s, 0
+            clock, here = drive(home) + rest_s + crew.reload_s, home
         node, order = visit.order + 1, problem.orders[visit.order]
-        base_s = travel.base_s[here, node] / crew.speed_factor
-        clock = -int(-(step_by_step(base_s, travel.factors, clock) - 1e-6) // 1)
-        ready_s = clock + visit.rest_s
+        ready_s = drive(node) + visit.rest_s
         start_s = min(
             (max(ready_s, w.opens_s) for w in order.windows if ready_s <= w.closes_s),
             default=ready_s,
         )
         clock, here = start_s + order.service_s, node
-    if not crew.returns:
-        return clock
-    base_s = travel.base_s[here, 0] / crew.speed_factor
-    return -int(-(step_by_step(base_s, travel.factors, clock) - 1e-6) // 1)
+    return drive(home) if crew.returns else clock
 
 
 @given(routes())
