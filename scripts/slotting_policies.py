@@ -7,7 +7,7 @@ on four earlier origins that brought 1.5 points more of the oracle's gain.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import slotting_case as cases
@@ -130,7 +130,7 @@ def slopes(case: Case, day: int, skus: Ints) -> Slopes | None:
     number[skus] = np.arange(skus.size)
     known = number[tours.sku] != NONE
     mine = Tours(tours.tour[known], number[tours.sku[known]], tours.age_days)
-    return partial(affinity.aisle_costs, case.layout, mine)
+    return affinity.slopes(case.layout, mine, skus.size)
 
 
 @cache

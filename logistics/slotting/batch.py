@@ -55,6 +55,7 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
     )
     night, ideal, walking = plan_warehouse(warehouse, demand, tours, config.slotting)
     slotting = config.slotting
+    lately = tours.lately(slotting.history_days)
     moves = outputs.moves_rows(warehouse, demand, night, slotting)
     heat = outputs.heat_rows(warehouse, demand, demand.face, night.slot_of, ideal)
     files = plan.publish(
@@ -64,7 +65,9 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
             "slots_plan": outputs.slots_plan_rows(warehouse, demand, night, ideal),
             "moves": moves,
             "slots_heat": heat,
-            "slots_effect": outputs.effect_rows(warehouse, demand, walking, night, ideal, slotting),
+            "slots_effect": outputs.effect_rows(
+                warehouse, demand, walking, lately, night, ideal, slotting
+            ),
             "unplaced": outputs.unplaced_rows(demand, night),
         },
     )
@@ -73,6 +76,5 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
         title = f"{unit.site_id}, {config.date}: expected picks a day"
         made["heat_map.png"] = heat_map.draw(heat, title)
     handouts.write(config.plan, config.date, SLOTS_PLAN.site, unit.site_id, made)
-    lately = tours.lately(slotting.history_days)
     figures = outputs.figures(warehouse, demand, walking.layout, lately, night, ideal)
     return replace(parcel, files=parcel.files + files, figures=figures).tally()

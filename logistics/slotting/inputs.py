@@ -1,9 +1,8 @@
 """A warehouse's checked tables → its `Warehouse`, `Demand` and `Tours`. Knows polars; no solver.
 
 A SKU belongs to the warehouse when it lies in a slot, was picked in the last history_days, or is
-expected to be picked at least once in demand_days. Its picks are the forecast's units over the
-units per line lately seen (of all SKUs, where it had none); without a forecast, the lines per day
-lately seen.
+expected to be picked at least once in demand_days. Its picks are what the lines lately seen tell,
+and beforehand the forecast's units over the units per line (of all SKUs, where it had none).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import polars as pl
 
 from logistics.columns import STORAGE_CLASSES
 from logistics.config import SlottingConfig
+from logistics.slotting import velocity
 from logistics.slotting.problem import NONE, TOLERANCE, Demand, Ints, Reals, Relations, Warehouse
 from logistics.slotting.travel import MAX_TOUR_LINES, Tours, lay_out
 
@@ -37,9 +37,7 @@ def read(
         raise ValueError(f"slots: {warehouse_id} has no row that could be used; see rejects")
     past = recent_lines(tables["order_lines"], run_date, config.affinity_days)
     lines = recent_lines(past, run_date, config.history_days)
-    skus = _expected(slots, lines, totals, run_date, config).join(
-        tables["items"], on="sku_id", how="left"
-    )
+    skus = _expected(slots, lines, totals, tables["items"], run_date, config)
     index = pl.DataFrame({"sku_id": skus["sku_id"], "sku": np.arange(skus.height)})
     holds = slots.select("sku_id").join(index, on="sku_id", how="left", maintain_order="left")
     warehouse = _warehouse(warehouse_id, slots, holds["sku"].fill_null(NONE).to_numpy(), config)
@@ -86,33 +84,47 @@ def _expected(
     slots: pl.DataFrame,
     lines: pl.DataFrame,
     totals: pl.DataFrame | None,
+    items: pl.DataFrame,
     run_date: date,
     config: SlottingConfig,
 ) -> pl.DataFrame:
-    """sku_id, picks_per_day, units_per_day and forecast (bool), in sku_id order."""
+    """sku_id, picks_per_day, units_per_day, forecast (bool) and the item, in sku_id order."""
     # A warehouse younger than the history has fewer days of lines.
     days = lines.select((pl.lit(run_date) - pl.col("at").dt.date()).dt.total_days().max()).item()
+    days = days or 0
     seen = lines.group_by("sku_id").agg(lines=pl.len(), units=pl.col("qty").sum())
     usual = (seen["units"] / seen["lines"]).median() if seen.height else 1.0
     per_line = (pl.col("units") / pl.col("lines")).fill_null(usual)
+    here = slots.select("sku_id").drop_nulls().unique().with_columns(known=True)
+    # That a SKU was not picked tells something of it only where it could have been.
+    picked = pl.col("lines").is_not_null()
+    launched = (pl.lit(run_date) - pl.col("launch")).dt.total_days().fill_null(days)
     skus = (
-        slots.select("sku_id")
-        .drop_nulls()
-        .unique()
-        .join(seen, on="sku_id", how="full", coalesce=True)
+        here.join(seen, on="sku_id", how="full", coalesce=True)
         .join(_forecast(totals, config.demand_days), on="sku_id", how="full", coalesce=True)
-        .with_columns(forecast=pl.col("mean_per_day").is_not_null())
+        .join(items, on="sku_id", how="left")
+        .sort("sku_id")
+        .with_columns(known=pl.col("known").fill_null(value=False) | picked)
         .with_columns(
-            picks_per_day=pl.coalesce(
-                pl.col("mean_per_day") / per_line, pl.col("lines") / (days or 1), pl.lit(0.0)
-            ),
+            forecast=pl.col("mean_per_day").is_not_null(),
+            days=launched.clip(picked.cast(pl.Int64), days) * pl.col("known"),
+            lines=pl.col("lines").fill_null(0),
+            predicted=(pl.col("mean_per_day") / per_line).fill_null(0.0),
             units_per_day=pl.coalesce("mean_per_day", pl.col("units") / (days or 1), pl.lit(0.0)),
         )
     )
-    known = pl.col("sku_id").is_in(slots["sku_id"].drop_nulls().unique().to_list())
-    picked = pl.col("lines").is_not_null()
-    belongs = known | picked | (pl.col("picks_per_day") * config.demand_days >= 1)
-    return skus.filter(belongs).sort("sku_id")
+    skus = skus.with_columns(picks_per_day=_picks_per_day(skus))
+    return skus.filter(pl.col("known") | (pl.col("picks_per_day") * config.demand_days >= 1))
+
+
+def _picks_per_day(skus: pl.DataFrame) -> Reals:
+    """Of SKUs with a forecast, and by themselves of those without."""
+    lines, days, predicted = (_real(skus, column) for column in ("lines", "days", "predicted"))
+    forecast = skus["forecast"].to_numpy()
+    picks = np.zeros(skus.height)
+    for some in (forecast, ~forecast):
+        picks[some] = velocity.reconciled(lines[some], days[some], predicted[some])
+    return picks
 
 
 def _forecast(totals: pl.DataFrame | None, demand_days: int) -> pl.DataFrame:

@@ -1,12 +1,10 @@
 """One warehouse's plan: expected walking → ideal layout → tonight's moves → every rule checked."""
 
-from functools import partial
-
 import numpy as np
 
 from logistics.config import SlottingConfig
 from logistics.slotting import velocity
-from logistics.slotting.affinity import aisle_costs, gather_if_it_helps
+from logistics.slotting.affinity import gather_if_it_helps, slopes
 from logistics.slotting.congestion import spread
 from logistics.slotting.faces import FaceRules, open_faces
 from logistics.slotting.moves import Night, plan_moves
@@ -27,13 +25,13 @@ def plan_warehouse(
     if demand.relations is not None:
         demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
-    layout, slopes, least_m = walking.layout, None, config.min_saving_m_per_day
+    layout, added_m, least_m = walking.layout, None, config.min_saving_m_per_day
     gathered = gather_if_it_helps(warehouse, demand, layout, tours, ideal)
     if gathered is not None:
         ideal = spread(warehouse, demand, walking, gathered)
-        slopes = partial(aisle_costs, layout, tours)
+        added_m = slopes(layout, tours, demand.face.size)
     ahead = _until_next_moves(warehouse, demand, layout, tours, config)
-    night = plan_moves(warehouse, demand, ahead, ideal, max_moves, least_m, slopes)
+    night = plan_moves(warehouse, demand, ahead, ideal, max_moves, least_m, added_m)
     rules = face_rules(config)
     night = open_faces(warehouse, demand, walking, night, rules, max_moves, least_m)
     plan = Plan(

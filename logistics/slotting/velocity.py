@@ -18,6 +18,9 @@ from logistics.slotting.travel import Tours
 _HALF_LIFE_DAYS = 28.0
 _OF_NEIGHBOURS = 0.1
 _REACH = 2  # neighbours on each side
+_ROUNDS = 20  # of fitting line and shape in turn
+_LEAST = 0.5  # lines in the days seen: no SKU is taken to be slower than that beforehand
+_SPREADS = 0.02, 50.0  # of rates around the prior, squared and relative
 
 
 def expect(picks: Reals) -> Reals:
@@ -48,3 +51,39 @@ def of_newcomers(tours: Tours, days: int) -> float:
     first_seen = np.zeros(int(tours.sku.max()) + 1)
     np.maximum.at(first_seen, tours.sku, age_days)
     return float(np.count_nonzero(first_seen[tours.sku] < days)) / days
+
+
+def reconciled(lines: Reals, days: Reals, forecast: Reals) -> Reals:
+    """Expected picks per day (n,) of SKUs that were on so many lines (n,) in so many days (n,), and
+    are forecast to be picked so often a day (n,).
+
+    A forecast is of units sold: what makes picks of it is a ratio that is noisy, and may be far
+    off. So it is where to begin from only: rates are gamma around a line over the forecast, the
+    line and the gamma's shape are as the lines of all SKUs have it, and what is expected is the
+    posterior mean (empirical Bayes; Robbins 1956). Whoever chooses by posterior means is promised
+    no more than will come, however much there was to choose from.
+    """
+    if not lines.any():
+        return forecast
+    known = days > 0
+    noise = 1 / np.where(known, days, 1.0)  # per pick a day
+    seen = lines * noise
+    mean, shape = np.full(lines.size, lines.sum() / days.sum()), 1.0
+    for _ in range(_ROUNDS):
+        weight = known / (mean * noise + mean**2 / shape)
+        mean = _line(forecast, seen, weight).clip(min=_LEAST / days.max())
+        weight = known * mean**2 / (mean * noise + mean**2 / shape) ** 2
+        spread = (weight @ ((seen - mean) ** 2 - mean * noise)) / (weight @ mean**2)
+        shape = 1 / float(np.clip(spread, *_SPREADS))
+    posterior: Reals = (shape + lines) / (shape / mean + days)
+    return posterior
+
+
+def _line(x: Reals, y: Reals, weight: Reals) -> Reals:
+    """The line through y (n,) over x (n,) by least squares, its slope and height not below 0."""
+    x_mean, y_mean = np.average(x, weights=weight), np.average(y, weights=weight)
+    spread = float(weight @ (x - x_mean) ** 2)
+    slope = max(float(weight @ ((x - x_mean) * (y - y_mean))) / spread, 0.0) if spread > 0 else 0.0
+    if slope * x_mean > y_mean:
+        return x * (float(weight @ (x * y)) / float(weight @ x**2))
+    return y_mean + slope * (x - x_mean)

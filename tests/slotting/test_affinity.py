@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logistics.slotting import affinity
+from logistics.slotting.fellows import fellows
 from logistics.slotting.problem import NONE
 from logistics.slotting.travel import Tours, lay_out, walk
 from tests.slotting import made
@@ -34,11 +35,19 @@ def test_what_was_bought_together_lately_counts_more() -> None:
     aged = np.repeat([900.0, 0.0], 50)
     tour, layout = np.repeat(np.arange(100), 2), lay_out(block)
     early_m, late_m = (
-        affinity.aisle_costs(layout, Tours(tour, sku, age_days), slot_of)[0]
+        affinity.slopes(layout, Tours(tour, sku, age_days), 3)(slot_of)[0]
         for age_days in (aged[::-1], aged)
     )
     assert late_m[2] < early_m[2] / 2
     assert early_m[1] < late_m[1]
+
+
+def test_who_is_bought_together_most_are_fellows() -> None:
+    tours = pairs_bought_together(12, 400, 3)
+    found = fellows(tours, np.ones(400), 24)
+    nearest = found.sku[np.arange(24), found.weight.argmax(axis=1)]
+    assert np.array_equal(nearest, (np.arange(24) + 12) % 24)
+    assert np.allclose(found.sums(np.ones((24, 1))), 10.0)  # as many as there are of each
 
 
 @given(st.integers(0, 1000))

@@ -71,18 +71,27 @@ def read(forecast: pl.DataFrame | None = None, items: pl.DataFrame = ITEMS):  # 
     return inputs.read(tables, forecast, "w", NIGHT, CONFIG, seed=1)
 
 
-def test_without_a_forecast_demand_is_the_lines_lately_seen() -> None:
+def test_without_a_forecast_demand_follows_the_lines_lately_seen() -> None:
     _, demand, _ = read()
     assert demand.sku_ids == ("a", "b", "c", "new")
-    assert demand.picks_per_day.tolist() == [0.2, 0.1, 0.0, 0.1]
+    a, b, c, new = demand.picks_per_day
+    assert a > b == new > c > 0
+    assert demand.picks_per_day.sum() == pytest.approx(0.4)
     assert not demand.forecast.any()
 
 
 def test_a_forecast_in_units_becomes_lines_by_the_units_per_line() -> None:
-    _, demand, _ = read(totals(a=6.0, c=4.0))
-    # a: 3 units per line. c was never picked: the median of a, b and new is 1 unit per line.
-    assert demand.picks_per_day.tolist() == pytest.approx([2.0, 0.1, 4.0, 0.1])
-    assert demand.forecast.tolist() == [True, False, True, False]
+    _, demand, _ = read(totals(a=0.6, b=0.1, new=0.1))  # a: 3 units per line
+    assert demand.picks_per_day.tolist() == pytest.approx([0.2, 0.1, 0.0, 0.1])
+    assert demand.forecast.tolist() == [True, True, False, True]
+
+
+def test_a_forecast_is_believed_as_far_as_the_lines_bear_it_out() -> None:
+    _, demand, _ = read(totals(a=6.0, c=4.0, later=4.0))
+    a, _, c, _, later = demand.picks_per_day
+    assert 0.1 < a < 2.0
+    # c lies in a slot and was not picked; later has no slot, so that tells nothing of it.
+    assert 0.0 < c < later < 4.0
 
 
 def test_a_sku_that_nobody_will_pick_this_month_is_not_the_warehouses() -> None:
@@ -92,7 +101,7 @@ def test_a_sku_that_nobody_will_pick_this_month_is_not_the_warehouses() -> None:
 
 def test_nothing_from_the_night_on_or_before_the_history_counts() -> None:
     _, demand, tours = read()
-    assert demand.picks_per_day[1] == 0.1
+    assert demand.picks_per_day.sum() == pytest.approx(0.4)
     assert tours.sku.tolist() == [0, 0, 3, 1]  # in the order of time
 
 

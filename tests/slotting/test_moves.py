@@ -1,13 +1,12 @@
 """Tonight's moves, judged by verify after every single one."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logistics.slotting.affinity import aisle_costs
+from logistics.slotting.affinity import slopes as slopes_of
 from logistics.slotting.faces import FaceRules
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import NONE, Demand, Warehouse, reached_m
@@ -34,7 +33,7 @@ def planned(
     if demand.relations is not None:
         demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
-    slopes = None if tours is None else partial(aisle_costs, walking.layout, tours)
+    slopes = None if tours is None else slopes_of(walking.layout, tours, demand.face.size)
     walking = replace(walking, newcomer_picks=newcomer_picks)
     night = plan_moves(warehouse, demand, walking, ideal, max_moves, least, slopes)
     return night, ideal, walking

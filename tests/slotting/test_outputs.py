@@ -11,6 +11,7 @@ from logistics.outputs import OUTPUTS
 from logistics.slotting import outputs
 from logistics.slotting.plan import plan_warehouse
 from logistics.slotting.problem import NONE, Demand, Warehouse
+from logistics.slotting.travel import Tours, walk
 from tests.settings import config
 from tests.slotting import made
 
@@ -21,6 +22,7 @@ CONFIG = replace(
     history_days=28,
     max_faces=3,
 )
+NO_TOURS = Tours(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 FEW = settings(max_examples=25, deadline=None)
 
 
@@ -28,12 +30,13 @@ FEW = settings(max_examples=25, deadline=None)
 @FEW
 def test_the_tables_tell_the_same_story(company: tuple[Warehouse, Demand]) -> None:
     warehouse, demand = company
-    night, ideal, walking = plan_warehouse(warehouse, demand, made.one_tour(3, 4), CONFIG)
+    tours = made.one_tour(3, 4) if demand.sku_ids else NO_TOURS
+    night, ideal, walking = plan_warehouse(warehouse, demand, tours, CONFIG)
     plan = outputs.slots_plan_rows(warehouse, demand, night, ideal)
     moves = outputs.moves_rows(warehouse, demand, night, CONFIG)
     unplaced = outputs.unplaced_rows(demand, night)
     heat = outputs.heat_rows(warehouse, demand, demand.face, night.slot_of, ideal)
-    effect = outputs.effect_rows(warehouse, demand, walking, night, ideal, CONFIG)
+    effect = outputs.effect_rows(warehouse, demand, walking, tours, night, ideal, CONFIG)
     tables = {"slots_plan": plan, "moves": moves, "slots_heat": heat, "slots_effect": effect}
     for name, rows in (tables | {"unplaced": unplaced}).items():
         assert rows.schema == pl.Schema(OUTPUTS[name].columns)
@@ -71,3 +74,16 @@ def test_a_night_without_moves_walks_as_before() -> None:
     figures = outputs.figures(warehouse, demand, walking.layout, tours, night, ideal)
     assert figures["walk_after_m"] == figures["walk_before_m"] > 0
     assert (figures["moves"], figures["picks"], figures["saving_m_per_day"]) == (0, 2, 0)
+
+
+def test_tours_whose_picks_are_tomorrows_are_promised_as_they_are_walked() -> None:
+    holds = np.array([0, NONE, NONE, 1])
+    warehouse = made.warehouse(2, 2, holds=holds)
+    demand = made.demand([3.0, 1.0], [0, 3])
+    tours = Tours(np.array([0, 0, 1, 2]), np.array([0, 1, 0, 0]))
+    night, ideal, walking = plan_warehouse(warehouse, demand, tours, CONFIG)
+    effect = outputs.effect_rows(warehouse, demand, walking, tours, night, ideal, CONFIG)
+    for slot_of, promised_m in zip(
+        (demand.face, night.slot_of, ideal), effect["walk_m_per_day"], strict=True
+    ):
+        assert np.isclose(promised_m, walk(walking.layout, tours, slot_of).sum())

@@ -38,3 +38,24 @@ def test_as_many_picks_of_newcomers_come_as_came_lately() -> None:
     assert np.isclose(velocity.of_newcomers(tours, 5), 4 / 5)
     assert np.isclose(velocity.of_newcomers(tours, 15), (11 + 4) / 15)
     assert velocity.of_newcomers(tours, 20) == 0.0  # the history is too short to tell who is new
+
+
+def test_who_chooses_the_fastest_skus_is_promised_no_more_than_comes() -> None:
+    rng = np.random.default_rng(1)
+    forecast = np.exp(rng.normal(-1, 1.5, 4000))
+    true = (0.6 * forecast + 0.3) * rng.gamma(3.0, 1 / 3.0, forecast.size)
+    lines = rng.poisson(true * 28).astype(float)
+    expected = velocity.reconciled(lines, np.full(true.size, 28.0), forecast)
+    fastest = expected > np.quantile(expected, 0.8)
+    assert np.isclose(expected[fastest].sum(), true[fastest].sum(), rtol=0.02)
+    for naive in (lines / 28, forecast):
+        assert ((expected - true) ** 2).sum() < ((naive - true) ** 2).sum()
+
+
+def test_a_sku_that_could_not_yet_be_picked_is_expected_as_others_of_its_forecast_are() -> None:
+    forecast = np.linspace(0.1, 4.0, 200)
+    days, lines = np.full(200, 28.0), np.round(forecast * 14)  # half of what was forecast
+    days[100], lines[100] = 0.0, 0.0
+    expected = velocity.reconciled(lines, days, forecast)
+    assert np.isclose(expected[100], forecast[100] / 2, rtol=0.05)
+    assert np.allclose(velocity.reconciled(np.zeros(200), days, forecast), forecast)
