@@ -172,6 +172,8 @@ def _earlier_alerts(
 def assets_of(assets: pl.DataFrame, unit: Unit) -> pl.DataFrame:
     """The assets at home in a unit; buckets split them as the lake splits their telemetry."""
     here = assets.filter(site_id=unit.site_id).sort("asset_id")
+    if unit.buckets == 1:
+        return here
     mine = [lake.in_bucket(asset_id, unit) for asset_id in here["asset_id"]]
     return here.filter(pl.Series(mine, dtype=pl.Boolean))
 
