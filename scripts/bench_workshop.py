@@ -133,8 +133,9 @@ def _summary(rows: Sequence[Row], title: str) -> None:
         table.add_row(label, f"{np.median(values):.{digits}f}", f"{values.max():.{digits}f}")
     console = Console(width=110)
     console.print(table)
-    within = sum(row["gap"] <= 0.001 for row in rows)
-    console.print(f"{within} of {len(rows)} within 0.1 %")
+    for most in (0.001, 0.005):
+        within = sum(row["gap"] <= most for row in rows)
+        console.print(f"{within} of {len(rows)} within {most:.1%}")
     console.print(f"violations: {sum(row['violations'] for row in rows):.0f}")
     ours = sum(row["cost"] for row in rows)
     for name in [name for name in GREEDY if name in rows[0]]:

@@ -23,7 +23,14 @@ ALLOWED = {
         "tasks.py",
         "gauges.py",
     ),
-    "torch": ("*/links.py", "*/model.py", "*/network.py", "*/windows.py", "*/train.py"),
+    "torch": (
+        "*/links.py",
+        "*/model.py",
+        "*/network.py",
+        "*/scoring.py",
+        "*/windows.py",
+        "*/train.py",
+    ),
     "ortools": (
         "*/solve*.py",
         "maintenance/budget.py",

@@ -132,17 +132,14 @@ def _read_unit(run: Run, dims: Tables, conditions: Regimes | None, parcel: Parce
 
 def _memory(run: Run, unit: Unit, conditions: Regimes | None) -> Memory | None:
     """What the newest of the last nights has remembered, if tonight may go on from it."""
-    night, most = run.config.date, run.config.maintenance.memory_days
-    if night.toordinal() % most == 0:
-        return None
-    since = night - timedelta(days=night.toordinal() % most)
-    rows = plan.read_nights(run.config.plan, SENSOR_STATES.name, since, night, unit.site_id)
-    if rows is None:
-        return None
-    rows = rows.filter(pl.col("run_date") == pl.col("run_date").max())
-    if (rows["recipe"] != _recipe(conditions)).any():
-        return None
-    return Memory(rows["run_date"][0], rows)
+    night = run.config.date
+    for days in range(1, night.toordinal() % run.config.maintenance.memory_days + 1):
+        earlier = night - timedelta(days=days)
+        rows = plan.read_plan(run.config.plan, SENSOR_STATES.name, earlier, unit.site_id)
+        if rows is not None:
+            same = (rows["recipe"] == _recipe(conditions)).all()
+            return Memory(earlier, rows) if same else None
+    return None
 
 
 def _recipe(conditions: Regimes | None) -> str:
@@ -172,6 +169,8 @@ def _earlier_alerts(
 def assets_of(assets: pl.DataFrame, unit: Unit) -> pl.DataFrame:
     """The assets at home in a unit; buckets split them as the lake splits their telemetry."""
     here = assets.filter(site_id=unit.site_id).sort("asset_id")
+    if unit.buckets == 1:
+        return here
     mine = [lake.in_bucket(asset_id, unit) for asset_id in here["asset_id"]]
     return here.filter(pl.Series(mine, dtype=pl.Boolean))
 

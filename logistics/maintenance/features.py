@@ -188,23 +188,28 @@ class SensorState:
         return np.asarray(rise / (spread + MIN_SPREAD_DAYS2 * days**2 + 1e-9))
 
 
-def _newest(happened: Flags) -> Whole:
-    """The last day before each day on which it happened, (a, d + 1); −1 for never."""
-    day = np.where(happened, np.arange(happened.shape[1]), -1)
-    return np.pad(np.maximum.accumulate(day, axis=1), ((0, 0), (1, 0)), constant_values=-1)
+def days_since(of: Whole, day: Whole, at: Whole, count: int) -> Small:
+    """(count, g) days since the last of the events (m,), each of its row on a day, before each day
+    asked for; at most LONG_AGO_DAYS."""
+    newest = np.full((count, len(at) + 1), -LONG_AGO_DAYS, dtype=np.int64)
+    np.maximum.at(newest, (of, np.searchsorted(at, day, side="right")), day)
+    newest = np.maximum.accumulate(newest, axis=1)[:, :-1]
+    days: Small = np.minimum(at - newest, LONG_AGO_DAYS).astype(np.float32)
+    return days
 
 
-def days_since(happened: Flags, at: Whole) -> Small:
-    """(a, g) days since it last happened before each day asked for, at most LONG_AGO_DAYS."""
-    newest = _newest(happened)[:, at]
-    days = np.where(newest < 0, LONG_AGO_DAYS, np.minimum(at - newest, LONG_AGO_DAYS))
-    return days.astype(np.float32)
+def number_in(of: Whole, day: Whole, at: Whole, count: int, days: int) -> Small:
+    """(count, g) how many events there were on the `days` days before each day asked for."""
+    before = (_number_before(of, day, edge, count) for edge in (at, at - days))
+    return np.subtract(*before).astype(np.float32)
 
 
-def number_in(count: Whole, at: Whole, days: int) -> Small:
-    """(a, g) how many there were on the `days` days before each day asked for."""
-    running = np.cumsum(np.pad(count, ((0, 0), (1, 0))), axis=1)
-    return (running[:, at] - running[:, np.maximum(at - days, 0)]).astype(np.float32)
+def _number_before(of: Whole, day: Whole, at: Whole, count: int) -> Whole:
+    """(count, g) how many events there were before each day."""
+    width = len(at) + 1
+    place = of * width + np.searchsorted(at, day, side="right")
+    binned = np.bincount(place, minlength=count * width).reshape(count, width)
+    return binned.cumsum(axis=1)[:, :-1]
 
 
 def days_until(happened: Flags, at: Whole) -> Whole:

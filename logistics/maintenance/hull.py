@@ -15,7 +15,7 @@ from ortools.linear_solver import pywraplp
 Key = tuple[int, int]  # job and day
 Counts = NDArray[np.int32]
 _MOST_HELD = 20_000  # ways to fill a day that are looked at; a day of more gets no cut
-_ROUNDS = 12
+_ROUNDS = 30
 _CLOSE = 1e-4  # of the bound: prices that near are as good
 _FINEST = 200  # the largest weight in a cut
 _TOO_LITTLE = 0.5  # of a hundredth: what a way to fill a day must be better by
@@ -40,8 +40,8 @@ class _Held:
 
 def cuts(
     gain: Mapping[Key, int], of_days: Mapping[int, Sequence[Row]], others: Sequence[Row]
-) -> list[Row]:
-    """At most one more row per day, kept by all that keeps the day's rows in whole jobs.
+) -> dict[int, Row]:
+    """Day → one more row, kept by all that keeps the day's rows in whole jobs; not for every day.
 
     of_days: the rows of each day alone; others: those of several.
     """
@@ -49,11 +49,11 @@ def cuts(
     all_held = {day: _held(day, jobs[day], rows) for day, rows in of_days.items() if jobs[day]}
     held = {day: known for day, known in all_held.items() if known is not None}
     if not held:
-        return []
+        return {}
     left = [row for day, rows in of_days.items() if day not in held for row in rows]
     prices = _Mixture(gain, held, [*left, *others]).prices()
-    found = (_cut(day, known, prices[day]) for day, known in held.items())
-    return [row for row in found if row is not None]
+    found = {day: _cut(day, known, prices[day]) for day, known in held.items()}
+    return {day: row for day, row in found.items() if row is not None}
 
 
 def _held(day: int, jobs: Sequence[int], rows: Sequence[Row]) -> _Held | None:

@@ -86,7 +86,7 @@ def _windows(
     calendar = _Calendar.until(days[-1], events)
     events, at = calendar.place(events, assets), calendar.indices(days)
     components = tuple(sorted(events["component"].drop_nulls().unique()))
-    shape, count = (len(ids), calendar.num_days), len(at) * len(ids)
+    count = len(at) * len(ids)
     found = SensorWindows(
         asset_ids=np.repeat(assets["asset_id"].to_numpy().astype(np.str_), len(at)),
         as_of=np.tile(np.array(days, dtype="datetime64[D]"), len(ids)),
@@ -94,10 +94,10 @@ def _windows(
         sensors=sensors,
         components=components,
         signals=signals.reshape(count, *signals.shape[2:]),
-        history=_history(events, components, shape, at).reshape(
+        history=_history(events, components, len(ids), at).reshape(
             count, len(components), len(HISTORY_FEATURES)
         ),
-        context=_context(events, assets, days, shape, at, silent).reshape(count, -1),
+        context=_context(events, assets, days, at, silent).reshape(count, -1),
         silent_days=silent.reshape(count),
     )
     return found, state
@@ -238,21 +238,23 @@ def _marks(rows: pl.DataFrame, shape: tuple[int, int]) -> Whole:
     return marks
 
 
-def _history(
-    events: pl.DataFrame, components: Sequence[str], shape: tuple[int, int], at: Whole
-) -> Small:
-    """(a, g, components, HISTORY_FEATURES)."""
-    columns = np.zeros((shape[0], len(at), len(components), len(HISTORY_FEATURES)), np.float32)
-    for i, component in enumerate(components):
-        own = events.filter(component=component)
-        columns[:, :, i] = _wear_signs(own, shape, at)
-    return columns
+def _history(events: pl.DataFrame, components: Sequence[str], count: int, at: Whole) -> Small:
+    """(a, g, components, HISTORY_FEATURES) of so many assets."""
+    own = events.drop_nulls("component")
+    which = own["component"].cast(pl.Enum(components)).to_physical().to_numpy().astype(np.int64)
+    of = own["a"].to_numpy() * len(components) + which
+    signs = _wear_signs(own, of, count * len(components), at)
+    return signs.reshape(count, len(components), *signs.shape[1:]).swapaxes(1, 2)
 
 
-def _wear_signs(events: pl.DataFrame, shape: tuple[int, int], at: Whole) -> Small:
-    replaced = _marks(events.filter(pl.col("kind").is_in(["failure", "service"])), shape) > 0
-    errors = _marks(events.filter(kind="error"), shape)
-    columns = (days_since(replaced, at), number_in(errors, at, 7), number_in(errors, at, 30))
+def _wear_signs(events: pl.DataFrame, of: Whole, count: int, at: Whole) -> Small:
+    """(count, g, HISTORY_FEATURES); of: the row of each event."""
+    day, error = events["d"].to_numpy(), (events["kind"] == "error").to_numpy()
+    replaced = events["kind"].is_in(["failure", "service"]).to_numpy()
+    columns = (
+        days_since(of[replaced], day[replaced], at, count),
+        *(number_in(of[error], day[error], at, count, days) for days in (7, 30)),
+    )
     return np.stack([np.log1p(column) for column in columns], axis=-1)
 
 
@@ -260,7 +262,6 @@ def _context(
     events: pl.DataFrame,
     assets: pl.DataFrame,
     days: Sequence[date],
-    shape: tuple[int, int],
     at: Whole,
     silent: Small,
 ) -> Small:
@@ -271,6 +272,10 @@ def _context(
         in_service = np.full(assets.height, "NaT", dtype="datetime64[D]")
     age = np.array(days, dtype="datetime64[D]")[None, :] - in_service[:, None]
     age_days = np.where(np.isnat(age), np.nan, np.maximum(age.astype(np.float64), 0))
-    failures = number_in(_marks(events.filter(kind="failure"), shape), at, 90)
-    columns = (np.log1p(age_days), *np.moveaxis(_wear_signs(events, shape, at), -1, 0))
+    of, day, failed = (
+        column.to_numpy() for column in (events["a"], events["d"], events["kind"] == "failure")
+    )
+    failures = number_in(of[failed], day[failed], at, assets.height, 90)
+    signs = _wear_signs(events, of, assets.height, at)
+    columns = (np.log1p(age_days), *np.moveaxis(signs, -1, 0))
     return np.stack([*columns, failures, np.log1p(silent)], axis=-1).astype(np.float32)

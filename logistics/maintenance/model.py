@@ -5,7 +5,7 @@ quantiles are ordered by construction. The model is a value: `loads(dumps(model)
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -16,20 +16,18 @@ from torch import Tensor
 
 from logistics.maintenance import impute
 from logistics.maintenance.features import SENSOR_FEATURES, Reals, Small, Whole
-from logistics.maintenance.network import HORIZONS_DAYS, Nets, curves
+from logistics.maintenance.network import HORIZONS_DAYS, Nets
 from logistics.maintenance.risk import Leads, Risk
+from logistics.maintenance.scoring import arrange, curves, forward, pulls
 from logistics.maintenance.survival import (
     BAND_EDGES_DAYS,
     COVERAGE,
     EDGES_DAYS,
     EXPONENTIAL_LEVELS,
-    LIFE_CAP_DAYS,
-    bands,
-    expected_life,
     life_at,
     p_fail,
-    shortest,
     stretched,
+    unstretched,
 )
 from logistics.maintenance.windows import SensorWindows, select
 
@@ -96,34 +94,30 @@ def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Ri
     if model.nets is not None and len(known):
         trust = _trust(known)[:, None]
         x = encode(model.scaling, kind_of, known)
-        alive, failed = survival(model.nets, x, device)
+        # No more than its kind's chance to fail is nothing to explain.
+        at_base = np.exp(-unstretched(base[:, _MONTH], model.stretch))
+        usual_alive = np.where(trust[:, 0] > 0, at_base, -1.0)
+        alive, failed, parts = _score(model.nets, x, usual_alive, len(known.sensors), device)
         own = -np.log(np.maximum(alive, 1e-37))
         # The stretch is that of the next month's chances; lives are told better without it.
         curve = trust * own + (1 - trust) * base
         hazard = trust * stretched(own, model.stretch) + (1 - trust) * base
         for days, share in shares.items():
             shares[days] = trust * shares_by(failed, days) * (usual > 0) + (1 - trust) * share
-        above = np.flatnonzero((p_fail(hazard, 30.0) > p_fail(base, 30.0)) & (trust[:, 0] > 0))
-        leads = _leads(model, known, x, above, device)
+        leads = _leads(model, known, parts)
     p7, p30 = p_fail(hazard, 7.0), p_fail(hazard, 30.0)
     return Risk(
         p_fail_7d=p7,
         p_fail_30d=p30,
-        life_days=expected_life(curve, LIFE_CAP_DAYS),
-        likely_days=np.stack(likely(curve, model.masses), axis=1),
         rul_days=np.stack([life_at(hazard, level) for level in model.residuals], axis=1),
+        curve=curve,
+        masses=model.masses,
         components=model.components,
         by_component_7d=p7[:, None] * shares[7],
         by_component_30d=p30[:, None] * shares[30],
         component=_names(model.components, shares[30]),
         leads=leads,
     )
-
-
-def likely(curve: Reals, masses: tuple[float, ...]) -> tuple[Reals, Reals]:
-    """Low and high (n,) of the life that is likely by a curve."""
-    mass = np.array(masses)[bands(curve, LIFE_CAP_DAYS)]
-    return shortest(curve, mass, LIFE_CAP_DAYS)
 
 
 # --- features to numbers -------------------------------------------------------------------------
@@ -175,7 +169,10 @@ def _spread(features: Small) -> tuple[Small, Small]:
 
 
 def _scaled(features: Small, centre: Small, width: Small) -> Small:
-    return np.asarray(np.clip((features - centre) / width, -MOST_WIDTHS, MOST_WIDTHS))
+    """The features, which become scaled ones themselves: arrays as large are slow to come by."""
+    features -= centre
+    features /= width
+    return np.clip(features, -MOST_WIDTHS, MOST_WIDTHS, out=features)
 
 
 def _by_sensor(scaled: Small, windows: SensorWindows) -> Small:
@@ -190,7 +187,7 @@ def encode(scaling: Scaling, kind_of: Whole, windows: SensorWindows) -> Tensor:
     complete = impute.complete(scaling.together, signals).reshape(len(scaled), -1)
     rest = np.nan_to_num(scaled[:, complete.shape[1] :])
     kind = np.eye(len(scaling.centre), dtype=np.float32)[kind_of]
-    return torch.from_numpy(np.concatenate([complete, rest, kind], axis=1).astype(np.float32))
+    return torch.from_numpy(np.concatenate([complete, rest, kind], axis=1))
 
 
 def _trust(windows: SensorWindows) -> Reals:
@@ -214,13 +211,40 @@ def single_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def survival(nets: Nets, x: Tensor, device: str = "cpu") -> tuple[Reals, Reals]:
-    """Survival (n, edges) and first failures (n, c, HORIZONS_DAYS), as `curves` has them."""
-    nets.to(device).eval()
+def survival(nets: Nets, x: Tensor) -> Reals:
+    """Survival (n, edges), mean over nets."""
+    scorer = arrange(nets)
     with torch.inference_mode(), single_thread():
-        parts = [curves(nets, part.to(device)) for part in torch.split(x, CHUNK)]
-    alive, failed = zip(*parts, strict=True)
-    return np.concatenate(alive), np.concatenate(failed)
+        return _reals([curves(scorer, forward(scorer, part))[0] for part in torch.split(x, CHUNK)])
+
+
+def _score(
+    nets: Nets, x: Tensor, usual: Reals, sensors: int, device: str
+) -> tuple[Reals, Reals, Reals]:
+    """Survival (n, edges) and first failures (n, c, HORIZONS_DAYS), as `curves` has them; and each
+    sensor's part (n, sensors) in the logarithm of the 30-day hazard, where survival of the month is
+    below what is usual (n,), 0 elsewhere."""
+    scorer, found = arrange(nets.to(device)), []
+    with torch.inference_mode(), single_thread():
+        chunks = (torch.split(whole, CHUNK) for whole in (x, torch.from_numpy(usual)))
+        for part, least in zip(*chunks, strict=True):
+            done = forward(scorer, part.to(device))
+            alive, failed = curves(scorer, done)
+            rows = (alive[:, _MONTH] < least.to(device)).nonzero()[:, 0]
+            parts = alive.new_zeros(len(part), sensors)
+            if len(rows) and sensors:
+                pulled = pulls(scorer, done, rows, sensors * NET_FEATURES)
+                parts[rows] = pulled.view(-1, sensors, NET_FEATURES).sum(2)
+            found.append((alive, failed, parts))
+    columns = zip(*found, strict=True)
+    return _reals(next(columns)), _reals(next(columns)), _reals(next(columns))
+
+
+_MONTH = int((EDGES_DAYS < 30).sum())
+
+
+def _reals(parts: Iterable[Tensor]) -> Reals:
+    return torch.cat([*parts]).double().cpu().numpy()
 
 
 def shares_by(failed: Reals, days: int) -> Reals:
@@ -229,46 +253,27 @@ def shares_by(failed: Reals, days: int) -> Reals:
     return np.asarray(by / np.maximum(by.sum(axis=1, keepdims=True), 1e-30))
 
 
-def _leads(model: RiskModel, windows: SensorWindows, x: Tensor, rows: Whole, device: str) -> Leads:
-    """For the rows: the sensors that raise the 30-day hazard most above its kind's usual.
-
-    A sensor's part is its features, as far as they are from usual, times the slope of the hazard's
-    logarithm (gradient times input; Shrikumar et al. 2017).
-    """
+def _leads(model: RiskModel, windows: SensorWindows, parts: Reals) -> Leads:
+    """The sensors that raise the 30-day hazard most above its kind's usual, by their parts."""
     found = no_leads(len(windows))
-    sensors = len(model.sensors)
-    if model.nets is None or not sensors:
+    rows = np.flatnonzero((parts > 0).any(axis=1))
+    if not len(rows):
         return found
-    for chunk in np.split(rows, np.arange(CHUNK, len(rows), CHUNK)):
-        part = _parts(model.nets, x[chunk], sensors, device)
-        part[~np.isfinite(windows.signals[chunk, :, 0])] = 0.0
-        best = np.argsort(-part, axis=1, kind="stable")[:, :LEADING_SENSORS]
-        raises = np.take_along_axis(part, best, axis=1) > 0
-        turned = np.nan_to_num(windows.signals[chunk[:, None], best, NET_FEATURES])
-        names = np.array(model.sensors, dtype=object)[best]
-        width = slice(None, best.shape[1])
-        found.sensor[chunk, width] = np.where(raises, names, "")
-        found.rising[chunk, width] = turned >= 0
-        found.days[chunk, width] = np.abs(turned).astype(np.int64)
+    heard = np.isfinite(windows.signals[rows, :, 0])
+    told = torch.from_numpy(np.where(heard, parts[rows], 0.0))
+    most, which = torch.topk(told, min(LEADING_SENSORS, told.shape[1]))
+    best, width = which.numpy(), slice(None, which.shape[1])
+    turned = np.nan_to_num(windows.signals[rows[:, None], best, NET_FEATURES])
+    names = np.array(model.sensors, dtype=object)[best]
+    found.sensor[rows, width] = np.where(most.numpy() > 0, names, "")
+    found.rising[rows, width] = turned >= 0
+    found.days[rows, width] = np.abs(turned).astype(np.int64)
     return found
 
 
 def no_leads(count: int) -> Leads:
     shape = (count, LEADING_SENSORS)
     return Leads(np.full(shape, "", dtype=object), np.zeros(shape, bool), np.zeros(shape, np.int64))
-
-
-def _parts(nets: Nets, x: Tensor, sensors: int, device: str) -> Reals:
-    """(n, sensors) each sensor's part in the logarithm of the 30-day hazard."""
-    month = int((EDGES_DAYS < 30).sum())
-    with single_thread():
-        # A leaf of its own: what is asked of it is its gradient alone.
-        x = x.to(device).detach().requires_grad_(True)
-        log_rates = nets(x.expand(len(nets.fleet_log_rates), -1, -1), month)
-        hazard = log_rates.exp().sum((2, 3)).mean(0)
-        (slope,) = torch.autograd.grad(hazard.log().sum(), x)
-    by_feature = (slope * x).detach()[:, : sensors * NET_FEATURES]
-    return by_feature.reshape(len(x), sensors, NET_FEATURES).sum(2).double().cpu().numpy()
 
 
 def _names(components: tuple[str, ...], share: Reals) -> NDArray[np.str_]:

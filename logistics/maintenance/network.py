@@ -4,12 +4,11 @@ Every net gives a rate of failure per day and component for each stretch of the 
 (piecewise constant, competing hazards). Axes: e nets, n rows, c components.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from logistics.maintenance.features import Reals
 from logistics.maintenance.links import Line, tempo
 from logistics.maintenance.survival import EDGES_DAYS, LIFE_CAP_DAYS, WIDTHS_DAYS, bumps
 
@@ -17,6 +16,7 @@ NUM_BUMPS = 10
 NUM_BLOCKS = 2
 DROPOUT = 0.2
 HORIZONS_DAYS = (7, 30)
+MOST_LOG_RATES = (-16.0, 2.0)  # per day: least and most
 _UP_TO_CAP = int((EDGES_DAYS < LIFE_CAP_DAYS).sum())  # stretches
 
 
@@ -89,11 +89,16 @@ class Nets(nn.Module):
         shape = self.rates(state).unflatten(-1, (-1, NUM_BUMPS))
         ones = torch.ones_like(odds)
         terms = torch.cat([shape, torch.stack([self.drift(x), odds, ones], -1)], -1)
-        course = self._course()[..., :stretches]
-        log_rates = torch.bmm(terms.flatten(1, 2), course).clamp_(-16.0, 2.0)
+        course = self.course()[..., :stretches]
+        log_rates = torch.bmm(terms.flatten(1, 2), course).clamp_(*MOST_LOG_RATES)
         return log_rates.reshape(*terms.shape[:3], course.shape[-1])
 
-    def _course(self) -> Tensor:
+    def each_block(self) -> Iterator[Block]:
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            yield block
+
+    def course(self) -> Tensor:
         """(e, NUM_BUMPS + 3, stretches): what bumps, drift, odds and 1 stand for over time."""
         same = torch.cat([self.bumps, self.tempo[None], torch.ones_like(self.tempo)[None]])
         own = self.fleet_log_rates[:, 0]
@@ -129,18 +134,3 @@ def life(rates: Tensor) -> Tensor:
     alive = torch.exp(steps - steps.cumsum(-1))  # as each stretch begins
     expected: Tensor = (alive * -torch.expm1(-steps) / rates).sum(-1)
     return expected
-
-
-def curves(nets: Nets, x: Tensor) -> tuple[Reals, Reals]:
-    """Mean over nets of survival (n, edges), and of the chance (n, c, HORIZONS_DAYS) that a
-    component is the first to fail within so many days."""
-    rates = nets(x.expand(len(nets.fleet_log_rates), -1, -1)).exp_()
-    total = rates.sum(2)
-    steps = total * total.new_tensor(WIDTHS_DAYS)
-    passed = steps.cumsum(-1)
-    month = HORIZONS_DAYS[-1]  # days are stretches up to it, as EDGES_DAYS are
-    ended = (torch.exp(steps - passed) * -torch.expm1(-steps) / total)[:, :, None, :month]
-    first = rates[..., :month].mul_(ended).mean(0)
-    failed = [first[..., :days].sum(-1) for days in HORIZONS_DAYS]
-    alive = nn.functional.pad(torch.exp(-passed).mean(0), (1, 0), value=1.0)
-    return alive.double().cpu().numpy(), torch.stack(failed, -1).double().cpu().numpy()

@@ -87,6 +87,11 @@ def stretched(hazard: Reals, stretch: tuple[float, float]) -> Reals:
     return np.asarray(np.exp(stretch[0]) * hazard ** stretch[1])
 
 
+def unstretched(hazard: Reals, stretch: tuple[float, float]) -> Reals:
+    """What `stretched` makes these of."""
+    return np.asarray((hazard / np.exp(stretch[0])) ** (1 / stretch[1]))
+
+
 def log_loss(hazard: Reals, days: Whole, failed: Flags, horizon: int) -> float:
     """Mean negative log likelihood of lives up to a horizon, censored ones included.
 

@@ -333,7 +333,7 @@ def _held_out(nets: Nets, x: Tensor, fold_of: Whole) -> Reals:
     alive = np.empty((len(x), len(EDGES_DAYS)))
     for fold in range(FOLDS):
         mine = np.flatnonzero(fold_of == fold)
-        alive[mine] = survival(_of_fold(nets, fold), x[mine])[0]
+        alive[mine] = survival(_of_fold(nets, fold), x[mine])
     return alive
 
 

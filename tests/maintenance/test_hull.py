@@ -38,11 +38,11 @@ def test_what_keeps_the_days_rows_keeps_the_cuts(
     for choice in product((None, *range(DAYS)), repeat=JOBS):
         coming = {(j, day) for j, day in enumerate(choice) if day is not None}
         if all(keeps(coming, row) for row in (*first, *second)):
-            assert all(keeps(coming, row) for row in found)
+            assert all(keeps(coming, row) for row in found.values())
 
 
 def test_a_cut_leaves_no_room_for_parts_of_jobs() -> None:
     """Two jobs of 2 hours in 3: the relaxation takes one and a half, the cut one."""
     gain = {(0, 0): 100, (1, 0): 100}
-    (cut,) = cuts(gain, {0: [Row({(0, 0): 2, (1, 0): 2}, 3)]}, [])
+    cut = cuts(gain, {0: [Row({(0, 0): 2, (1, 0): 2}, 3)]}, [])[0]
     assert cut.weights == {(0, 0): cut.most, (1, 0): cut.most}

@@ -16,7 +16,7 @@ def test_risks_are_of_the_tables_types_whatever_leads_them(sensors: list[str]) -
     one, lives = np.ones(1), np.ones((1, 3))
     leads = Leads(np.array([sensors], dtype=object), np.array([[True, False]]), np.array([[3, 0]]))
     risk = Risk(
-        one, one, one, lives[:, :2], lives, ("pump",), lives[:, :1], lives[:, :1],
+        one, one, lives, lives, (0.8,), ("pump",), lives[:, :1], lives[:, :1],
         np.array([""]), leads,
     )  # fmt: skip
     about = pl.DataFrame(
