@@ -114,7 +114,7 @@ def gathered(case: Case, day: int, layout: Layout) -> Layout:
     slot_of = affinity.gather(
         case.warehouse,
         case.layout,
-        case.tours(0, day),
+        affinity.slopes(case.layout, case.tours(0, day), layout.slot_of.size),
         expected(case, day),
         layout.slot_of,
         seed=case.seed,

@@ -18,7 +18,7 @@ from logistics.maintenance import impute
 from logistics.maintenance.features import SENSOR_FEATURES, Reals, Small, Whole
 from logistics.maintenance.network import HORIZONS_DAYS, Nets
 from logistics.maintenance.risk import Leads, Risk
-from logistics.maintenance.scoring import arrange, curves, forward, pulls
+from logistics.maintenance.scoring import MONTH, arrange, curves, forward, pulls
 from logistics.maintenance.survival import (
     BAND_EDGES_DAYS,
     COVERAGE,
@@ -95,7 +95,7 @@ def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Ri
         trust = _trust(known)[:, None]
         x = encode(model.scaling, kind_of, known)
         # No more than its kind's chance to fail is nothing to explain.
-        at_base = np.exp(-unstretched(base[:, _MONTH], model.stretch))
+        at_base = np.exp(-unstretched(base[:, MONTH], model.stretch))
         usual_alive = np.where(trust[:, 0] > 0, at_base, -1.0)
         alive, failed, parts = _score(model.nets, x, usual_alive, len(known.sensors), device)
         own = -np.log(np.maximum(alive, 1e-37))
@@ -230,7 +230,7 @@ def _score(
         for part, least in zip(*chunks, strict=True):
             done = forward(scorer, part.to(device))
             alive, failed = curves(scorer, done)
-            rows = (alive[:, _MONTH] < least.to(device)).nonzero()[:, 0]
+            rows = (alive[:, MONTH] < least.to(device)).nonzero()[:, 0]
             parts = alive.new_zeros(len(part), sensors)
             if len(rows) and sensors:
                 pulled = pulls(scorer, done, rows, sensors * NET_FEATURES)
@@ -238,9 +238,6 @@ def _score(
             found.append((alive, failed, parts))
     columns = zip(*found, strict=True)
     return _reals(next(columns)), _reals(next(columns)), _reals(next(columns))
-
-
-_MONTH = int((EDGES_DAYS < 30).sum())
 
 
 def _reals(parts: Iterable[Tensor]) -> Reals:

@@ -32,7 +32,7 @@ _COST = 10**8
 def gather(
     warehouse: Warehouse,
     layout: Layout,
-    tours: Tours,
+    added_m: Slopes,
     picks_per_day: Reals,
     slot_of: Ints,
     rounds: int = _ROUNDS,
@@ -40,7 +40,8 @@ def gather(
 ) -> Ints:
     """The slots (n,) after SKUs that are picked together have changed places.
 
-    picks_per_day (n,) is expected, tours are past; slot_of (n,): -1 for no slot.
+    added_m: the `slopes` of past tours; picks_per_day (n,) is expected; slot_of (n,): -1 for no
+    slot.
     """
     rng = np.random.default_rng(seed)
     kind = np.unique(
@@ -59,7 +60,6 @@ def gather(
     placed = np.flatnonzero(slot_of != NONE)
     placed = placed[~warehouse.locked[slot_of[placed]]]
     settled = slot_of.copy()
-    added_m = slopes(layout, tours, slot_of.size)
     for _ in range(rounds):
         costs_m = picks_per_day[:, None] * added_m(settled)
         moving = placed[rng.random(placed.size) < _MOVING]
@@ -71,8 +71,9 @@ def gather(
 
 def gather_if_it_helps(
     warehouse: Warehouse, demand: Demand, layout: Layout, tours: Tours, slot_of: Ints
-) -> Ints | None:
-    """Gathered by all tours, if what the earlier ones teach shortens the later ones; else None.
+) -> tuple[Ints, Slopes] | None:
+    """Gathered by all tours, and by which slopes, if what the earlier ones teach shortens the later
+    ones; else None.
 
     tours are in the order of time. SKUs with relations stay where they are.
     """
@@ -82,10 +83,12 @@ def gather_if_it_helps(
     earlier, later = tours.between(0, last + 1), tours.between(last + 1, int(tours.tour[-1]) + 1)
     picks_per_day = demand.picks_per_day
     warehouse = _without_related(warehouse, demand, slot_of)
-    tried = gather(warehouse, layout, earlier, picks_per_day, slot_of, _TRIAL_ROUNDS)
+    taught_m = slopes(layout, earlier, slot_of.size)
+    tried = gather(warehouse, layout, taught_m, picks_per_day, slot_of, _TRIAL_ROUNDS)
     if not helps(layout, later, slot_of, tried):
         return None
-    return gather(warehouse, layout, tours, picks_per_day, slot_of)
+    added_m = slopes(layout, tours, slot_of.size)
+    return gather(warehouse, layout, added_m, picks_per_day, slot_of), added_m
 
 
 def helps(layout: Layout, later: Tours, before: Ints, after: Ints) -> bool:

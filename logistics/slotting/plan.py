@@ -4,7 +4,7 @@ import numpy as np
 
 from logistics.config import SlottingConfig
 from logistics.slotting import velocity
-from logistics.slotting.affinity import gather_if_it_helps, slopes
+from logistics.slotting.affinity import gather_if_it_helps
 from logistics.slotting.congestion import spread
 from logistics.slotting.faces import FaceRules, open_faces
 from logistics.slotting.moves import Night, plan_moves
@@ -28,8 +28,8 @@ def plan_warehouse(
     layout, added_m, least_m = walking.layout, None, config.min_saving_m_per_day
     gathered = gather_if_it_helps(warehouse, demand, layout, tours, ideal)
     if gathered is not None:
-        ideal = spread(warehouse, demand, walking, gathered)
-        added_m = slopes(layout, tours, demand.face.size)
+        together, added_m = gathered
+        ideal = spread(warehouse, demand, walking, together)
     ahead = _until_next_moves(warehouse, demand, layout, tours, config)
     night = plan_moves(warehouse, demand, ahead, ideal, max_moves, least_m, added_m)
     rules = face_rules(config)

@@ -24,7 +24,8 @@ def test_what_is_bought_together_comes_to_lie_together() -> None:
     block, slot_of = made.warehouse(6, 4), np.arange(24)
     layout, picks = lay_out(block), np.ones(24)
     past, later = (pairs_bought_together(12, 400, seed) for seed in (0, 1))
-    gathered = affinity.gather(block, layout, past, picks, slot_of)
+    added_m = affinity.slopes(layout, past, 24)
+    gathered = affinity.gather(block, layout, added_m, picks, slot_of)
     assert affinity.helps(layout, later, slot_of, gathered)
     assert walk(layout, later, gathered).sum() < 0.9 * walk(layout, later, slot_of).sum()
 
@@ -64,7 +65,9 @@ def test_slots_change_hands_only_within_their_kind(seed: int) -> None:
     slot_of = rng.permutation(20)[:14]
     slot_of[rng.random(14) < 0.2] = NONE
     tours = Tours(np.repeat(np.arange(10), 3), rng.integers(0, 14, 30))
-    after = affinity.gather(block, lay_out(block), tours, rng.random(14), slot_of, rounds=4)
+    layout = lay_out(block)
+    added_m = affinity.slopes(layout, tours, 14)
+    after = affinity.gather(block, layout, added_m, rng.random(14), slot_of, rounds=4)
     assert sorted(after) == sorted(slot_of)
     moved = np.flatnonzero(after != slot_of)
     assert not block.locked[slot_of[moved]].any()
