@@ -1,4 +1,4 @@
-"""A quick first plan for one kind of vehicle: the savings of Clarke and Wright (1964).
+"""A quick first plan for vehicles that differ in loads and costs: savings (Clarke and Wright 1964).
 
 Knows static problems; no engine. What a second of waiting and an arc weigh against what is saved
 (the shape of Yellow 1970) differs from problem to problem: several are tried, the cheapest stays.
@@ -7,7 +7,8 @@ more; Kindervater and Savelsbergh 1997). Of every stop only its nearest neighbou
 thousands of stops take a second or two.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,11 @@ class _Route:
 def savings(problem: StaticProblem) -> Found | None:
     """Tours that keep every rule, by merging the ends of tours that save most; None: no answer.
 
-    There is none for problems that are not plain, or that need more vehicles than there are.
+    There is none for problems that are not plain, or that need more vehicles than there are. Of
+    several kinds each is tried as if there were no other.
     """
+    if len(problem.fleets) > 1:
+        return _of_kinds(problem)
     if not applies(problem):
         return None
     weights = _WEIGHTS if problem.timed else _UNTIMED
@@ -45,16 +49,58 @@ def savings(problem: StaticProblem) -> Found | None:
     return min(found, key=lambda f: f.cost, default=None)
 
 
+def _of_kinds(problem: StaticProblem) -> Found | None:
+    """One kind's tours, each then driven by the kind that does it at the least cost.
+
+    None where kinds differ in more than loads and costs, or are too many to be tried.
+    """
+    alike = {replace(f, num=0, capacity=(), cost_fixed=0, cost_per_m=0) for f in problem.fleets}
+    if len(alike) > 1 or len(problem.fleets) * len(problem.stops) > _MOST:
+        return None
+    found = []
+    for fleet in problem.fleets:
+        merged = savings(replace(problem, fleets=(fleet,)))
+        if merged and (dealt := _dealt(problem, merged.tours)):
+            found.append(dealt)
+    return min(found, key=lambda f: f.cost, default=None)
+
+
+def _dealt(problem: StaticProblem, tours: Sequence[Tour]) -> Found | None:
+    """Each tour with the cheapest vehicle left that holds its load; None: there is not one."""
+    left = [fleet.num for fleet in problem.fleets]
+    dealt, cost = [], 0
+    for tour in tours:
+        load = np.sum([problem.stops[stop].delivery for stop in tour.stops], axis=0)
+        metres = _metres(problem, 0, tour.stops)
+        costs = [
+            (fleet.cost_fixed + metres * fleet.cost_per_m, kind)
+            for kind, fleet in enumerate(problem.fleets)
+            if left[kind] and (load <= fleet.capacity).all()
+        ]
+        if not costs:
+            return None
+        least, kind = min(costs)
+        left[kind] -= 1
+        dealt.append(Tour(kind, tour.trips))
+        cost += least
+    return Found(tuple(sorted(dealt)), cost)
+
+
+def _metres(problem: StaticProblem, kind: int, stops: Sequence[int]) -> int:
+    fleet = problem.fleets[kind]
+    path = [fleet.start, *(problem.stops[stop].node for stop in stops), fleet.end]
+    return int(problem.distance_m[fleet.profile][path[:-1], path[1:]].sum())
+
+
 def _merged(problem: StaticProblem, waiting: float, shape: float) -> Found | None:
     merging = _Merging(problem)
     for first, second in _pairs(problem, waiting, shape):
         merging.merge(first, second)
-    fleet, distance_m = problem.fleets[0], problem.distance_m[problem.fleets[0].profile]
+    fleet = problem.fleets[0]
     routes = list({id(route): route for route in merging.route_of}.values())
     if len(routes) > fleet.num or any(merging.unfit(route) for route in routes):
         return None
-    nodes = [[fleet.start, *(problem.stops[s].node for s in r.stops), fleet.end] for r in routes]
-    metres = sum(int(distance_m[path[:-1], path[1:]].sum()) for path in nodes)
+    metres = sum(_metres(problem, 0, route.stops) for route in routes)
     tours = tuple(sorted(Tour(0, (tuple(route.stops),)) for route in routes))
     return Found(tours, metres * fleet.cost_per_m + len(tours) * fleet.cost_fixed)
 

@@ -35,6 +35,10 @@ _UPDATES = 100  # steps; PyVRP's own 500 are for searches of minutes
 # 0.2 0.40, from 0.5 0.19. Four of 450 to 980 at 24 s: late acceptance 0.42, from 0.1 0.11, from 0.5
 # 0.01. A second is enough: two at 1 s late acceptance 0.20, from 0.15 1.17, from 0.5 0.00.
 _HOT, _COLD = 0.5, 0.01
+# With windows every change costs more: first heat per stop, and at most. Made problems, % below
+# 0.5: four of 200 to 500 stops, one and several depots, three seeds, 10 or 15 s, from 1.0 0.5, from
+# 2.0 0.7; two of 100 and 130 at 2 s from 1.0 0.2 above. Without windows from 1.0 0.2 above.
+_HOT_PER_STOP, _HOTTEST = 1 / 150, 2.0
 # Stops taken out in one step, at most: two made problems, two seeds, 12 0.29, 20 0.06, 25 0.33.
 _CHANGES = 20
 _NEAREST = 25  # neighbours, where there is neither a window nor a choice of vehicles
@@ -80,6 +84,9 @@ class _Search:
     def __init__(self, job: Job, model: Model) -> None:
         problem = job.problem
         self.num, self.cooling = len(problem.stops), job.cooling
+        self.hot = _HOT
+        if problem.timed:
+            self.hot = min(max(_HOT_PER_STOP * self.num, _HOT), _HOTTEST)
         self.rng = pyvrp.RandomNumberGenerator(seed=job.seed % 2**31)
         self.luck = Random(job.seed)
         self.penalties = _penalties(problem)
@@ -106,7 +113,7 @@ class _Search:
     def annealed(self, plan: pyvrp.Solution, spent: Callable[[], float]) -> pyvrp.Solution:
         """The best of one cooling that begins with the plan; itself, where that was it."""
         best = current = plan
-        hot, began = _HOT * _mean_leg(plan), spent()
+        hot, began = self.hot * _mean_leg(plan), spent()
         for step in range(length := _HOPELESS * self.num):
             if (now := spent()) >= 1:
                 break
@@ -117,7 +124,7 @@ class _Search:
                 best = candidate
             part = max((now - began) / (1 - began), step / length)
             cooled = self.cooling[0] * (1 - part) + self.cooling[1] * part
-            dearer = hot * (_COLD / _HOT) ** cooled * self.luck.expovariate(1.0)
+            dearer = hot * (_COLD / self.hot) ** cooled * self.luck.expovariate(1.0)
             if costs.penalised_cost(candidate) < costs.penalised_cost(current) + dearer:
                 current = candidate
         return best

@@ -41,11 +41,13 @@ def scattered(num: int, seed: int, timed: bool, capacity: int = 30) -> StaticPro
 
 
 def cost_if_sound(problem: StaticProblem, found: Found) -> int:
-    """The length of the tours, each driven stop by stop; fails where one breaks a rule."""
+    """What the tours cost, each driven stop by stop; fails where one breaks a rule."""
     assert sorted(s for t in found.tours for s in t.stops) == list(range(len(problem.stops)))
-    metres = 0
+    cost = 0
+    for kind, fleet in enumerate(problem.fleets):
+        assert sum(tour.fleet == kind for tour in found.tours) <= fleet.num
     for tour in found.tours:
-        fleet, node, clock = problem.fleets[tour.fleet], 0, 0
+        fleet, node, clock, metres = problem.fleets[tour.fleet], 0, 0, 0
         stops = [problem.stops[stop] for stop in tour.stops]
         assert sum(stop.delivery[0] for stop in stops) <= fleet.capacity[0]
         for stop in stops:
@@ -57,7 +59,8 @@ def cost_if_sound(problem: StaticProblem, found: Found) -> int:
             clock, node = clock + stop.service_s, stop.node
         metres += int(problem.distance_m[0][node, 0])
         assert clock + problem.duration_s[0][node, 0] <= fleet.closes_s
-    return metres
+        cost += fleet.cost_fixed + metres * fleet.cost_per_m
+    return cost
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.floats(0, 3.1), st.integers(0, 99))
@@ -86,6 +89,20 @@ def test_places_keep_the_distances_of_a_plane() -> None:
 @settings(max_examples=10, deadline=None)
 def test_the_quick_plan_keeps_every_rule(seed: int, timed: bool) -> None:
     problem = scattered(40, seed, timed)
+    found = savings(problem)
+    assert found is not None
+    assert found.cost == cost_if_sound(problem, found)
+
+
+@given(st.integers(0, 50), st.integers(0, 12))
+@settings(max_examples=10, deadline=None)
+def test_the_quick_plan_of_a_mixed_fleet_takes_no_vehicle_twice(seed: int, vans: int) -> None:
+    problem = scattered(40, seed, timed=True)
+    kinds = (
+        Fleet(vans, (20,), 0, 12_000, cost_fixed=500),
+        Fleet(40, (45,), 0, 12_000, 0, 0, 900, 2),
+    )
+    problem = replace(problem, fleets=kinds)
     found = savings(problem)
     assert found is not None
     assert found.cost == cost_if_sound(problem, found)
