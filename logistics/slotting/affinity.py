@@ -23,7 +23,6 @@ _MOVING = 0.35  # share of SKUs that may move in a round: all at once would chas
 # Beside its own tours a SKU counts so many of those that are bought alike, and they of all SKUs'.
 _FELLOW_TOURS, _USUAL_TOURS = 20.0, 30.0
 _REACH = 5  # neighbouring ids on each side
-_HALF_LIFE_DAYS = 90.0  # of what a tour tells: what is bought together changes with the season
 _JUDGED = 0.25  # share of the tours, the latest, that say whether it helps
 _CLEARLY = 0.005
 _COST = 10**8
@@ -111,16 +110,8 @@ def slopes(layout: Layout, tours: Tours, num_skus: int) -> Slopes:
     """Metres (n, a) that a pick of each SKU adds to a tour if the SKU lies in the aisle, by the
     slots (n,) of all. Of tours that lie further back less is learnt.
     """
-    weights = _weights(tours)
-    alike = fellows(tours, weights, num_skus)
-    return partial(_aisle_costs, layout, tours, weights, alike)
-
-
-def _weights(tours: Tours) -> Reals:
-    if tours.age_days is None:
-        return np.ones(int(tours.tour[-1]) + 1 if tours.tour.size else 0)
-    weights: Reals = 0.5 ** (tours.age_days / _HALF_LIFE_DAYS)
-    return weights
+    alike = fellows(tours, tours.weights, num_skus)
+    return partial(_aisle_costs, layout, tours, tours.weights, alike)
 
 
 def _aisle_costs(

@@ -6,6 +6,7 @@ from logistics.config import SlottingConfig
 from logistics.slotting import velocity
 from logistics.slotting.affinity import gather_if_it_helps
 from logistics.slotting.congestion import spread
+from logistics.slotting.effect import Prospect, look_ahead, promised
 from logistics.slotting.faces import FaceRules, open_faces
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import NONE, Demand, Ints, Warehouse
@@ -17,8 +18,9 @@ from logistics.slotting.zones import zoned
 
 def plan_warehouse(
     warehouse: Warehouse, demand: Demand, tours: Tours, config: SlottingConfig
-) -> tuple[Night, Ints, Walking]:
-    """Tonight's moves and the ideal layout; raises AssertionError rather than break a rule."""
+) -> tuple[Night, Ints, Prospect]:
+    """Tonight's moves, the ideal layout and what is to come; raises AssertionError rather than
+    break a rule."""
     max_moves = affordable(config)
     lately = tours.lately(config.history_days)
     walking = expect(lay_out(warehouse), lately, float(demand.picks_per_day.sum()))
@@ -34,6 +36,8 @@ def plan_warehouse(
     night = plan_moves(warehouse, demand, ahead, ideal, max_moves, least_m, added_m)
     rules = face_rules(config)
     night = open_faces(warehouse, demand, walking, night, rules, max_moves, least_m)
+    prospect = look_ahead(walking, tours, demand.picks_per_day)
+    night = promised(warehouse, demand, prospect, night)
     plan = Plan(
         warehouse,
         demand,
@@ -49,7 +53,7 @@ def plan_warehouse(
         raise AssertionError(
             f"{len(violations)} violations in {warehouse.id}; first {violations[0]}"
         )
-    return night, ideal, walking
+    return night, ideal, prospect
 
 
 def _until_next_moves(
