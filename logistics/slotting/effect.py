@@ -55,7 +55,7 @@ def look_ahead(walking: Walking, tours: Tours, picks_per_day: Reals) -> Prospect
     none."""
     lines = tours.weights[tours.tour]
     tours_per_day = tours.weights * walking.picks_per_day / max(float(lines.sum()), 1e-9)
-    seen = np.bincount(tours.sku, tours_per_day[tours.tour], picks_per_day.size)
+    seen = np.bincount(tours.sku, tours_per_day[tours.tour], picks_per_day.size).astype(np.float64)
     return Prospect(walking, picks_per_day, tours, tours_per_day, seen)
 
 
