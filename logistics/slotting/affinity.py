@@ -111,22 +111,23 @@ def slopes(layout: Layout, tours: Tours, num_skus: int) -> Slopes:
     slots (n,) of all. Of tours that lie further back less is learnt.
     """
     alike = fellows(tours, tours.weights, num_skus)
-    return partial(_aisle_costs, layout, tours, tours.weights, alike)
+    by_sku = np.argsort(tours.sku, kind="stable")
+    ordered = Tours(tours.tour[by_sku], tours.sku[by_sku])
+    return partial(_aisle_costs, layout, ordered, tours.weights, alike)
 
 
 def _aisle_costs(
-    layout: Layout, tours: Tours, weights: Reals, alike: Fellows, slot_of: Ints
+    layout: Layout, by_sku: Tours, weights: Reals, alike: Fellows, slot_of: Ints
 ) -> Reals:
     num_aisles = layout.aisle_x_m.size
-    lying = slot_of[tours.sku] != NONE
-    order = np.argsort(tours.sku[lying], kind="stable")
-    tour, sku = tours.tour[lying][order], tours.sku[lying][order]
+    lying = slot_of[by_sku.sku] != NONE
+    tour, sku = by_sku.tour[lying], by_sku.sku[lying]
     total_m, count = np.zeros((slot_of.size, num_aisles)), np.zeros(slot_of.size)
     if not sku.size:
         return total_m
     aisle = layout.aisle[slot_of[sku]]
-    picks = np.zeros((int(tour.max()) + 1, num_aisles), dtype=np.int32)
-    np.add.at(picks, (tour, aisle), 1)
+    picks = np.bincount(tour * num_aisles + aisle, minlength=weights.size * num_aisles)
+    picks = picks.reshape(-1, num_aisles)
     added_m = _added(layout, picks > 0)[tour]
     # Where a pick is its tour's only one in the aisle, the fellows leave that aisle unentered.
     alone = np.flatnonzero(picks[tour, aisle] == 1)
