@@ -77,8 +77,8 @@ def moved(
         policies.slopes(case, day, skus),
     )
     walking = policies.walking(case, day, float(rate.sum()))
-    prospect = look_ahead(walking, policies.tours(case, day, skus), rate)
-    night = promised(warehouse, demand, prospect, night)
+    prospect = look_ahead(warehouse, demand, walking, policies.tours(case, day, skus))
+    night = promised(prospect, night)
     slot_of = np.full(len(case.sku_ids), NONE)
     slot_of[skus] = night.slot_of
     saved_m = sum(move.saving_m_per_day for move in night.moves)

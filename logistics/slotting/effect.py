@@ -18,15 +18,16 @@ from logistics.slotting.travel import Tours, Walking, walk
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prospect:
-    """Tomorrow's picks (n,) a day, and past tours, each of which stands for so many a day (t,).
+    """Tomorrow's demand and walking, and past tours, each of which stands for so many a day (t,).
 
     seen_per_day (n,): the picks of those tours. Their walking is corrected by the difference that
     tomorrow's picks make to the expected one: a layout made for the picks of the past lets them
     walk less than any others.
     """
 
+    warehouse: Warehouse
+    demand: Demand
     walking: Walking
-    picks_per_day: Reals
     tours: Tours
     tours_per_day: Reals
     seen_per_day: Reals
@@ -36,43 +37,43 @@ class Prospect:
         return self._metres(self.tours, slot_of)
 
     def saved_m(self, slot_of: Ints, sku: int, target: int) -> float:
-        """Metres a day less when the SKU goes to the slot target; only its tours change."""
-        after, mine = slot_of.copy(), self.tours.with_sku(sku)
+        """Metres a day less when the SKU goes to the slot target, reaching it included."""
+        after = slot_of.copy()
         after[sku] = target
-        return self._metres(mine, slot_of) - self._metres(mine, after)
+        mine = self.tours.with_sku(sku)  # no other tour changes
+        here_m, there_m = (
+            float(reach_m(self.warehouse, self.demand, sku, int(slots[sku])))
+            for slots in (slot_of, after)
+        )
+        reached_less_m = self.demand.picks_per_day[sku] * (here_m - there_m)
+        return self._metres(mine, slot_of) - self._metres(mine, after) + float(reached_less_m)
 
     def _metres(self, tours: Tours, slot_of: Ints) -> float:
         walked_m = walk(self.walking.layout, tours, slot_of)
         expected_m, seen_m = (
             float(self.walking.metres(*self.walking.picks_by_aisle(picks, slot_of)))
-            for picks in (self.picks_per_day, self.seen_per_day)
+            for picks in (self.demand.picks_per_day, self.seen_per_day)
         )
         return float(walked_m @ self.tours_per_day[: walked_m.size]) + expected_m - seen_m
 
 
-def look_ahead(walking: Walking, tours: Tours, picks_per_day: Reals) -> Prospect:
-    """What past tours tell of tomorrow's picks (n,); the expected walking alone where there are
-    none."""
+def look_ahead(warehouse: Warehouse, demand: Demand, walking: Walking, tours: Tours) -> Prospect:
+    """What past tours tell of tomorrow; the expected walking alone where there are none."""
     lines = tours.weights[tours.tour]
     tours_per_day = tours.weights * walking.picks_per_day / max(float(lines.sum()), 1e-9)
-    seen = np.bincount(tours.sku, tours_per_day[tours.tour], picks_per_day.size).astype(np.float64)
-    return Prospect(walking, picks_per_day, tours, tours_per_day, seen)
+    seen = np.bincount(tours.sku, tours_per_day[tours.tour], demand.face.size).astype(np.float64)
+    return Prospect(warehouse, demand, walking, tours, tours_per_day, seen)
 
 
-def promised(warehouse: Warehouse, demand: Demand, prospect: Prospect, night: Night) -> Night:
+def promised(prospect: Prospect, night: Night) -> Night:
     """The night with each move's saving as it is expected after those before it; so they add up.
 
-    A first slot saves nothing, and a further face what it saves of replenishing.
+    A first slot saves nothing.
     """
-    slot_of, moves = demand.face.copy(), []
+    slot_of, moves = prospect.demand.face.copy(), []
     for move in night.moves:
-        sku, target = move.sku, move.to_slot
-        if not move.opens_face:
-            if move.from_slot != NONE:
-                reached_m = reach_m(warehouse, demand, sku, np.array([move.from_slot, target]))
-                saved_m = prospect.saved_m(slot_of, sku, target)
-                saved_m -= float(demand.picks_per_day[sku] * np.diff(reached_m)[0])
-                move = replace(move, saving_m_per_day=saved_m)
-            slot_of[sku] = target
-        moves.append(move)
+        new = move.from_slot == NONE
+        saved_m = 0.0 if new else prospect.saved_m(slot_of, move.sku, move.to_slot)
+        moves.append(replace(move, saving_m_per_day=saved_m))
+        slot_of[move.sku] = move.to_slot
     return replace(night, moves=tuple(moves))

@@ -35,10 +35,8 @@ def plan_warehouse(
     coming = velocity.of_newcomers(tours, config.days_to_next_moves)
     ahead = _with_newcomers(warehouse, demand, walking, lately, coming)
     night = plan_moves(warehouse, demand, ahead, ideal, max_moves, least_m, added_m)
-    rules = face_rules(config)
-    night = open_faces(warehouse, demand, walking, night, rules, max_moves, least_m)
-    prospect = look_ahead(walking, tours, demand.picks_per_day)
-    night = promised(warehouse, demand, prospect, night)
+    prospect, rules = look_ahead(warehouse, demand, walking, tours), face_rules(config)
+    night = open_faces(prospect, promised(prospect, night), rules, max_moves, least_m)
     plan = Plan(
         warehouse,
         demand,
