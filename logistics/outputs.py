@@ -234,7 +234,7 @@ MOVES = Output(
         "step": WHOLE,  # moves of one step pay only together: all of them or none
         "saving_per_day": REAL,  # in money: the time saved
         "labour_cost": REAL,
-        "payback_days": REAL,  # of the whole step; null: it only gives a SKU its first slot
+        "payback_days": REAL,  # of the whole step; null: a first slot, or not expected to pay
     },
     key=("move",),
 )

@@ -153,9 +153,14 @@ def _stale(case: Case) -> Report:
         old = policies.POLICIES[name](case, then)
         settled = nights.brought_in(case, old, then, case.start, ideal)
         kept_days = case.days - case.start
-        moved = nights.moved(case, settled, case.start, ideal, STALE_MOVES, kept_days)
+        moved, promised_m = nights.moved(case, settled, case.start, ideal, STALE_MOVES, kept_days)
         before_m, after_m = (_walked(case, layout)["s_shape_m"] for layout in (settled, moved))
-        report[name] = {"before_m": before_m, "after_m": after_m, "saved": 1 - after_m / before_m}
+        report[name] = {
+            "before_m": before_m,
+            "after_m": after_m,
+            "saved": 1 - after_m / before_m,
+            "promised": promised_m * kept_days / before_m,
+        }
     return report
 
 

@@ -13,6 +13,7 @@ from slotting_case import Case
 from slotting_policies import Layout
 
 from logistics.slotting import velocity
+from logistics.slotting.effect import look_ahead, promised
 from logistics.slotting.moves import plan_moves
 from logistics.slotting.problem import NONE, Ints, Reals
 from logistics.slotting.travel import walk
@@ -46,24 +47,26 @@ def resettle(ideals: dict[int, Layout]) -> Night:
 
 def few_moves(case: Case, ideals: dict[int, Layout], max_moves: int) -> Night:
     def night(layout: Layout, day: int) -> Layout:
-        return moved(case, layout, day, ideals[day], max_moves)
+        return moved(case, layout, day, ideals[day], max_moves)[0]
 
     return night
 
 
 def moved(
     case: Case, layout: Layout, day: int, ideal: Layout, max_moves: int, days_to_next: int = 1
-) -> Layout:
-    """The layout after the night's moves towards the ideal one, the next ones so many days away."""
+) -> tuple[Layout, float]:
+    """The layout after the night's moves towards the ideal one, the next ones so many days away,
+    and the metres a day that they are promised to save."""
     skus = cases.known(case, day)
     rate = policies.expected(case, day)[skus]
     face = layout.slot_of[skus]
     demand = replace(cases.demand(case, skus, rate), face=face)
     holds = np.full(len(case.warehouse.slot_ids), NONE)
     holds[face[face != NONE]] = np.flatnonzero(face != NONE)
+    warehouse = replace(case.warehouse, holds=holds)
     coming = velocity.of_newcomers(case.tours(0, day), days_to_next)
     night = plan_moves(
-        replace(case.warehouse, holds=holds),
+        warehouse,
         demand,
         policies.walking(
             case, day, float(rate.sum()) + coming, coming / max(np.sum(holds == NONE), 1)
@@ -73,9 +76,13 @@ def moved(
         MIN_SAVING_M_PER_DAY,
         policies.slopes(case, day, skus),
     )
+    walking = policies.walking(case, day, float(rate.sum()))
+    prospect = look_ahead(warehouse, demand, walking, policies.tours(case, day, skus))
+    night = promised(prospect, night)
     slot_of = np.full(len(case.sku_ids), NONE)
     slot_of[skus] = night.slot_of
-    return Layout(slot_of, _like_places(case, slot_of, ideal.empty))
+    saved_m = sum(move.saving_m_per_day for move in night.moves)
+    return Layout(slot_of, _like_places(case, slot_of, ideal.empty)), saved_m
 
 
 def brought_in(case: Case, old: Layout, then: int, day: int, ideal: Layout) -> Layout:

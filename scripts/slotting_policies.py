@@ -126,11 +126,15 @@ def slopes(case: Case, day: int, skus: Ints) -> Slopes | None:
     """What picks of the SKUs (n,) add in each aisle, by past tours, if they tell."""
     if not affinity_helps(case, case.start):
         return None
-    tours, number = case.tours(0, day), np.full(len(case.sku_ids), NONE)
+    return affinity.slopes(case.layout, tours(case, day, skus), skus.size)
+
+
+def tours(case: Case, day: int, skus: Ints) -> Tours:
+    """All before the day, of the SKUs (n,) by their place among these."""
+    past, number = case.tours(0, day), np.full(len(case.sku_ids), NONE)
     number[skus] = np.arange(skus.size)
-    known = number[tours.sku] != NONE
-    mine = Tours(tours.tour[known], number[tours.sku[known]], tours.age_days)
-    return affinity.slopes(case.layout, mine, skus.size)
+    known = number[past.sku] != NONE
+    return Tours(past.tour[known], number[past.sku[known]], past.age_days)
 
 
 @cache

@@ -23,7 +23,6 @@ _MOVING = 0.35  # share of SKUs that may move in a round: all at once would chas
 # Beside its own tours a SKU counts so many of those that are bought alike, and they of all SKUs'.
 _FELLOW_TOURS, _USUAL_TOURS = 20.0, 30.0
 _REACH = 5  # neighbouring ids on each side
-_HALF_LIFE_DAYS = 90.0  # of what a tour tells: what is bought together changes with the season
 _JUDGED = 0.25  # share of the tours, the latest, that say whether it helps
 _CLEARLY = 0.005
 _COST = 10**8
@@ -111,31 +110,24 @@ def slopes(layout: Layout, tours: Tours, num_skus: int) -> Slopes:
     """Metres (n, a) that a pick of each SKU adds to a tour if the SKU lies in the aisle, by the
     slots (n,) of all. Of tours that lie further back less is learnt.
     """
-    weights = _weights(tours)
-    alike = fellows(tours, weights, num_skus)
-    return partial(_aisle_costs, layout, tours, weights, alike)
-
-
-def _weights(tours: Tours) -> Reals:
-    if tours.age_days is None:
-        return np.ones(int(tours.tour[-1]) + 1 if tours.tour.size else 0)
-    weights: Reals = 0.5 ** (tours.age_days / _HALF_LIFE_DAYS)
-    return weights
+    alike = fellows(tours, tours.weights, num_skus)
+    by_sku = np.argsort(tours.sku, kind="stable")
+    ordered = Tours(tours.tour[by_sku], tours.sku[by_sku])
+    return partial(_aisle_costs, layout, ordered, tours.weights, alike)
 
 
 def _aisle_costs(
-    layout: Layout, tours: Tours, weights: Reals, alike: Fellows, slot_of: Ints
+    layout: Layout, by_sku: Tours, weights: Reals, alike: Fellows, slot_of: Ints
 ) -> Reals:
     num_aisles = layout.aisle_x_m.size
-    lying = slot_of[tours.sku] != NONE
-    order = np.argsort(tours.sku[lying], kind="stable")
-    tour, sku = tours.tour[lying][order], tours.sku[lying][order]
+    lying = slot_of[by_sku.sku] != NONE
+    tour, sku = by_sku.tour[lying], by_sku.sku[lying]
     total_m, count = np.zeros((slot_of.size, num_aisles)), np.zeros(slot_of.size)
     if not sku.size:
         return total_m
     aisle = layout.aisle[slot_of[sku]]
-    picks = np.zeros((int(tour.max()) + 1, num_aisles), dtype=np.int32)
-    np.add.at(picks, (tour, aisle), 1)
+    picks = np.bincount(tour * num_aisles + aisle, minlength=weights.size * num_aisles)
+    picks = picks.reshape(-1, num_aisles)
     added_m = _added(layout, picks > 0)[tour]
     # Where a pick is its tour's only one in the aisle, the fellows leave that aisle unentered.
     alone = np.flatnonzero(picks[tour, aisle] == 1)

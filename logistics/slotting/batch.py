@@ -53,7 +53,7 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
     warehouse, demand, tours = inputs.read(
         tables, totals, unit.site_id, config.date, config.slotting, seed
     )
-    night, ideal, walking = plan_warehouse(warehouse, demand, tours, config.slotting)
+    night, ideal, prospect = plan_warehouse(warehouse, demand, tours, config.slotting)
     slotting = config.slotting
     lately = tours.lately(slotting.history_days)
     moves = outputs.moves_rows(warehouse, demand, night, slotting)
@@ -66,7 +66,7 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
             "moves": moves,
             "slots_heat": heat,
             "slots_effect": outputs.effect_rows(
-                warehouse, demand, walking, lately, night, ideal, slotting
+                warehouse, demand, prospect, night, ideal, slotting
             ),
             "unplaced": outputs.unplaced_rows(demand, night),
         },
@@ -76,5 +76,6 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
         title = f"{unit.site_id}, {config.date}: expected picks a day"
         made["heat_map.png"] = heat_map.draw(heat, title)
     handouts.write(config.plan, config.date, SLOTS_PLAN.site, unit.site_id, made)
-    figures = outputs.figures(warehouse, demand, walking.layout, lately, night, ideal)
+    layout = prospect.walking.layout
+    figures = outputs.figures(warehouse, demand, layout, lately, night, ideal)
     return replace(parcel, files=parcel.files + files, figures=figures).tally()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from logistics.slotting.congestion import spare_picks
+from logistics.slotting.effect import Prospect
 from logistics.slotting.floor import Move
 from logistics.slotting.moves import Night
 from logistics.slotting.problem import (
@@ -30,7 +31,6 @@ from logistics.slotting.problem import (
     reach_m,
     suits,
 )
-from logistics.slotting.travel import Walking
 from logistics.slotting.zones import lie_apart
 
 # Faces never take the last empty slots of a storage class: tomorrow's new SKUs need them.
@@ -47,9 +47,7 @@ class FaceRules:
 
 
 def open_faces(
-    warehouse: Warehouse,
-    demand: Demand,
-    walking: Walking,
+    prospect: Prospect,
     night: Night,
     rules: FaceRules,
     max_moves: int,
@@ -63,11 +61,11 @@ def open_faces(
     """
     if rules.max_faces == 1:
         return night
-    steps = _open(warehouse, demand, walking, night, rules, max_moves, least_m)
+    steps = _open(prospect, night, rules, max_moves, least_m)
     if len(night.moves) + sum(map(len, steps)) > max_moves:
-        night = _without_what_faces_beat(warehouse, demand, night, steps, max_moves)
+        night = _without_what_faces_beat(prospect, night, steps, max_moves)
         left = max_moves - len(night.moves)
-        steps = _open(warehouse, demand, walking, night, rules, left, least_m)
+        steps = _open(prospect, night, rules, left, least_m)
     return _with(night, steps)
 
 
@@ -100,16 +98,14 @@ Step = tuple[Move, ...]
 
 
 def _open(
-    warehouse: Warehouse,
-    demand: Demand,
-    walking: Walking,
+    prospect: Prospect,
     night: Night,
     rules: FaceRules,
     max_moves: int,
     least_m: float,
 ) -> list[Step]:
     """The steps that open faces after the night's moves, the best per move first."""
-    floor = _Floor(warehouse, demand, walking, night, rules)
+    floor = _Floor(prospect, night, rules)
     steps: list[Step] = []
     left = max_moves
     queue = [(-hope_m, sku) for sku, hope_m in enumerate(floor.hopes_m()) if hope_m >= least_m]
@@ -136,7 +132,7 @@ def _per_move_m(step: Step) -> float:
 
 
 def _without_what_faces_beat(
-    warehouse: Warehouse, demand: Demand, night: Night, steps: list[Step], max_moves: int
+    prospect: Prospect, night: Night, steps: list[Step], max_moves: int
 ) -> Night:
     """The night without the last steps that save less per move than faces in their place would."""
     numbers = sorted({move.step for move in night.moves})
@@ -145,16 +141,16 @@ def _without_what_faces_beat(
     for face in steps:
         num_moves += len(face)
         while num_moves > max_moves:
-            urgent = not made or any(_is_urgent(warehouse, demand, move) for move in made[-1])
+            urgent = not made or any(_is_urgent(prospect, move) for move in made[-1])
             if urgent or _per_move_m(made[-1]) >= _per_move_m(face):
-                return _only(demand, night, made)
+                return _only(prospect.demand, night, made)
             num_moves -= len(made.pop())
-    return _only(demand, night, made)
+    return _only(prospect.demand, night, made)
 
 
-def _is_urgent(warehouse: Warehouse, demand: Demand, move: Move) -> bool:
+def _is_urgent(prospect: Prospect, move: Move) -> bool:
     new = move.from_slot == NONE
-    return new or not fits(warehouse, demand, move.sku, move.from_slot)
+    return new or not fits(prospect.warehouse, prospect.demand, move.sku, move.from_slot)
 
 
 def _only(demand: Demand, night: Night, steps: list[Step]) -> Night:
@@ -180,15 +176,10 @@ def _with(night: Night, steps: list[Step]) -> Night:
 class _Floor:
     """The warehouse after the night's moves and the faces opened so far."""
 
-    def __init__(
-        self,
-        warehouse: Warehouse,
-        demand: Demand,
-        walking: Walking,
-        night: Night,
-        rules: FaceRules,
-    ) -> None:
-        self.warehouse, self.demand, self.walking, self.rules = warehouse, demand, walking, rules
+    def __init__(self, prospect: Prospect, night: Night, rules: FaceRules) -> None:
+        self.prospect, self.walking, self.rules = prospect, prospect.walking, rules
+        warehouse, demand = prospect.warehouse, prospect.demand
+        self.warehouse, self.demand = warehouse, demand
         self.slot_of = night.slot_of.copy()
         self.holds = contents(warehouse, self.slot_of)
         self.free = np.flatnonzero(~warehouse.locked)
@@ -250,7 +241,7 @@ class _Floor:
             row, column = np.unravel_index(index, net_m.shape)
             other, slot, refuge = int(others[row]), int(slots[row]), int(empty[column])
             if np.isfinite(net_m[row, column]) and self._welcome(other, refuge):
-                away = Move(other, slot, refuge, self._walked_less_m(other, refuge))
+                away = Move(other, slot, refuge, self.prospect.saved_m(self.slot_of, other, refuge))
                 yield away, Move(sku, NONE, slot, float(saved_m[row]), opens_face=True)
                 return
 
@@ -261,17 +252,6 @@ class _Floor:
         spare = spare_picks(self.warehouse, self._picks)[aisle[slot]]
         room = stays or spare >= self.demand.picks_per_day[sku]
         return bool(room and lie_apart(self.demand, self.holds, sku, slots)[0])
-
-    def _walked_less_m(self, sku: int, slot: int) -> float:
-        """Metres a day that moving the SKU to the slot saves, reaching included."""
-        picks, after = self.demand.picks_per_day, self.slot_of.copy()
-        after[sku] = slot
-        now_m, then_m = (
-            float(self.walking.metres(*self.walking.picks_by_aisle(picks, slot_of)))
-            + float(picks[sku] * reach_m(self.warehouse, self.demand, sku, int(slot_of[sku])))
-            for slot_of in (self.slot_of, after)
-        )
-        return now_m - then_m
 
     def _saved_m(self, skus: Ints, units: Reals) -> Reals:
         """Metres a day that a face of so many units more saves each of the SKUs (k,)."""

@@ -7,10 +7,11 @@ import polars as pl
 
 from logistics.config import SlottingConfig
 from logistics.outputs import MOVES, SLOTS_EFFECT, SLOTS_HEAT, SLOTS_PLAN, UNPLACED
+from logistics.slotting.effect import Prospect
 from logistics.slotting.faces import replenishments
 from logistics.slotting.moves import Night
-from logistics.slotting.problem import NONE, Demand, Ints, Reals, Warehouse, contents, reached_m
-from logistics.slotting.travel import Layout, Tours, Walking, walk
+from logistics.slotting.problem import NONE, Demand, Ints, Warehouse, contents, reached_m
+from logistics.slotting.travel import Layout, Tours, walk
 
 
 def slots_plan_rows(
@@ -82,8 +83,7 @@ def heat_rows(
 def effect_rows(
     warehouse: Warehouse,
     demand: Demand,
-    walking: Walking,
-    lately: Tours,
+    prospect: Prospect,
     night: Night,
     ideal: Ints,
     config: SlottingConfig,
@@ -99,10 +99,10 @@ def effect_rows(
         "ideal": contents(warehouse, ideal),
     }
     walk_m = {
-        name: _tomorrow_m(walking, lately, walked.picks_per_day, np.where(placed, slot_of, NONE))
-        for name, slot_of in layouts.items()
+        name: prospect.metres(np.where(placed, slot_of, NONE)) for name, slot_of in layouts.items()
     }
     before_m, cost_per_m = walk_m["before"], _cost_per_m(config)
+    walking = prospect.walking
     share = picks_per_day / max(walking.picks_per_day, 1e-9)
     rows = [
         (
@@ -118,22 +118,6 @@ def effect_rows(
         for name, metres in walk_m.items()
     ]
     return pl.DataFrame(rows, schema=SLOTS_EFFECT.columns, orient="row")
-
-
-def _tomorrow_m(walking: Walking, lately: Tours, picks_per_day: Reals, slot_of: Ints) -> float:
-    """Metres a day: what the recent tours walk, and by how much more or less the expected walking
-    of tomorrow's picks (n,) is than that of the recent ones.
-
-    Tours know what is picked together, the expected walking does not. But a layout made for the
-    recent picks lets them walk less than any others, and that is taken back.
-    """
-    expected_m = float(walking.metres(*walking.picks_by_aisle(picks_per_day, slot_of)))
-    if not lately.sku.size:
-        return expected_m
-    per_day = walking.picks_per_day / lately.sku.size
-    seen = np.where(slot_of != NONE, np.bincount(lately.sku, minlength=slot_of.size), 0)
-    seen_m = float(walking.metres(*walking.picks_by_aisle(seen * per_day, slot_of)))
-    return float(walk(walking.layout, lately, slot_of).sum()) * per_day + expected_m - seen_m
 
 
 def _cost_per_m(config: SlottingConfig) -> float:

@@ -6,34 +6,37 @@ from logistics.config import SlottingConfig
 from logistics.slotting import velocity
 from logistics.slotting.affinity import gather_if_it_helps
 from logistics.slotting.congestion import spread
+from logistics.slotting.effect import Prospect, look_ahead, promised
 from logistics.slotting.faces import FaceRules, open_faces
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import NONE, Demand, Ints, Warehouse
 from logistics.slotting.solve import assign
-from logistics.slotting.travel import Layout, Tours, Walking, expect, lay_out
+from logistics.slotting.travel import Tours, Walking, expect, lay_out
 from logistics.slotting.verify import Plan, verify
 from logistics.slotting.zones import zoned
 
 
 def plan_warehouse(
     warehouse: Warehouse, demand: Demand, tours: Tours, config: SlottingConfig
-) -> tuple[Night, Ints, Walking]:
-    """Tonight's moves and the ideal layout; raises AssertionError rather than break a rule."""
+) -> tuple[Night, Ints, Prospect]:
+    """Tonight's moves, the ideal layout and what is to come; raises AssertionError rather than
+    break a rule."""
     max_moves = affordable(config)
     lately = tours.lately(config.history_days)
     walking = expect(lay_out(warehouse), lately, float(demand.picks_per_day.sum()))
     if demand.relations is not None:
         demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
-    layout, added_m, least_m = walking.layout, None, config.min_saving_m_per_day
-    gathered = gather_if_it_helps(warehouse, demand, layout, tours, ideal)
+    added_m, least_m = None, config.min_saving_m_per_day
+    gathered = gather_if_it_helps(warehouse, demand, walking.layout, tours, ideal)
     if gathered is not None:
         together, added_m = gathered
         ideal = spread(warehouse, demand, walking, together)
-    ahead = _until_next_moves(warehouse, demand, layout, tours, config)
+    coming = velocity.of_newcomers(tours, config.days_to_next_moves)
+    ahead = _with_newcomers(warehouse, demand, walking, lately, coming)
     night = plan_moves(warehouse, demand, ahead, ideal, max_moves, least_m, added_m)
-    rules = face_rules(config)
-    night = open_faces(warehouse, demand, walking, night, rules, max_moves, least_m)
+    prospect, rules = look_ahead(warehouse, demand, walking, tours), face_rules(config)
+    night = open_faces(prospect, promised(prospect, night), rules, max_moves, least_m)
     plan = Plan(
         warehouse,
         demand,
@@ -49,17 +52,16 @@ def plan_warehouse(
         raise AssertionError(
             f"{len(violations)} violations in {warehouse.id}; first {violations[0]}"
         )
-    return night, ideal, walking
+    return night, ideal, prospect
 
 
-def _until_next_moves(
-    warehouse: Warehouse, demand: Demand, layout: Layout, tours: Tours, config: SlottingConfig
+def _with_newcomers(
+    warehouse: Warehouse, demand: Demand, walking: Walking, lately: Tours, coming: float
 ) -> Walking:
-    """Walking with the picks of SKUs that come before moves can be made again."""
-    picks = velocity.of_newcomers(tours, config.days_to_next_moves)
+    """The walking with the picks of SKUs that come before moves can be made again."""
     num_empty = len(warehouse.slot_ids) - int(np.count_nonzero(demand.face != NONE))
-    total = float(demand.picks_per_day.sum()) + picks
-    return expect(layout, tours.lately(config.history_days), total, picks / max(num_empty, 1))
+    total = walking.picks_per_day + coming
+    return expect(walking.layout, lately, total, coming / max(num_empty, 1))
 
 
 def face_rules(config: SlottingConfig) -> FaceRules:

@@ -15,6 +15,7 @@ from logistics.slotting.problem import NONE, Ints, Reals, Warehouse
 
 MAX_TOUR_LINES = 30  # what a picker's cart takes; larger orders are several tours
 _USUAL_TOUR_LINES = 10  # where no order lines tell
+_HALF_LIFE_DAYS = 90.0  # of what a tour tells: what is bought together changes with the season
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +47,21 @@ class Tours:
         if age_days is not None and first < last:
             age_days = age_days[first:last] - age_days[last - 1]
         return Tours(self.tour[mine] - first, self.sku[mine], age_days)
+
+    @property
+    def weights(self) -> Reals:
+        """Of what each tour (t,) tells, the last one's 1."""
+        if self.age_days is None:
+            return np.ones(int(self.tour[-1]) + 1 if self.tour.size else 0)
+        weights: Reals = 0.5 ** (self.age_days / _HALF_LIFE_DAYS)
+        return weights
+
+    def with_sku(self, sku: int) -> "Tours":
+        """Those that have it, under their numbers."""
+        has = np.zeros(int(self.tour[-1]) + 1 if self.tour.size else 0, dtype=bool)
+        has[self.tour[self.sku == sku]] = True
+        mine = has[self.tour]
+        return Tours(self.tour[mine], self.sku[mine], self.age_days)
 
     def lately(self, days: float) -> "Tours":
         """Those of the last days."""

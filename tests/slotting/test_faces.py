@@ -6,16 +6,18 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logistics.slotting.effect import look_ahead
 from logistics.slotting.faces import FaceRules, open_faces, replenishments
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.outputs import after
 from logistics.slotting.problem import NONE, Demand, Warehouse
 from logistics.slotting.solve import assign
-from logistics.slotting.travel import expect, lay_out
+from logistics.slotting.travel import Tours, expect, lay_out
 from logistics.slotting.verify import Plan, verify
 from logistics.slotting.zones import zoned
 from tests.slotting import made
 
+NO_TOURS = Tours(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 RULES = FaceRules(3, 100.0)
 FEW = settings(max_examples=15, deadline=None)
 
@@ -29,7 +31,8 @@ def planned(
     ideal = assign(warehouse, demand, walking)
 
     night = plan_moves(warehouse, demand, walking, ideal, max_moves, 1.0)
-    night = open_faces(warehouse, demand, walking, night, rules, max_moves, 1.0)
+    prospect = look_ahead(warehouse, demand, walking, NO_TOURS)
+    night = open_faces(prospect, night, rules, max_moves, 1.0)
     layouts = night.slot_of.tolist(), ideal.tolist()
     return night, Plan(warehouse, demand, max_moves, night.moves, *layouts, night.unplaced, rules)
 

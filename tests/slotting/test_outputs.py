@@ -31,15 +31,19 @@ FEW = settings(max_examples=25, deadline=None)
 def test_the_tables_tell_the_same_story(company: tuple[Warehouse, Demand]) -> None:
     warehouse, demand = company
     tours = made.one_tour(3, 4) if demand.sku_ids else NO_TOURS
-    night, ideal, walking = plan_warehouse(warehouse, demand, tours, CONFIG)
+    night, ideal, prospect = plan_warehouse(warehouse, demand, tours, CONFIG)
     plan = outputs.slots_plan_rows(warehouse, demand, night, ideal)
     moves = outputs.moves_rows(warehouse, demand, night, CONFIG)
     unplaced = outputs.unplaced_rows(demand, night)
     heat = outputs.heat_rows(warehouse, demand, demand.face, night.slot_of, ideal)
-    effect = outputs.effect_rows(warehouse, demand, walking, tours, night, ideal, CONFIG)
+    effect = outputs.effect_rows(warehouse, demand, prospect, night, ideal, CONFIG)
     tables = {"slots_plan": plan, "moves": moves, "slots_heat": heat, "slots_effect": effect}
     for name, rows in (tables | {"unplaced": unplaced}).items():
         assert rows.schema == pl.Schema(OUTPUTS[name].columns)
+    if (demand.face != NONE).all() and (ideal != NONE).all():  # slots_effect leaves others out
+        before, after, _ = effect.select("walk_m_per_day", "reach_m_per_day").sum_horizontal()
+        walked = moves.filter(~pl.col("opens_face"))
+        assert np.isclose(walked["saving_m_per_day"].sum(), before - after)
     layout = dict(plan.select("slot_id", "sku_before").iter_rows())
     for move in moves.iter_rows(named=True):
         assert layout[move["to_slot"]] is None
@@ -70,8 +74,8 @@ def test_a_night_without_moves_walks_as_before() -> None:
     demand = made.demand([1.0, 5.0], [0, 1])
     still = replace(CONFIG, max_moves=0)
     tours = made.one_tour(1, 1)
-    night, ideal, walking = plan_warehouse(warehouse, demand, tours, still)
-    figures = outputs.figures(warehouse, demand, walking.layout, tours, night, ideal)
+    night, ideal, prospect = plan_warehouse(warehouse, demand, tours, still)
+    figures = outputs.figures(warehouse, demand, prospect.walking.layout, tours, night, ideal)
     assert figures["walk_after_m"] == figures["walk_before_m"] > 0
     assert (figures["moves"], figures["picks"], figures["saving_m_per_day"]) == (0, 2, 0)
 
@@ -81,9 +85,9 @@ def test_tours_whose_picks_are_tomorrows_are_promised_as_they_are_walked() -> No
     warehouse = made.warehouse(2, 2, holds=holds)
     demand = made.demand([3.0, 1.0], [0, 3])
     tours = Tours(np.array([0, 0, 1, 2]), np.array([0, 1, 0, 0]))
-    night, ideal, walking = plan_warehouse(warehouse, demand, tours, CONFIG)
-    effect = outputs.effect_rows(warehouse, demand, walking, tours, night, ideal, CONFIG)
+    night, ideal, prospect = plan_warehouse(warehouse, demand, tours, CONFIG)
+    effect = outputs.effect_rows(warehouse, demand, prospect, night, ideal, CONFIG)
     for slot_of, promised_m in zip(
         (demand.face, night.slot_of, ideal), effect["walk_m_per_day"], strict=True
     ):
-        assert np.isclose(promised_m, walk(walking.layout, tours, slot_of).sum())
+        assert np.isclose(promised_m, walk(prospect.walking.layout, tours, slot_of).sum())

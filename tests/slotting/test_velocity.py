@@ -20,6 +20,12 @@ def test_a_new_sku_is_judged_by_the_days_since_its_first_pick() -> None:
     assert np.isclose(rate[10], rate[20])
 
 
+def test_of_a_sku_that_has_just_come_its_first_pick_tells_nothing() -> None:
+    picks = np.random.default_rng(1).poisson(0.4, (300, 100)).astype(float)
+    picks[100], picks[100, 99] = 0.0, 9.0
+    assert velocity.expect(picks)[100] < 0.5
+
+
 def test_recent_picks_weigh_more() -> None:
     picks = np.zeros((30, 100))
     picks[10, :50], picks[20, 50:], picks[[10, 20], 0] = 2.0, 2.0, 2.0
