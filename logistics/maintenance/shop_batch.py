@@ -30,27 +30,29 @@ Weigh = Callable[[Run, Tables], Cost]
 def units(run: Run, dims: Dims) -> list[Unit]:
     """One unit per workshop that tonight's risks name, and one for assets without any."""
     shops = plan.values(run.config.plan, RISKS.name, run.config.date, "workshop_id")
-    return sorted(Unit(NO_WORKSHOP if shop is None else shop) for shop in shops)
+    return sorted(Unit(_name(shop)) for shop in shops)
 
 
 def upstream(run: Run, dims: Dims) -> dict[str, str]:
-    """Workshop → digest of tonight's risks of its assets, and of the orders where they are home."""
+    """Workshop → digest of tonight's risks at the sites of its assets, and of the orders there."""
     return ray.get(_shop_digests.remote(run, dims))  # type: ignore[no-any-return]
 
 
 @ray.remote(num_cpus=0.5)
 def _shop_digests(run: Run, dims: Tables) -> dict[str, str]:
     config = run.config
-    risks = plan.row_digests(config.plan, RISKS.name, config.date, "workshop_id")
+    risks = plan.file_digests(config.plan, RISKS.name, config.date)
     states = [lake.states(config.lake, table) for table in _ORDER_TABLES]
-    homes = dims["assets"].select("workshop_id", "site_id").unique().sort("site_id")
+    homes: dict[str, set[str]] = {}
+    for shop, site in dims["assets"].select("workshop_id", "site_id").unique().iter_rows():
+        homes.setdefault(_name(shop), set()).add(site)
     together = pools(dims["depots"])
     found = {}
-    for shop, digest in risks.items():
-        own = homes.filter(pl.col("workshop_id").eq_missing(shop))["site_id"].to_list()
+    for shop, own in homes.items():
         sites = sorted({site for home in own for site in together.get(home, (home,))})
         orders = [[state.get(site) for site in sites] for state in states]
-        found[_name(shop)] = records.fingerprint(digest, orders, asdict(config.routes))
+        of_risks = [risks.get(site) for site in sorted(own)]
+        found[shop] = records.fingerprint(of_risks, orders, asdict(config.routes))
     return found
 
 
@@ -71,7 +73,8 @@ def run(weigh: Weigh, run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterat
 @ray.remote(num_cpus=0.5)
 def _risks_of_each(run: Run, shops: Sequence[str]) -> Iterator[tasks.Given]:
     """Each workshop's part of tonight's risks: those lie by site, and are read once for all."""
-    risks = plan.read_plan(run.config.plan, RISKS.name, run.config.date)
+    config, needs = run.config, shop_inputs.OF_RISKS
+    risks = plan.read_plan(config.plan, RISKS.name, config.date, columns=needs)
     assert risks is not None, "workshops are units because tonight's risks name them"
     parts = risks.partition_by("workshop_id", as_dict=True)
     for shop in shops:
