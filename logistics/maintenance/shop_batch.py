@@ -19,7 +19,7 @@ from logistics.maintenance.verify import verify
 from logistics.outputs import RISKS, VEHICLE_PRICES, WORK_ORDERS
 from logistics.pools import pools
 from logistics.tasks import Dims, Tables
-from logistics.units import Parcel, Run, Unit
+from logistics.units import Parcel, Run, StagedFile, Unit
 
 _ORDER_TABLES = ("orders", "travel_times", "trips")
 # Depot and assets that are away → cost of its routes, and the orders they drop; None: it has none.
@@ -84,6 +84,11 @@ def _risks_of_each(run: Run, shops: Sequence[str]) -> Iterator[tasks.Given]:
 def _plan(weigh: Weigh, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, shop = run.config, parcel.unit.site_id
     risks = cast(pl.DataFrame, pl.from_arrow(parcel.tables["risks"]))
+    if shop == NO_WORKSHOP:
+        wanted = shop_inputs.wanted(dims["assets"], risks, config.date, config.maintenance)
+        rows = work_orders.of_nobody(wanted, config.date)
+        figures = {"booked": 0.0, "deferred": float(rows.height)}
+        return replace(parcel, files=_published(run, parcel.unit, rows, ()), figures=figures)
     task = shop_inputs.problem(dims, risks, shop, config.date, config.maintenance)
     seed, cost_without = run.seed_of(shop), weigh(run, dims)
 
@@ -101,14 +106,17 @@ def _plan(weigh: Weigh, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     if violations:
         raise AssertionError(f"{len(violations)} violations in {shop}; first {violations[0]}")
     rows = work_orders.to_table(task, schedule.orders)
-    files = plan.publish(
-        run,
-        parcel.unit,
-        {WORK_ORDERS.name: rows, VEHICLE_PRICES.name: work_orders.price_rows(trades)},
-    )
-    calendar = {NAME: agenda(shop, config.date, rows)}
-    handouts.write(config.plan, config.date, WORK_ORDERS.site, shop, calendar)
+    files = _published(run, parcel.unit, rows, trades)
     return replace(parcel, files=files, figures=_figures(schedule, trades)).tally()
+
+
+def _published(
+    run: Run, unit: Unit, rows: pl.DataFrame, trades: Sequence[Trade]
+) -> tuple[StagedFile, ...]:
+    tables = {WORK_ORDERS.name: rows, VEHICLE_PRICES.name: work_orders.price_rows(trades)}
+    calendar = {NAME: agenda(unit.site_id, run.config.date, rows)}
+    handouts.write(run.config.plan, run.config.date, WORK_ORDERS.site, unit.site_id, calendar)
+    return plan.publish(run, unit, tables)
 
 
 def _budget(run: Run) -> Budget:

@@ -76,22 +76,31 @@ def jobs(
     day: date,
     options: MaintenanceConfig,
 ) -> tuple[Job, ...]:
+    """By asset_id, a job for each row that is `wanted`."""
+    parts = tables["parts"].filter(workshop_id=workshop_id)
+    lengths = dict(parts.select("component", "service_s").drop_nulls().iter_rows())
+    rows = wanted(tables["assets"], risks, day, options)
+    return tuple(_job(row, lengths, options) for row in rows.iter_rows(named=True))
+
+
+def wanted(
+    assets: pl.DataFrame, risks: pl.DataFrame, day: date, options: MaintenanceConfig
+) -> pl.DataFrame:
     """By asset_id: assets at risk, those that cost more to leave alone for 30 days than to service,
-    and those whose inspection is due."""
-    wanted = ("asset_id", "cost_of_failure", "cost_of_service", "inspection_due")
-    failure = options.failure_days * options.vehicle_day_price
-    rows = risks.join(tables["assets"].select(wanted), on="asset_id", how="left").with_columns(
-        pl.col("cost_of_failure").fill_null(options.cost_of_failure) + failure,
+    and those whose inspection is due; with their costs and due_day, null where none is due."""
+    columns = ("asset_id", "cost_of_failure", "cost_of_service", "inspection_due")
+    stands = options.failure_days * options.vehicle_day_price
+    rows = risks.join(assets.select(columns), on="asset_id", how="left").with_columns(
+        pl.col("cost_of_failure").fill_null(options.cost_of_failure) + stands,
         pl.col("cost_of_service").fill_null(options.cost_of_service),
         due_day=_due_day(day, options.schedule_days),
     )
-    # The few that are wanted are found before any of them becomes a Job.
     left = pl.max_horizontal("p_fail_7d", "p_fail_30d") * pl.col("cost_of_failure")
     at_risk = (pl.col("p_fail_7d") >= options.at_risk_p7) | (left > pl.col("cost_of_service"))
-    rows = rows.filter(at_risk | pl.col("due_day").is_not_null()).sort("asset_id")
-    parts = tables["parts"].filter(workshop_id=workshop_id)
-    lengths = dict(parts.select("component", "service_s").drop_nulls().iter_rows())
-    return tuple(_job(row, lengths, options) for row in rows.iter_rows(named=True))
+    is_due = pl.col("due_day").is_not_null()
+    inspected = pl.when(is_due).then(pl.lit(INSPECTION))
+    found = rows.filter(at_risk | is_due).sort("asset_id")
+    return found.with_columns(pl.col("component").fill_null(inspected))
 
 
 def _due_day(day: date, num_days: int) -> pl.Expr:
@@ -102,15 +111,12 @@ def _due_day(day: date, num_days: int) -> pl.Expr:
 
 def _job(row: Row, lengths: Mapping[str, int], options: MaintenanceConfig) -> Job:
     usual, service, due_day = options.vehicle_day_price, row["cost_of_service"], row["due_day"]
-    component = row["component"]
-    if component is None and due_day is not None:
-        component = INSPECTION
     return Job(
         asset_id=row["asset_id"],
         site_id=row["site_id"],
         kind=row["kind"],
-        component=component,
-        duration_s=lengths.get(component or "", options.job_hours * 3600),
+        component=row["component"],
+        duration_s=lengths.get(row["component"] or "", options.job_hours * 3600),
         p_fail=failing_by(row["p_fail_7d"], row["p_fail_30d"]),
         cost_of_failure=row["cost_of_failure"],
         cost_of_service=service,
