@@ -4,7 +4,7 @@ Knows pandera and polars; knows nothing of where tables come from. Every input r
 exactly one of the two results, and every rejected row carries its first reason.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -36,7 +36,7 @@ REJECTS = pl.Schema(
 def check(
     raw: pl.DataFrame,
     contract: Contract,
-    known: Mapping[str, Collection[str]] | None = None,
+    known: Mapping[str, pl.Series] | None = None,
     site_id: str | None = None,
 ) -> Checked:
     """Split a table into rows that keep the contract and rejects with their reason.
@@ -80,7 +80,7 @@ def _judge(
     typed: pl.DataFrame,
     unread: pl.Series,
     contract: Contract,
-    known: Mapping[str, Collection[str]] | None,
+    known: Mapping[str, pl.Series] | None,
     broken: frozenset[str],
 ) -> pl.DataFrame:
     """The rows that break the contract: ROW, column, rule, and the value where it was not read."""
@@ -88,7 +88,7 @@ def _judge(
     told = told.filter(pl.col("rule").is_not_null())
     faults = [told.select(ROW, "column", "rule"), _rule_faults(typed, contract, broken)]
     faults += [
-        _faults(typed, column, f"not in {table}", ~pl.col(column).is_in(list(known[table])))
+        _faults(typed, column, f"not in {table}", ~pl.col(column).is_in(known[table].implode()))
         for column, table in contract.refs.items()
         if known is not None and table in known
     ]

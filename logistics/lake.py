@@ -345,9 +345,7 @@ def _hive_values(relative: str) -> dict[str, str]:
     return {column: unquote(value) for column, value in pairs}
 
 
-def _keys(dims: Mapping[str, pl.DataFrame]) -> dict[str, list[str]]:
+def _keys(dims: Mapping[str, pl.DataFrame]) -> dict[str, pl.Series]:
     return {
-        name: frame[CONTRACTS[name].key[0]].unique().to_list()
-        for name, frame in dims.items()
-        if not frame.is_empty()
+        name: frame[CONTRACTS[name].key[0]] for name, frame in dims.items() if not frame.is_empty()
     }

@@ -122,7 +122,7 @@ def restore(plan: str, table: str, version: int, run_date: date) -> bool:
 def drop_nights(plan: str, table: str, before: date) -> int:
     """Take every night before a date out of one table; returns how many there were."""
     delta, output = DeltaTable(f"{absolute(plan)}/{table}"), OUTPUTS[table]
-    old = [file for file in _files(delta, output) if file.partition["run_date"] < str(before)]
+    old = _files(delta, output, before=before)
     if old:
         _transact(delta, output, [_remove(file) for file in old])
     return len({file.partition["run_date"] for file in old})
@@ -135,10 +135,12 @@ def read_plan(
     site_id: str | None = None,
     where: pl.Expr | None = None,
     version: int | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pl.DataFrame | None:
     """Committed rows of one night, sorted by site and key; None when there are none.
 
-    version: of the Delta table, as `runs` names it for a whole night; None: the newest.
+    version: of the Delta table, as `runs` names it for a whole night; None: the newest. columns:
+    all that is read, site and key among them; None: every one.
     """
     output, night = OUTPUTS[table], _scan_night(plan, table, run_date, version)
     if night is None:
@@ -147,7 +149,7 @@ def read_plan(
         night = night.filter(pl.col(output.site) == site_id)
     if where is not None:
         night = night.filter(where)
-    rows = night.collect()
+    rows = (night if columns is None else night.select(columns)).collect()
     return None if rows.is_empty() else rows.sort(output.site, *output.key)
 
 
@@ -163,6 +165,34 @@ def read_nights(
         nights = nights.filter(pl.col(output.site) == site_id)
     found = nights.collect()
     return None if found.is_empty() else found.sort("run_date", output.site, *output.key)
+
+
+def files_between(plan: str, table: str, since: date, before: date) -> dict[str, pl.DataFrame]:
+    """Site → its committed files (run_date, path) of the nights in [since, before).
+
+    `read_files` reads them. One look at the log for all sites; sites without files are left out.
+    """
+    url = f"{absolute(plan)}/{table}"
+    if since >= before or not DeltaTable.is_deltatable(url):
+        return {}
+    found: dict[str, list[tuple[date, str]]] = {}
+    for file in _files(DeltaTable(url), OUTPUTS[table], since, before):
+        night = date.fromisoformat(file.partition["run_date"])
+        found.setdefault(_site(file), []).append((night, file.path))
+    schema = {"run_date": pl.Date, "path": pl.String}
+    return {site: pl.DataFrame(sorted(f), schema, orient="row") for site, f in found.items()}
+
+
+def read_files(plan: str, table: str, files: pl.DataFrame) -> pl.DataFrame:
+    """The rows of some of `files_between`'s files with their run_date, in no order."""
+    fs, root = at(f"{plan}/{table}")
+    columns, parts = OUTPUTS[table].columns, []
+    for night, path in files.iter_rows():
+        rows = pl.read_parquet(BytesIO(fs.cat_file(f"{root}/{path}")))
+        newer = {c: pl.lit(None, dtype) for c, dtype in columns.items() if c not in rows.columns}
+        rows = rows.with_columns(run_date=pl.lit(night), **newer)
+        parts.append(rows.select("run_date", *columns))
+    return pl.concat(parts)
 
 
 def values(plan: str, table: str, run_date: date, column: str) -> list[str | None]:
@@ -184,17 +214,10 @@ def digests_between(plan: str, table: str, since: date, before: date) -> dict[st
     if not DeltaTable.is_deltatable(url):
         return {}
     by_site: dict[str, str] = {}
-    for file in sorted(_files(DeltaTable(url), OUTPUTS[table]), key=lambda file: file.path):
-        if str(since) <= file.partition["run_date"] < str(before):
-            by_site[_site(file)] = by_site.get(_site(file), "") + file.path
+    files = _files(DeltaTable(url), OUTPUTS[table], since, before)
+    for file in sorted(files, key=lambda file: file.path):
+        by_site[_site(file)] = by_site.get(_site(file), "") + file.path
     return {site: _digest(paths.encode()) for site, paths in by_site.items()}
-
-
-def row_digests(plan: str, table: str, run_date: date, column: str) -> dict[str | None, str]:
-    """Value of a column → digest of a committed night's rows that have it."""
-    rows = read_plan(plan, table, run_date)
-    parts = {} if rows is None else rows.partition_by(column, as_dict=True)
-    return {value: digest(part) for (value,), part in parts.items()}
 
 
 def digest(rows: pl.DataFrame) -> str:
@@ -282,15 +305,20 @@ def _path_safe(name: str, table: str) -> str:
 
 def _night_files(delta: DeltaTable, output: Output, run_date: date) -> dict[str, StagedFile]:
     """Path → file of a night as committed."""
-    night = (f for f in _files(delta, output) if f.partition["run_date"] == str(run_date))
+    night = _files(delta, output, run_date, run_date + timedelta(days=1))
     return {file.path: file for file in night}
 
 
-def _files(delta: DeltaTable, output: Output) -> list[StagedFile]:
+def _files(
+    delta: DeltaTable, output: Output, since: date = date.min, before: date = date.max
+) -> list[StagedFile]:
+    """Those of the nights in [since, before)."""
     actions = pl.DataFrame(delta.get_add_actions(flatten=True))
     if actions.is_empty():
         return []
     site, rows = f"partition.{output.site}", actions.with_columns(pl.col("^partition.*$").cast(str))
+    night = pl.col("partition.run_date")
+    rows = rows.filter(night.is_between(pl.lit(str(since)), pl.lit(str(before)), closed="left"))
     return [
         StagedFile(
             table=output.name,

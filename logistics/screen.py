@@ -37,7 +37,7 @@ class _Rule(NamedTuple):
 def suspects(
     typed: pl.DataFrame,
     contract: Contract,
-    known: Mapping[str, Collection[str]] | None,
+    known: Mapping[str, pl.Series] | None,
     same: Collection[str] = (),
 ) -> Suspects:
     """What may break the contract.
@@ -59,7 +59,7 @@ def suspects(
 def _breaking(
     typed: pl.DataFrame,
     contract: Contract,
-    known: Mapping[str, Collection[str]] | None,
+    known: Mapping[str, pl.Series] | None,
     columns: Collection[str],
     coded: Mapping[str, tuple[pl.Series, Codes]],
 ) -> Suspects:
@@ -117,7 +117,7 @@ def _rules(name: str, column: Column) -> Iterator[_Rule]:
 
 
 def _text_rules(
-    contract: Contract, known: Mapping[str, Collection[str]] | None
+    contract: Contract, known: Mapping[str, pl.Series] | None
 ) -> Iterator[tuple[str, pl.Expr]]:
     """Rules on text: judged once per text, of which there are far fewer than rows."""
     for name, column in contract.columns.items():
@@ -127,7 +127,7 @@ def _text_rules(
             yield name, pl.col(name).is_in(column.choices)
     for name, table in contract.refs.items():
         if known is not None and table in known:
-            yield name, pl.col(name).is_in(list(known[table]))
+            yield name, pl.col(name).is_in(known[table].implode())
 
 
 def is_whole(name: str, dtype: pl.DataType) -> pl.Expr:

@@ -135,6 +135,21 @@ def test_another_night_is_left_alone(run: Run, tmp_path: Path) -> None:
     assert (savings(run), savings(run, date(2026, 3, 3))) == ([1], [2])
 
 
+def test_the_files_of_nights_before_hold_the_rows_of_each_site(run: Run, tmp_path: Path) -> None:
+    where, table = run.config.plan, "moves"
+    for day, saving in ((2, 1.0), (3, 2.0), (4, 3.0)):
+        night = Run("r", config(tmp_path, f"date=2026-03-0{day}"))
+        files = [plan.publish(night, Unit(s), {table: moves(saving)}) for s in ("W 1/ü", "W2")]
+        plan.commit(night, table, [file for staged in files for file in staged])
+    found = plan.files_between(where, table, DAY, date(2026, 3, 4))
+    assert found.keys() == {"W 1/ü", "W2"}
+    rows = plan.read_files(where, table, found["W 1/ü"])
+    expected = plan.read_nights(where, table, DAY, date(2026, 3, 4), "W 1/ü")
+    assert expected is not None
+    assert rows.equals(expected.select(rows.columns))
+    assert plan.files_between(where, table, DAY, DAY) == {}
+
+
 def test_a_table_of_the_wrong_shape_is_never_staged(run: Run) -> None:
     with pytest.raises(TypeError, match="moves: columns are"):
         plan.publish(run, Unit("W1"), {"moves": moves(1).drop("sku_id")})

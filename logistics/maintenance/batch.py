@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import partial
-from typing import Any, cast
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import polars as pl
@@ -14,14 +14,18 @@ import pyarrow as pa
 import ray
 from numpy.typing import NDArray
 
-from logistics import lake, plan, records, registry, tasks
-from logistics.maintenance import alerts, inputs, regimes, windows
+from logistics import lake, plan, registry, tasks
+from logistics.maintenance import alerts, inputs, regimes
 from logistics.maintenance.memory import RECIPE, Memory
 from logistics.maintenance.regimes import Regimes
 from logistics.maintenance.risk import Risk
+from logistics.maintenance.windows import SensorWindows
 from logistics.outputs import ALERT_OUTCOMES, ALERTS, RISKS, SENSOR_STATES
 from logistics.tasks import Dims, Tables
-from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
+from logistics.units import Parcel, Run, Unit
+
+if TYPE_CHECKING:
+    from logistics.maintenance.model import RiskModel
 
 WORKLOAD = "maintenance"
 TABLES = ("telemetry", "events")
@@ -44,35 +48,34 @@ def heard(run: Run) -> list[Unit]:
 
 
 def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
-    """The risk of every asset, each at its home site."""
+    """The risk of every asset, each at its home site.
+
+    One task per unit and nothing between steps: to hand windows from a reader to a scorer took half
+    as long as to score them. A worker keeps Torch and the model from unit to unit.
+    """
     config = run.config
     card = registry.champion(config.models, WORKLOAD)
     if card is None:
         raise registry.RegistryError(f"{WORKLOAD} has no model in {config.models}; train one first")
-    options = config.maintenance
-    rows = ray.data.from_arrow([to_rows([parcel]) for parcel in parcels])
-    rows.set_name(f"maintenance {config.date}")
-    done = rows.map_batches(
-        partial(
-            _read_telemetry,
-            run=run,
-            dims=dims,
-            conditions=regimes.from_numbers(card.calibration),
-        ),
-        batch_format="pyarrow",
-        batch_size=1,
-        num_cpus=0.5,
-    ).map_batches(
-        ScoreAssets,
-        fn_constructor_kwargs={"run": run, "version": card.version},
-        compute=ray.data.ActorPoolStrategy(size=min(options.actors, len(parcels))),
-        batch_format="pyarrow",
-        batch_size=1,
-        num_cpus=0.25,
-        num_gpus=options.num_gpus,
-    )
-    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield from from_rows(batch)
+    assess = partial(_assess, card.version, regimes.from_numbers(card.calibration))
+    given = _earlier(run, [parcel.unit for parcel in parcels])
+    num_gpus = config.maintenance.num_gpus
+    yield from tasks.solve_each(WORKLOAD, assess, run, dims, parcels, given, num_gpus)
+
+
+def _earlier(run: Run, units: Sequence[Unit]) -> "Iterator[ray.ObjectRef[tasks.Given]]":
+    """What each unit takes from nights before: rows of the last alerts, of which there are few, and
+    the files of what was remembered. Looked up once: each look reads the whole log of a table."""
+    config, night = run.config, run.config.date
+    since = night - timedelta(days=alerts.FOLLOWED_DAYS)
+    told = plan.read_nights(config.plan, ALERTS.name, since, night)
+    by_site = {} if told is None else told.partition_by(ALERTS.site, as_dict=True)
+    since = night - timedelta(days=night.toordinal() % config.maintenance.memory_days)
+    states = plan.files_between(config.plan, SENSOR_STATES.name, since, night)
+    for unit in units:
+        site_id = unit.site_id
+        own = {ALERTS.name: by_site.get((site_id,)), SENSOR_STATES.name: states.get(site_id)}
+        yield ray.put({name: rows.to_arrow() for name, rows in own.items() if rows is not None})
 
 
 @ray.remote(num_cpus=0.5)
@@ -95,19 +98,18 @@ def upstream(run: Run, dims: Dims) -> dict[str, str]:
     return found
 
 
-def _read_telemetry(rows: pa.Table, run: Run, dims: Dims, conditions: Regimes | None) -> pa.Table:
-    return map_rows("read", partial(_read_unit, run, ray.get(dims), conditions), rows)
-
-
-def _read_unit(run: Run, dims: Tables, conditions: Regimes | None, parcel: Parcel) -> Parcel:
+def _assess(
+    version: str, conditions: Regimes | None, run: Run, dims: Tables, parcel: Parcel
+) -> Parcel:
     config, unit = run.config, parcel.unit
-    records.unless_stopped(run)
-    memory = _memory(run, unit, conditions)
+    earlier = {table: _frame(files) for table, files in parcel.tables.items()}
+    memory = _memory(run, earlier, conditions)
     since = {} if memory is None else {"telemetry": memory.night}
     entry = lake.enter(run, unit, TABLES, dims, since)
+    parcel = replace(parcel, counts=entry.counts, files=entry.files)
     assets = assets_of(dims["assets"], unit)
     if assets.is_empty():  # a site of telemetry where no asset is at home
-        return replace(parcel, counts=entry.counts, files=entry.files)
+        return parcel
     telemetry, events = (before(entry.tables[t], config.date) for t in TABLES)
     found, kept = inputs.tonight(
         telemetry,
@@ -119,27 +121,46 @@ def _read_unit(run: Run, dims: Tables, conditions: Regimes | None, parcel: Parce
         memory,
         _recipe(conditions),
     )
-    last_seen = _last_seen(telemetry, memory)
     about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
+    last_seen = _last_seen(telemetry, memory)
     about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
-    tables = {"windows": windows.to_table(found), "assets": about.to_arrow()}
-    kept = kept.join(about.select("asset_id", "last_seen"), on="asset_id", maintain_order="left")
-    tables[SENSOR_STATES.name] = kept.to_arrow()
-    if (told := _earlier_alerts(run, unit, about, events)) is not None:
-        tables["alert_outcomes"] = told.to_arrow()
-    return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
+    risks = risk_rows(about, _risk(run, version, found), config.date)
+    kept = kept.join(last_seen, on="asset_id", how="left", maintain_order="left")
+    outputs = {RISKS.name: risks, SENSOR_STATES.name: kept}
+    at_risk = risks["p_fail_7d"] >= config.maintenance.at_risk_p7
+    figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
+    if ALERTS.name in earlier:
+        mine = earlier[ALERTS.name].join(about, on="asset_id", how="semi")
+        outputs[ALERT_OUTCOMES.name] = outcomes = alerts.became(mine, events, config.date)
+        figures |= alerts.figures(outcomes)
+    files = plan.publish(run, unit, outputs)
+    return replace(parcel, files=parcel.files + files, figures=figures)
 
 
-def _memory(run: Run, unit: Unit, conditions: Regimes | None) -> Memory | None:
+def _risk(run: Run, version: str, found: SensorWindows) -> Risk:
+    # Torch: seconds of a core that workers of other tasks are spared.
+    from logistics.maintenance.model import predict
+
+    device = "cuda" if run.config.maintenance.num_gpus > 0 else "cpu"
+    return predict(_model(run.config.models, version), found, device)
+
+
+@cache
+def _model(models: str, version: str) -> "RiskModel":
+    from logistics.maintenance.model import loads
+
+    return loads(registry.load(models, WORKLOAD, version))
+
+
+def _memory(run: Run, earlier: Tables, conditions: Regimes | None) -> Memory | None:
     """What the newest of the last nights has remembered, if tonight may go on from it."""
-    night = run.config.date
-    for days in range(1, night.toordinal() % run.config.maintenance.memory_days + 1):
-        earlier = night - timedelta(days=days)
-        rows = plan.read_plan(run.config.plan, SENSOR_STATES.name, earlier, unit.site_id)
-        if rows is not None:
-            same = (rows["recipe"] == _recipe(conditions)).all()
-            return Memory(earlier, rows) if same else None
-    return None
+    files = earlier.get(SENSOR_STATES.name)
+    if files is None:
+        return None
+    newest = files.filter(pl.col("run_date") == pl.col("run_date").max())
+    rows = plan.read_files(run.config.plan, SENSOR_STATES.name, newest)
+    same = (rows["recipe"] == _recipe(conditions)).all()
+    return Memory(newest["run_date"][0], rows) if same else None
 
 
 def _recipe(conditions: Regimes | None) -> str:
@@ -154,18 +175,6 @@ def _last_seen(telemetry: pl.DataFrame, memory: Memory | None) -> pl.DataFrame:
     return pl.concat(seen).group_by("asset_id").agg(pl.col("last_seen").max())
 
 
-def _earlier_alerts(
-    run: Run, unit: Unit, about: pl.DataFrame, events: pl.DataFrame
-) -> pl.DataFrame | None:
-    """What became of the alerts of the last month's nights; None where there were none."""
-    night = run.config.date
-    since = night - timedelta(days=alerts.FOLLOWED_DAYS)
-    earlier = plan.read_nights(run.config.plan, ALERTS.name, since, night, unit.site_id)
-    if earlier is None:
-        return None
-    return alerts.became(earlier.join(about, on="asset_id", how="semi"), events, night)
-
-
 def assets_of(assets: pl.DataFrame, unit: Unit) -> pl.DataFrame:
     """The assets at home in a unit; buckets split them as the lake splits their telemetry."""
     here = assets.filter(site_id=unit.site_id).sort("asset_id")
@@ -177,40 +186,6 @@ def assets_of(assets: pl.DataFrame, unit: Unit) -> pl.DataFrame:
 
 def before(rows: pl.DataFrame, day: date) -> pl.DataFrame:
     return rows.filter(pl.col("at") < pl.lit(day).cast(pl.Datetime("us")))
-
-
-class ScoreAssets:
-    """Ray Data actor: one unit's windows in, its risks published."""
-
-    def __init__(self, run: Run, version: str) -> None:
-        # Torch: seconds of a core that tasks which only read or write are spared.
-        from logistics.maintenance.model import loads, predict
-
-        self.run = run
-        device = "cuda" if run.config.maintenance.num_gpus > 0 else "cpu"
-        model = loads(registry.load(run.config.models, WORKLOAD, version))
-        self.predict = partial(predict, model, device=device)
-
-    def __call__(self, rows: pa.Table) -> pa.Table:
-        return map_rows("score", self._score, rows)
-
-    def _score(self, parcel: Parcel) -> Parcel:
-        if not parcel.tables:
-            return records.finish(self.run, WORKLOAD, parcel)
-        records.attempt(self.run, WORKLOAD, parcel.unit)
-        found = windows.from_table(parcel.tables["windows"])
-        about = _frame(parcel.tables["assets"])
-        risks = risk_rows(about, self.predict(found), self.run.config.date)
-        others = (SENSOR_STATES.name, ALERT_OUTCOMES.name)
-        made = {name: _frame(parcel.tables[name]) for name in others if name in parcel.tables}
-        outputs = {RISKS.name: risks, **made}
-        files = plan.publish(self.run, parcel.unit, outputs)
-        at_risk = risks["p_fail_7d"] >= self.run.config.maintenance.at_risk_p7
-        figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
-        if ALERT_OUTCOMES.name in outputs:
-            figures |= alerts.figures(outputs[ALERT_OUTCOMES.name])
-        scored = replace(parcel, files=parcel.files + files, figures=figures)
-        return records.finish(self.run, WORKLOAD, scored)
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:
@@ -264,7 +239,7 @@ def run_alerts(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parc
 
 def _alert(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     options = run.config.maintenance
-    risks = plan.read_plan(run.config.plan, RISKS.name, run.config.date)
+    risks = plan.read_plan(run.config.plan, RISKS.name, run.config.date, columns=alerts.NEEDS)
     if risks is None:
         return parcel
     costs = options.cost_of_failure, options.cost_of_service

@@ -124,11 +124,11 @@ def pulls(scorer: Scorer, done: Pass, rows: Tensor, inputs: int) -> Tensor:
     """(rows, inputs): each of the first inputs times the slope of the logarithm of the 30-day
     hazard (gradient times input; Shrikumar et al. 2017)."""
     # A rate that is held at a bound is moved by nothing.
-    slope = torch.ops.aten.hardtanh_backward(done.rates, done.rates, *_WITHIN)
-    slope = slope[..., :MONTH].flatten(1, 2)
+    rates = done.rates[..., :MONTH].index_select(1, rows)
+    slope = torch.ops.aten.hardtanh_backward(rates, rates, *_WITHIN).flatten(1, 2)
     # Of the hazard; what makes it one of its logarithm is a number per row, left to the end.
     terms = torch.bmm(slope, scorer.course[..., :MONTH].mT)
-    terms = terms.view(len(terms), len(done.x), -1, TERMS).index_select(1, rows)
+    terms = terms.view(len(terms), len(rows), -1, TERMS)
     state = _through_norm(torch.bmm(terms.flatten(2), scorer.leave.mT), done.norms[-1], rows)
     steps = zip(scorer.steps, done.inner, done.norms[:-1], strict=True)
     for (weight, _), inner, norm in reversed([*steps]):

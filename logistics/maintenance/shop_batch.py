@@ -19,7 +19,7 @@ from logistics.maintenance.verify import verify
 from logistics.outputs import RISKS, VEHICLE_PRICES, WORK_ORDERS
 from logistics.pools import pools
 from logistics.tasks import Dims, Tables
-from logistics.units import Parcel, Run, Unit
+from logistics.units import Parcel, Run, StagedFile, Unit
 
 _ORDER_TABLES = ("orders", "travel_times", "trips")
 # Depot and assets that are away → cost of its routes, and the orders they drop; None: it has none.
@@ -30,27 +30,29 @@ Weigh = Callable[[Run, Tables], Cost]
 def units(run: Run, dims: Dims) -> list[Unit]:
     """One unit per workshop that tonight's risks name, and one for assets without any."""
     shops = plan.values(run.config.plan, RISKS.name, run.config.date, "workshop_id")
-    return sorted(Unit(NO_WORKSHOP if shop is None else shop) for shop in shops)
+    return sorted(Unit(_name(shop)) for shop in shops)
 
 
 def upstream(run: Run, dims: Dims) -> dict[str, str]:
-    """Workshop → digest of tonight's risks of its assets, and of the orders where they are home."""
+    """Workshop → digest of tonight's risks at the sites of its assets, and of the orders there."""
     return ray.get(_shop_digests.remote(run, dims))  # type: ignore[no-any-return]
 
 
 @ray.remote(num_cpus=0.5)
 def _shop_digests(run: Run, dims: Tables) -> dict[str, str]:
     config = run.config
-    risks = plan.row_digests(config.plan, RISKS.name, config.date, "workshop_id")
+    risks = plan.file_digests(config.plan, RISKS.name, config.date)
     states = [lake.states(config.lake, table) for table in _ORDER_TABLES]
-    homes = dims["assets"].select("workshop_id", "site_id").unique().sort("site_id")
+    homes: dict[str, set[str]] = {}
+    for shop, site in dims["assets"].select("workshop_id", "site_id").unique().iter_rows():
+        homes.setdefault(_name(shop), set()).add(site)
     together = pools(dims["depots"])
     found = {}
-    for shop, digest in risks.items():
-        own = homes.filter(pl.col("workshop_id").eq_missing(shop))["site_id"].to_list()
+    for shop, own in homes.items():
         sites = sorted({site for home in own for site in together.get(home, (home,))})
         orders = [[state.get(site) for site in sites] for state in states]
-        found[_name(shop)] = records.fingerprint(digest, orders, asdict(config.routes))
+        of_risks = [risks.get(site) for site in sorted(own)]
+        found[shop] = records.fingerprint(of_risks, orders, asdict(config.routes))
     return found
 
 
@@ -71,7 +73,8 @@ def run(weigh: Weigh, run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterat
 @ray.remote(num_cpus=0.5)
 def _risks_of_each(run: Run, shops: Sequence[str]) -> Iterator[tasks.Given]:
     """Each workshop's part of tonight's risks: those lie by site, and are read once for all."""
-    risks = plan.read_plan(run.config.plan, RISKS.name, run.config.date)
+    config, needs = run.config, shop_inputs.OF_RISKS
+    risks = plan.read_plan(config.plan, RISKS.name, config.date, columns=needs)
     assert risks is not None, "workshops are units because tonight's risks name them"
     parts = risks.partition_by("workshop_id", as_dict=True)
     for shop in shops:
@@ -81,6 +84,11 @@ def _risks_of_each(run: Run, shops: Sequence[str]) -> Iterator[tasks.Given]:
 def _plan(weigh: Weigh, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     config, shop = run.config, parcel.unit.site_id
     risks = cast(pl.DataFrame, pl.from_arrow(parcel.tables["risks"]))
+    if shop == NO_WORKSHOP:
+        wanted = shop_inputs.wanted(dims["assets"], risks, config.date, config.maintenance)
+        rows = work_orders.of_nobody(wanted, config.date)
+        figures = {"booked": 0.0, "deferred": float(rows.height)}
+        return replace(parcel, files=_published(run, parcel.unit, rows, ()), figures=figures)
     task = shop_inputs.problem(dims, risks, shop, config.date, config.maintenance)
     seed, cost_without = run.seed_of(shop), weigh(run, dims)
 
@@ -98,14 +106,17 @@ def _plan(weigh: Weigh, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     if violations:
         raise AssertionError(f"{len(violations)} violations in {shop}; first {violations[0]}")
     rows = work_orders.to_table(task, schedule.orders)
-    files = plan.publish(
-        run,
-        parcel.unit,
-        {WORK_ORDERS.name: rows, VEHICLE_PRICES.name: work_orders.price_rows(trades)},
-    )
-    calendar = {NAME: agenda(shop, config.date, rows)}
-    handouts.write(config.plan, config.date, WORK_ORDERS.site, shop, calendar)
+    files = _published(run, parcel.unit, rows, trades)
     return replace(parcel, files=files, figures=_figures(schedule, trades)).tally()
+
+
+def _published(
+    run: Run, unit: Unit, rows: pl.DataFrame, trades: Sequence[Trade]
+) -> tuple[StagedFile, ...]:
+    tables = {WORK_ORDERS.name: rows, VEHICLE_PRICES.name: work_orders.price_rows(trades)}
+    calendar = {NAME: agenda(unit.site_id, run.config.date, rows)}
+    handouts.write(run.config.plan, run.config.date, WORK_ORDERS.site, unit.site_id, calendar)
+    return plan.publish(run, unit, tables)
 
 
 def _budget(run: Run) -> Budget:

@@ -19,6 +19,8 @@ from logistics.maintenance.problem import (
     failing_by,
 )
 
+# Columns of risks that jobs are made of.
+OF_RISKS = ("site_id", "asset_id", "kind", "workshop_id", "component", "p_fail_7d", "p_fail_30d")
 Tables = Mapping[str, pl.DataFrame]
 Row = Mapping[str, Any]
 
@@ -74,57 +76,55 @@ def jobs(
     day: date,
     options: MaintenanceConfig,
 ) -> tuple[Job, ...]:
-    """By asset_id: assets at risk, those that cost more to leave alone for 30 days than to service,
-    and those whose inspection is due."""
-    wanted = ("asset_id", "cost_of_failure", "cost_of_service", "inspection_due")
-    rows = risks.join(tables["assets"].select(wanted), on="asset_id", how="left").sort("asset_id")
+    """By asset_id, a job for each row that is `wanted`."""
     parts = tables["parts"].filter(workshop_id=workshop_id)
     lengths = dict(parts.select("component", "service_s").drop_nulls().iter_rows())
-    found = []
-    for row in rows.iter_rows(named=True):
-        job = _job(row, lengths, day, options)
-        left = job.cost_of_failure * job.p_fail[-1]
-        at_risk = row["p_fail_7d"] >= options.at_risk_p7 or left > job.cost_of_service
-        if at_risk or job.due_day is not None:
-            found.append(job)
-    return tuple(found)
+    rows = wanted(tables["assets"], risks, day, options)
+    return tuple(_job(row, lengths, options) for row in rows.iter_rows(named=True))
 
 
-def _job(
-    row: Row,
-    lengths: Mapping[str, int],
-    day: date,
-    options: MaintenanceConfig,
-) -> Job:
-    usual = options.vehicle_day_price
-    service = _or(row["cost_of_service"], options.cost_of_service)
-    p7, p30 = row["p_fail_7d"], row["p_fail_30d"]
-    due = row["inspection_due"]
-    due_day = None if due is None else (due - day).days
-    if due_day is not None and due_day >= options.schedule_days:
-        due_day = None
-    component = row["component"]
-    if component is None and due_day is not None:
-        component = INSPECTION
+def wanted(
+    assets: pl.DataFrame, risks: pl.DataFrame, day: date, options: MaintenanceConfig
+) -> pl.DataFrame:
+    """By asset_id: assets at risk, those that cost more to leave alone for 30 days than to service,
+    and those whose inspection is due; with their costs and due_day, null where none is due."""
+    columns = ("asset_id", "cost_of_failure", "cost_of_service", "inspection_due")
+    stands = options.failure_days * options.vehicle_day_price
+    rows = risks.join(assets.select(columns), on="asset_id", how="left").with_columns(
+        pl.col("cost_of_failure").fill_null(options.cost_of_failure) + stands,
+        pl.col("cost_of_service").fill_null(options.cost_of_service),
+        due_day=_due_day(day, options.schedule_days),
+    )
+    left = pl.max_horizontal("p_fail_7d", "p_fail_30d") * pl.col("cost_of_failure")
+    at_risk = (pl.col("p_fail_7d") >= options.at_risk_p7) | (left > pl.col("cost_of_service"))
+    is_due = pl.col("due_day").is_not_null()
+    inspected = pl.when(is_due).then(pl.lit(INSPECTION))
+    found = rows.filter(at_risk | is_due).sort("asset_id")
+    return found.with_columns(pl.col("component").fill_null(inspected))
+
+
+def _due_day(day: date, num_days: int) -> pl.Expr:
+    """Days until the inspection is due, 0 where it is overdue; null: not on the days planned."""
+    due = (pl.col("inspection_due") - pl.lit(day)).dt.total_days()
+    return pl.when(due < num_days).then(due.clip(lower_bound=0))
+
+
+def _job(row: Row, lengths: Mapping[str, int], options: MaintenanceConfig) -> Job:
+    usual, service, due_day = options.vehicle_day_price, row["cost_of_service"], row["due_day"]
     return Job(
         asset_id=row["asset_id"],
         site_id=row["site_id"],
         kind=row["kind"],
-        component=component,
-        duration_s=lengths.get(component or "", options.job_hours * 3600),
-        p_fail=failing_by(p7, p30),
-        cost_of_failure=_or(row["cost_of_failure"], options.cost_of_failure)
-        + options.failure_days * usual,
+        component=row["component"],
+        duration_s=lengths.get(row["component"] or "", options.job_hours * 3600),
+        p_fail=failing_by(row["p_fail_7d"], row["p_fail_30d"]),
+        cost_of_failure=row["cost_of_failure"],
         cost_of_service=service,
         life_day_price=service / options.service_life_days,
         day_prices=(usual,) * options.schedule_days,
-        due_day=None if due_day is None else max(due_day, 0),
+        due_day=due_day,
         overdue_price=0.0 if due_day is None else usual,
     )
-
-
-def _or(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value
 
 
 def _bays(shop: Row) -> tuple[Bay, ...]:

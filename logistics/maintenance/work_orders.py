@@ -1,7 +1,7 @@
 """A schedule → rows of `work_orders`. Knows the output columns; no solver, no storage."""
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 import polars as pl
 
@@ -16,6 +16,25 @@ def to_table(problem: WorkshopProblem, orders: Sequence[WorkOrder]) -> pl.DataFr
     rows |= {order.job.asset_id: _row(problem, order) for order in orders}
     in_order = [rows[asset_id] for asset_id in sorted(rows)]
     return pl.DataFrame(in_order, schema=WORK_ORDERS.columns, orient="row")
+
+
+def of_nobody(wanted: pl.DataFrame, day: date) -> pl.DataFrame:
+    """work_orders rows of assets that no workshop looks after; wanted: as shop_inputs has them."""
+    reason = pl.lit("no workshop looks after it")
+    due = pl.lit(day) + pl.duration(days="due_day")
+    told = pl.format("its inspection is due on {}, but {}", due, reason)
+    known = wanted.select(
+        "asset_id",
+        "component",
+        "p_fail_7d",
+        "p_fail_30d",
+        status=pl.lit("deferred"),
+        saving=pl.lit(0.0),
+        reason=pl.coalesce(told, reason),
+    )
+    absent = {c: t for c, t in WORK_ORDERS.columns.items() if c not in known.columns}
+    nothing = (pl.lit(None, kind).alias(column) for column, kind in absent.items())
+    return known.with_columns(*nothing).select(list(WORK_ORDERS.columns))
 
 
 def price_rows(trades: Sequence[Trade]) -> pl.DataFrame:

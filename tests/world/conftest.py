@@ -26,10 +26,10 @@ class Made:
         return rows if column is None else rows.with_columns(pl.lit(self.site[table]).alias(column))
 
     @property
-    def known(self) -> dict[str, set[str]]:
+    def known(self) -> dict[str, pl.Series]:
         """The keys that others refer to."""
         return {
-            name: set(rows[CONTRACTS[name].key[0]])
+            name: rows[CONTRACTS[name].key[0]]
             for name, rows in self.rows.items()
             if self.site[name] is None
         }
