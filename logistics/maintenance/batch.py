@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -14,18 +14,14 @@ import pyarrow as pa
 import ray
 from numpy.typing import NDArray
 
-from logistics import lake, plan, registry, tasks
+from logistics import lake, plan, records, registry, tasks
 from logistics.maintenance import alerts, inputs, regimes
 from logistics.maintenance.memory import RECIPE, Memory
 from logistics.maintenance.regimes import Regimes
 from logistics.maintenance.risk import Risk
-from logistics.maintenance.windows import SensorWindows
 from logistics.outputs import ALERT_OUTCOMES, ALERTS, RISKS, SENSOR_STATES
 from logistics.tasks import Dims, Tables
-from logistics.units import Parcel, Run, Unit
-
-if TYPE_CHECKING:
-    from logistics.maintenance.model import RiskModel
+from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
 WORKLOAD = "maintenance"
 TABLES = ("telemetry", "events")
@@ -48,34 +44,43 @@ def heard(run: Run) -> list[Unit]:
 
 
 def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
-    """The risk of every asset, each at its home site.
-
-    One task per unit and nothing between steps: to hand windows from a reader to a scorer took half
-    as long as to score them. A worker keeps Torch and the model from unit to unit.
-    """
-    config = run.config
+    """The risk of every asset, each at its home site."""
+    config, options = run.config, run.config.maintenance
     card = registry.champion(config.models, WORKLOAD)
     if card is None:
         raise registry.RegistryError(f"{WORKLOAD} has no model in {config.models}; train one first")
-    assess = partial(_assess, card.version, regimes.from_numbers(card.calibration))
-    given = _earlier(run, [parcel.unit for parcel in parcels])
-    num_gpus = config.maintenance.num_gpus
-    yield from tasks.solve_each(WORKLOAD, assess, run, dims, parcels, given, num_gpus)
+    rows = ray.data.from_arrow([to_rows([parcel]) for parcel in _with_earlier(run, parcels)])
+    rows.set_name(f"maintenance {config.date}")
+    # An actor reads, scores and publishes: to hand windows from a reader to a scorer took half as
+    # long as to score them.
+    done = rows.map_batches(
+        ScoreAssets,
+        fn_constructor_args=(run, dims, card.version, regimes.from_numbers(card.calibration)),
+        compute=ray.data.ActorPoolStrategy(size=min(options.actors, len(parcels))),
+        batch_format="pyarrow",
+        batch_size=1,
+        num_cpus=0.5,
+        num_gpus=options.num_gpus,
+    )
+    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
+        yield from from_rows(batch)
 
 
-def _earlier(run: Run, units: Sequence[Unit]) -> "Iterator[ray.ObjectRef[tasks.Given]]":
-    """What each unit takes from nights before: rows of the last alerts, of which there are few, and
-    the files of what was remembered. Looked up once: each look reads the whole log of a table."""
+def _with_earlier(run: Run, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+    """The parcels with what they take from nights before: rows of the last alerts, of which there
+    are few, and the names of the files of what was remembered. Looked up once: each look reads the
+    whole log of a table."""
     config, night = run.config, run.config.date
     since = night - timedelta(days=alerts.FOLLOWED_DAYS)
     told = plan.read_nights(config.plan, ALERTS.name, since, night)
     by_site = {} if told is None else told.partition_by(ALERTS.site, as_dict=True)
     since = night - timedelta(days=night.toordinal() % config.maintenance.memory_days)
     states = plan.files_between(config.plan, SENSOR_STATES.name, since, night)
-    for unit in units:
-        site_id = unit.site_id
+    for parcel in parcels:
+        site_id = parcel.unit.site_id
         own = {ALERTS.name: by_site.get((site_id,)), SENSOR_STATES.name: states.get(site_id)}
-        yield ray.put({name: rows.to_arrow() for name, rows in own.items() if rows is not None})
+        tables = {name: rows.to_arrow() for name, rows in own.items() if rows is not None}
+        yield replace(parcel, tables=tables)
 
 
 @ray.remote(num_cpus=0.5)
@@ -98,58 +103,59 @@ def upstream(run: Run, dims: Dims) -> dict[str, str]:
     return found
 
 
-def _assess(
-    version: str, conditions: Regimes | None, run: Run, dims: Tables, parcel: Parcel
-) -> Parcel:
-    config, unit = run.config, parcel.unit
-    earlier = {table: _frame(files) for table, files in parcel.tables.items()}
-    memory = _memory(run, earlier, conditions)
-    since = {} if memory is None else {"telemetry": memory.night}
-    entry = lake.enter(run, unit, TABLES, dims, since)
-    parcel = replace(parcel, counts=entry.counts, files=entry.files)
-    assets = assets_of(dims["assets"], unit)
-    if assets.is_empty():  # a site of telemetry where no asset is at home
-        return parcel
-    telemetry, events = (before(entry.tables[t], config.date) for t in TABLES)
-    found, kept = inputs.tonight(
-        telemetry,
-        events,
-        assets,
-        config.date,
-        config.maintenance.window_days,
-        conditions,
-        memory,
-        _recipe(conditions),
-    )
-    about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
-    last_seen = _last_seen(telemetry, memory)
-    about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
-    risks = risk_rows(about, _risk(run, version, found), config.date)
-    kept = kept.join(last_seen, on="asset_id", how="left", maintain_order="left")
-    outputs = {RISKS.name: risks, SENSOR_STATES.name: kept}
-    at_risk = risks["p_fail_7d"] >= config.maintenance.at_risk_p7
-    figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
-    if ALERTS.name in earlier:
-        mine = earlier[ALERTS.name].join(about, on="asset_id", how="semi")
-        outputs[ALERT_OUTCOMES.name] = outcomes = alerts.became(mine, events, config.date)
-        figures |= alerts.figures(outcomes)
-    files = plan.publish(run, unit, outputs)
-    return replace(parcel, files=parcel.files + files, figures=figures)
+class ScoreAssets:
+    """Ray Data actor: one unit's files in, its risks published."""
 
+    def __init__(self, run: Run, dims: Dims, version: str, conditions: Regimes | None) -> None:
+        # Torch: seconds of a core that workers of other tasks are spared.
+        from logistics.maintenance.model import loads, predict
 
-def _risk(run: Run, version: str, found: SensorWindows) -> Risk:
-    # Torch: seconds of a core that workers of other tasks are spared.
-    from logistics.maintenance.model import predict
+        self.run, self.dims, self.conditions = run, ray.get(dims), conditions
+        device = "cuda" if run.config.maintenance.num_gpus > 0 else "cpu"
+        model = loads(registry.load(run.config.models, WORKLOAD, version))
+        self.predict = partial(predict, model, device=device)
 
-    device = "cuda" if run.config.maintenance.num_gpus > 0 else "cpu"
-    return predict(_model(run.config.models, version), found, device)
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        return map_rows("score", self._score, rows)
 
-
-@cache
-def _model(models: str, version: str) -> "RiskModel":
-    from logistics.maintenance.model import loads
-
-    return loads(registry.load(models, WORKLOAD, version))
+    def _score(self, parcel: Parcel) -> Parcel:
+        run, config, unit = self.run, self.run.config, parcel.unit
+        records.unless_stopped(run)
+        records.attempt(run, WORKLOAD, unit)
+        earlier = {table: _frame(files) for table, files in parcel.tables.items()}
+        memory = _memory(run, earlier, self.conditions)
+        since = {} if memory is None else {"telemetry": memory.night}
+        entry = lake.enter(run, unit, TABLES, self.dims, since)
+        parcel = replace(parcel, counts=entry.counts, files=entry.files)
+        assets = assets_of(self.dims["assets"], unit)
+        if assets.is_empty():  # a site of telemetry where no asset is at home
+            return records.finish(run, WORKLOAD, parcel)
+        telemetry, events = (before(entry.tables[t], config.date) for t in TABLES)
+        found, kept = inputs.tonight(
+            telemetry,
+            events,
+            assets,
+            config.date,
+            config.maintenance.window_days,
+            self.conditions,
+            memory,
+            _recipe(self.conditions),
+        )
+        about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
+        last_seen = _last_seen(telemetry, memory)
+        about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
+        risks = risk_rows(about, self.predict(found), config.date)
+        kept = kept.join(last_seen, on="asset_id", how="left", maintain_order="left")
+        outputs = {RISKS.name: risks, SENSOR_STATES.name: kept}
+        at_risk = risks["p_fail_7d"] >= config.maintenance.at_risk_p7
+        figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
+        if ALERTS.name in earlier:
+            mine = earlier[ALERTS.name].join(about, on="asset_id", how="semi")
+            outputs[ALERT_OUTCOMES.name] = outcomes = alerts.became(mine, events, config.date)
+            figures |= alerts.figures(outcomes)
+        files = plan.publish(run, unit, outputs)
+        scored = replace(parcel, files=parcel.files + files, figures=figures)
+        return records.finish(run, WORKLOAD, scored)
 
 
 def _memory(run: Run, earlier: Tables, conditions: Regimes | None) -> Memory | None:
