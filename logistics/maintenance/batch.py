@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +19,7 @@ from logistics.maintenance import alerts, inputs, regimes
 from logistics.maintenance.memory import RECIPE, Memory
 from logistics.maintenance.regimes import Regimes
 from logistics.maintenance.risk import Risk
+from logistics.maintenance.windows import SensorWindows
 from logistics.outputs import ALERT_OUTCOMES, ALERTS, RISKS, SENSOR_STATES
 from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
@@ -51,17 +52,22 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
         raise registry.RegistryError(f"{WORKLOAD} has no model in {config.models}; train one first")
     rows = ray.data.from_arrow([to_rows([parcel]) for parcel in _with_earlier(run, parcels)])
     rows.set_name(f"maintenance {config.date}")
-    # An actor reads, scores and publishes: to hand windows from a reader to a scorer took half as
-    # long as to score them.
-    done = rows.map_batches(
-        ScoreAssets,
-        fn_constructor_args=(run, dims, card.version, regimes.from_numbers(card.calibration)),
-        compute=ray.data.ActorPoolStrategy(size=min(options.actors, len(parcels))),
-        batch_format="pyarrow",
-        batch_size=1,
-        num_cpus=0.5,
-        num_gpus=options.num_gpus,
-    )
+    conditions = regimes.from_numbers(card.calibration)
+    # Reading is no step of its own: to hand windows from a reader to a scorer took half as long as
+    # to score them.
+    score = partial(_score_rows, run, dims, card.version, conditions)
+    if options.num_gpus:
+        done = rows.map_batches(
+            ScoreAssets,
+            fn_constructor_args=(score,),
+            compute=ray.data.ActorPoolStrategy(size=min(options.actors, len(parcels))),
+            batch_format="pyarrow",
+            batch_size=1,
+            num_cpus=0.5,
+            num_gpus=options.num_gpus,
+        )
+    else:
+        done = rows.map_batches(score, batch_format="pyarrow", batch_size=1, num_cpus=0.5)
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from from_rows(batch)
 
@@ -104,58 +110,72 @@ def upstream(run: Run, dims: Dims) -> dict[str, str]:
 
 
 class ScoreAssets:
-    """Ray Data actor: one unit's files in, its risks published."""
+    """Ray Data actor: keeps the GPU that a task's worker would give back after every unit."""
 
-    def __init__(self, run: Run, dims: Dims, version: str, conditions: Regimes | None) -> None:
-        # Torch: seconds of a core that workers of other tasks are spared.
-        from logistics.maintenance.model import loads, predict
-
-        self.run, self.dims, self.conditions = run, ray.get(dims), conditions
-        device = "cuda" if run.config.maintenance.num_gpus > 0 else "cpu"
-        model = loads(registry.load(run.config.models, WORKLOAD, version))
-        self.predict = partial(predict, model, device=device)
+    def __init__(self, score: Callable[[pa.Table], pa.Table]) -> None:
+        self.score = score
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        return map_rows("score", self._score, rows)
+        return self.score(rows)
 
-    def _score(self, parcel: Parcel) -> Parcel:
-        run, config, unit = self.run, self.run.config, parcel.unit
-        records.unless_stopped(run)
-        records.attempt(run, WORKLOAD, unit)
-        earlier = {table: _frame(files) for table, files in parcel.tables.items()}
-        memory = _memory(run, earlier, self.conditions)
-        since = {} if memory is None else {"telemetry": memory.night}
-        entry = lake.enter(run, unit, TABLES, self.dims, since)
-        parcel = replace(parcel, counts=entry.counts, files=entry.files)
-        assets = assets_of(self.dims["assets"], unit)
-        if assets.is_empty():  # a site of telemetry where no asset is at home
-            return records.finish(run, WORKLOAD, parcel)
-        telemetry, events = (before(entry.tables[t], config.date) for t in TABLES)
-        found, kept = inputs.tonight(
-            telemetry,
-            events,
-            assets,
-            config.date,
-            config.maintenance.window_days,
-            self.conditions,
-            memory,
-            _recipe(self.conditions),
-        )
-        about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
-        last_seen = _last_seen(telemetry, memory)
-        about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
-        risks = risk_rows(about, self.predict(found), config.date)
-        kept = kept.join(last_seen, on="asset_id", how="left", maintain_order="left")
-        outputs = {RISKS.name: risks, SENSOR_STATES.name: kept}
-        at_risk = risks["p_fail_7d"] >= config.maintenance.at_risk_p7
-        figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
-        if ALERTS.name in earlier:
-            mine = earlier[ALERTS.name].join(about, on="asset_id", how="semi")
-            outputs[ALERT_OUTCOMES.name] = outcomes = alerts.became(mine, events, config.date)
-            figures |= alerts.figures(outcomes)
-        files = plan.publish(run, unit, outputs)
-        scored = replace(parcel, files=parcel.files + files, figures=figures)
-        return records.finish(run, WORKLOAD, scored)
+
+def _score_rows(
+    run: Run, dims: Dims, version: str, conditions: Regimes | None, rows: pa.Table
+) -> pa.Table:
+    return map_rows("score", partial(_score, run, ray.get(dims), version, conditions), rows)
+
+
+@cache
+def _predictor(models: str, version: str, device: str) -> Callable[[SensorWindows], Risk]:
+    """Kept by a worker from unit to unit."""
+    # Torch: seconds of a core that workers of other tasks are spared.
+    from logistics.maintenance.model import loads, predict
+
+    return partial(predict, loads(registry.load(models, WORKLOAD, version)), device=device)
+
+
+def _score(
+    run: Run, dims: Tables, version: str, conditions: Regimes | None, parcel: Parcel
+) -> Parcel:
+    """One unit's files in, its risks published."""
+    config, unit = run.config, parcel.unit
+    device = "cuda" if config.maintenance.num_gpus else "cpu"
+    records.unless_stopped(run)
+    records.attempt(run, WORKLOAD, unit)
+    earlier = {table: _frame(files) for table, files in parcel.tables.items()}
+    memory = _memory(run, earlier, conditions)
+    since = {} if memory is None else {"telemetry": memory.night}
+    entry = lake.enter(run, unit, TABLES, dims, since)
+    parcel = replace(parcel, counts=entry.counts, files=entry.files)
+    assets = assets_of(dims["assets"], unit)
+    if assets.is_empty():  # a site of telemetry where no asset is at home
+        return records.finish(run, WORKLOAD, parcel)
+    telemetry, events = (before(entry.tables[t], config.date) for t in TABLES)
+    found, kept = inputs.tonight(
+        telemetry,
+        events,
+        assets,
+        config.date,
+        config.maintenance.window_days,
+        conditions,
+        memory,
+        _recipe(conditions),
+    )
+    about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
+    last_seen = _last_seen(telemetry, memory)
+    about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
+    risks = risk_rows(about, _predictor(config.models, version, device)(found), config.date)
+    kept = kept.join(last_seen, on="asset_id", how="left", maintain_order="left")
+    outputs = {RISKS.name: risks, SENSOR_STATES.name: kept}
+    at_risk = risks["p_fail_7d"] >= config.maintenance.at_risk_p7
+    figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
+    if ALERTS.name in earlier:
+        mine = earlier[ALERTS.name].join(about, on="asset_id", how="semi")
+        outputs[ALERT_OUTCOMES.name] = outcomes = alerts.became(mine, events, config.date)
+        figures |= alerts.figures(outcomes)
+    files = plan.publish(run, unit, outputs)
+    scored = replace(parcel, files=parcel.files + files, figures=figures)
+    return records.finish(run, WORKLOAD, scored)
 
 
 def _memory(run: Run, earlier: Tables, conditions: Regimes | None) -> Memory | None:
