@@ -156,7 +156,8 @@ class MaintenanceConfig:
     vehicle_day_price: Annotated[float, Field(ge=0)]  # until the routes have told their own
     # of a visit in a workshop whose days planned are full
     waiting_day_price: Annotated[float, Field(ge=0)]
-    num_gpus: Annotated[float, Field(ge=0)]  # per unit that is scored
+    actors: Natural  # where num_gpus is more than 0; without GPUs every core scores
+    num_gpus: Annotated[float, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

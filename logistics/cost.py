@@ -16,6 +16,7 @@ CORES = {
     ("forecast", "read"): 0.5,
     ("forecast", "predict"): 0.25,
     ("forecast", "write"): 0.5,
+    ("maintenance", "score"): 0.5,
 }
 
 
@@ -61,7 +62,7 @@ def cost(config: Config, outcomes: Mapping[str, Outcome]) -> Cost:
     """The cost of what was computed, by workload."""
     gpus = {
         ("forecast", "predict"): config.forecast.num_gpus,
-        ("maintenance", "solve"): config.maintenance.num_gpus,
+        ("maintenance", "score"): config.maintenance.num_gpus,
     }
     hours = {
         name: sum(

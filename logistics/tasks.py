@@ -32,17 +32,16 @@ def solve_each(
     dims: Dims,
     parcels: Sequence[Parcel],
     given: "Iterator[ray.ObjectRef[Given]] | None" = None,
-    num_gpus: float = 0.0,
 ) -> Iterator[Parcel]:
     """Each unit's parcel as it is done; the tasks start in the order given.
 
-    given: tables for each parcel, that have been read for all of them at once. num_gpus: of each.
+    given: tables for each parcel, that one task has read for all of them.
     """
     tables = [ray.put({})] * len(parcels) if given is None else list(given)
     if len(tables) < len(parcels):
         ray.get(tables[-1])  # raises what the task that reads them has raised
     waiting = {
-        _solve.options(name=f"{workload} {parcel.unit.id}", num_gpus=num_gpus).remote(
+        _solve.options(name=f"{workload} {parcel.unit.id}").remote(
             workload, solve, run, dims, parcel, own
         ): parcel
         for parcel, own in zip(parcels, tables, strict=True)

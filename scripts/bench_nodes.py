@@ -41,6 +41,7 @@ COMPANY = (
     "deterministic=true",
     "routes.iterations_per_depot=300",
     "forecast.actors=2",
+    "maintenance.actors=2",
     "resume=false",
     "date=2026-03-02",
 )

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ import pyarrow as pa
 import ray
 from numpy.typing import NDArray
 
-from logistics import lake, plan, registry, tasks
+from logistics import lake, plan, records, registry, tasks
 from logistics.maintenance import alerts, inputs, regimes
 from logistics.maintenance.memory import RECIPE, Memory
 from logistics.maintenance.regimes import Regimes
@@ -22,10 +22,7 @@ from logistics.maintenance.risk import Risk
 from logistics.maintenance.windows import SensorWindows
 from logistics.outputs import ALERT_OUTCOMES, ALERTS, RISKS, SENSOR_STATES
 from logistics.tasks import Dims, Tables
-from logistics.units import Parcel, Run, Unit
-
-if TYPE_CHECKING:
-    from logistics.maintenance.model import RiskModel
+from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
 WORKLOAD = "maintenance"
 TABLES = ("telemetry", "events")
@@ -48,34 +45,48 @@ def heard(run: Run) -> list[Unit]:
 
 
 def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
-    """The risk of every asset, each at its home site.
-
-    One task per unit and nothing between steps: to hand windows from a reader to a scorer took half
-    as long as to score them. A worker keeps Torch and the model from unit to unit.
-    """
-    config = run.config
+    """The risk of every asset, each at its home site."""
+    config, options = run.config, run.config.maintenance
     card = registry.champion(config.models, WORKLOAD)
     if card is None:
         raise registry.RegistryError(f"{WORKLOAD} has no model in {config.models}; train one first")
-    assess = partial(_assess, card.version, regimes.from_numbers(card.calibration))
-    given = _earlier(run, [parcel.unit for parcel in parcels])
-    num_gpus = config.maintenance.num_gpus
-    yield from tasks.solve_each(WORKLOAD, assess, run, dims, parcels, given, num_gpus)
+    rows = ray.data.from_arrow([to_rows([parcel]) for parcel in _with_earlier(run, parcels)])
+    rows.set_name(f"maintenance {config.date}")
+    conditions = regimes.from_numbers(card.calibration)
+    # Reading is no step of its own: to hand windows from a reader to a scorer took half as long as
+    # to score them.
+    score = partial(_score_rows, run, dims, card.version, conditions)
+    if options.num_gpus:
+        done = rows.map_batches(
+            ScoreAssets,
+            fn_constructor_args=(score,),
+            compute=ray.data.ActorPoolStrategy(size=min(options.actors, len(parcels))),
+            batch_format="pyarrow",
+            batch_size=1,
+            num_cpus=0.5,
+            num_gpus=options.num_gpus,
+        )
+    else:
+        done = rows.map_batches(score, batch_format="pyarrow", batch_size=1, num_cpus=0.5)
+    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
+        yield from from_rows(batch)
 
 
-def _earlier(run: Run, units: Sequence[Unit]) -> "Iterator[ray.ObjectRef[tasks.Given]]":
-    """What each unit takes from nights before: rows of the last alerts, of which there are few, and
-    the files of what was remembered. Looked up once: each look reads the whole log of a table."""
+def _with_earlier(run: Run, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+    """The parcels with what they take from nights before: rows of the last alerts, of which there
+    are few, and the names of the files of what was remembered. Looked up once: each look reads the
+    whole log of a table."""
     config, night = run.config, run.config.date
     since = night - timedelta(days=alerts.FOLLOWED_DAYS)
     told = plan.read_nights(config.plan, ALERTS.name, since, night)
     by_site = {} if told is None else told.partition_by(ALERTS.site, as_dict=True)
     since = night - timedelta(days=night.toordinal() % config.maintenance.memory_days)
     states = plan.files_between(config.plan, SENSOR_STATES.name, since, night)
-    for unit in units:
-        site_id = unit.site_id
+    for parcel in parcels:
+        site_id = parcel.unit.site_id
         own = {ALERTS.name: by_site.get((site_id,)), SENSOR_STATES.name: states.get(site_id)}
-        yield ray.put({name: rows.to_arrow() for name, rows in own.items() if rows is not None})
+        tables = {name: rows.to_arrow() for name, rows in own.items() if rows is not None}
+        yield replace(parcel, tables=tables)
 
 
 @ray.remote(num_cpus=0.5)
@@ -98,10 +109,39 @@ def upstream(run: Run, dims: Dims) -> dict[str, str]:
     return found
 
 
-def _assess(
-    version: str, conditions: Regimes | None, run: Run, dims: Tables, parcel: Parcel
+class ScoreAssets:
+    """Ray Data actor: keeps the GPU that a task's worker would give back after every unit."""
+
+    def __init__(self, score: Callable[[pa.Table], pa.Table]) -> None:
+        self.score = score
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        return self.score(rows)
+
+
+def _score_rows(
+    run: Run, dims: Dims, version: str, conditions: Regimes | None, rows: pa.Table
+) -> pa.Table:
+    return map_rows("score", partial(_score, run, ray.get(dims), version, conditions), rows)
+
+
+@cache
+def _predictor(models: str, version: str, device: str) -> Callable[[SensorWindows], Risk]:
+    """Kept by a worker from unit to unit."""
+    # Torch: seconds of a core that workers of other tasks are spared.
+    from logistics.maintenance.model import loads, predict
+
+    return partial(predict, loads(registry.load(models, WORKLOAD, version)), device=device)
+
+
+def _score(
+    run: Run, dims: Tables, version: str, conditions: Regimes | None, parcel: Parcel
 ) -> Parcel:
+    """One unit's files in, its risks published."""
     config, unit = run.config, parcel.unit
+    device = "cuda" if config.maintenance.num_gpus else "cpu"
+    records.unless_stopped(run)
+    records.attempt(run, WORKLOAD, unit)
     earlier = {table: _frame(files) for table, files in parcel.tables.items()}
     memory = _memory(run, earlier, conditions)
     since = {} if memory is None else {"telemetry": memory.night}
@@ -109,7 +149,7 @@ def _assess(
     parcel = replace(parcel, counts=entry.counts, files=entry.files)
     assets = assets_of(dims["assets"], unit)
     if assets.is_empty():  # a site of telemetry where no asset is at home
-        return parcel
+        return records.finish(run, WORKLOAD, parcel)
     telemetry, events = (before(entry.tables[t], config.date) for t in TABLES)
     found, kept = inputs.tonight(
         telemetry,
@@ -124,7 +164,7 @@ def _assess(
     about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
     last_seen = _last_seen(telemetry, memory)
     about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
-    risks = risk_rows(about, _risk(run, version, found), config.date)
+    risks = risk_rows(about, _predictor(config.models, version, device)(found), config.date)
     kept = kept.join(last_seen, on="asset_id", how="left", maintain_order="left")
     outputs = {RISKS.name: risks, SENSOR_STATES.name: kept}
     at_risk = risks["p_fail_7d"] >= config.maintenance.at_risk_p7
@@ -134,22 +174,8 @@ def _assess(
         outputs[ALERT_OUTCOMES.name] = outcomes = alerts.became(mine, events, config.date)
         figures |= alerts.figures(outcomes)
     files = plan.publish(run, unit, outputs)
-    return replace(parcel, files=parcel.files + files, figures=figures)
-
-
-def _risk(run: Run, version: str, found: SensorWindows) -> Risk:
-    # Torch: seconds of a core that workers of other tasks are spared.
-    from logistics.maintenance.model import predict
-
-    device = "cuda" if run.config.maintenance.num_gpus > 0 else "cpu"
-    return predict(_model(run.config.models, version), found, device)
-
-
-@cache
-def _model(models: str, version: str) -> "RiskModel":
-    from logistics.maintenance.model import loads
-
-    return loads(registry.load(models, WORKLOAD, version))
+    scored = replace(parcel, files=parcel.files + files, figures=figures)
+    return records.finish(run, WORKLOAD, scored)
 
 
 def _memory(run: Run, earlier: Tables, conditions: Regimes | None) -> Memory | None:
