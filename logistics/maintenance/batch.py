@@ -26,6 +26,7 @@ from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
 
 WORKLOAD = "maintenance"
 TABLES = ("telemetry", "events")
+PredictRisk = Callable[[SensorWindows], Risk]
 
 
 # --- risks ---------------------------------------------------------------------------------------
@@ -67,7 +68,14 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
             num_gpus=options.num_gpus,
         )
     else:
-        done = rows.map_batches(score, batch_format="pyarrow", batch_size=1, num_cpus=0.5)
+        done = rows.map_batches(
+            score,
+            batch_format="pyarrow",
+            batch_size=1,
+            num_cpus=0.5,
+            max_retries=records.MAX_TRIES - 1,
+            retry_exceptions=True,  # of the model store: a unit's own faults are told in its row
+        )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from from_rows(batch)
 
@@ -122,11 +130,13 @@ class ScoreAssets:
 def _score_rows(
     run: Run, dims: Dims, version: str, conditions: Regimes | None, rows: pa.Table
 ) -> pa.Table:
-    return map_rows("score", partial(_score, run, ray.get(dims), version, conditions), rows)
+    device = "cuda" if run.config.maintenance.num_gpus else "cpu"
+    predict_risk = _predictor(run.config.models, version, device)
+    return map_rows("score", partial(_score, run, ray.get(dims), predict_risk, conditions), rows)
 
 
 @cache
-def _predictor(models: str, version: str, device: str) -> Callable[[SensorWindows], Risk]:
+def _predictor(models: str, version: str, device: str) -> PredictRisk:
     """Kept by a worker from unit to unit."""
     # Torch: seconds of a core that workers of other tasks are spared.
     from logistics.maintenance.model import loads, predict
@@ -135,11 +145,10 @@ def _predictor(models: str, version: str, device: str) -> Callable[[SensorWindow
 
 
 def _score(
-    run: Run, dims: Tables, version: str, conditions: Regimes | None, parcel: Parcel
+    run: Run, dims: Tables, predict_risk: PredictRisk, conditions: Regimes | None, parcel: Parcel
 ) -> Parcel:
     """One unit's files in, its risks published."""
     config, unit = run.config, parcel.unit
-    device = "cuda" if config.maintenance.num_gpus else "cpu"
     records.unless_stopped(run)
     records.attempt(run, WORKLOAD, unit)
     earlier = {table: _frame(files) for table, files in parcel.tables.items()}
@@ -164,7 +173,7 @@ def _score(
     about = assets.select("asset_id", "kind", "workshop_id").sort("asset_id")
     last_seen = _last_seen(telemetry, memory)
     about = about.join(last_seen, on="asset_id", how="left", maintain_order="left")
-    risks = risk_rows(about, _predictor(config.models, version, device)(found), config.date)
+    risks = risk_rows(about, predict_risk(found), config.date)
     kept = kept.join(last_seen, on="asset_id", how="left", maintain_order="left")
     outputs = {RISKS.name: risks, SENSOR_STATES.name: kept}
     at_risk = risks["p_fail_7d"] >= config.maintenance.at_risk_p7
