@@ -55,8 +55,11 @@ def start_ray(config: Config) -> None:
     # A block whose worker is lost again and again costs its own unit, which the night misses and
     # reports, not the workload.
     context.max_errored_blocks = -1
+    # A unit's own faults are told in its row; what a step raises is of its model store.
     context.actor_init_retry_on_errors = True
     context.actor_init_max_retries = 3
+    context.retried_map_errors = True
+    context.max_map_retries = 3
     logging.getLogger("ray.data").setLevel(quiet if config.verbose else logging.CRITICAL)
 
 

@@ -68,14 +68,7 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
             num_gpus=options.num_gpus,
         )
     else:
-        done = rows.map_batches(
-            score,
-            batch_format="pyarrow",
-            batch_size=1,
-            num_cpus=0.5,
-            max_retries=records.MAX_TRIES - 1,
-            retry_exceptions=True,  # of the model store: a unit's own faults are told in its row
-        )
+        done = rows.map_batches(score, batch_format="pyarrow", batch_size=1, num_cpus=0.5)
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from from_rows(batch)
 
