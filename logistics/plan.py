@@ -186,13 +186,12 @@ def files_between(plan: str, table: str, since: date, before: date) -> dict[str,
 def read_files(plan: str, table: str, files: pl.DataFrame) -> pl.DataFrame:
     """The rows of some of `files_between`'s files with their run_date, in no order."""
     fs, root = at(f"{plan}/{table}")
-    columns, parts = OUTPUTS[table].columns, []
+    schema, parts = OUTPUTS[table].schema, []
+    del schema[OUTPUTS[table].site]  # in the paths only
     for night, path in files.iter_rows():
-        rows = pl.read_parquet(BytesIO(fs.cat_file(f"{root}/{path}")))
-        newer = {c: pl.lit(None, dtype) for c, dtype in columns.items() if c not in rows.columns}
-        rows = rows.with_columns(run_date=pl.lit(night), **newer)
-        parts.append(rows.select("run_date", *columns))
-    return pl.concat(parts)
+        rows = pl.read_parquet(BytesIO(fs.cat_file(f"{root}/{path}"))).lazy()
+        parts.append(_of_schema(rows.with_columns(run_date=pl.lit(night)), schema))
+    return pl.concat(parts).collect()
 
 
 def values(plan: str, table: str, run_date: date, column: str) -> list[str | None]:
@@ -210,14 +209,8 @@ def file_digests(plan: str, table: str, run_date: date) -> dict[str, str]:
 
 def digests_between(plan: str, table: str, since: date, before: date) -> dict[str, str]:
     """`file_digests` of all nights in [since, before) together."""
-    url = f"{absolute(plan)}/{table}"
-    if not DeltaTable.is_deltatable(url):
-        return {}
-    by_site: dict[str, str] = {}
-    files = _files(DeltaTable(url), OUTPUTS[table], since, before)
-    for file in sorted(files, key=lambda file: file.path):
-        by_site[_site(file)] = by_site.get(_site(file), "") + file.path
-    return {site: _digest(paths.encode()) for site, paths in by_site.items()}
+    by_site = files_between(plan, table, since, before)
+    return {site: _digest("".join(files["path"]).encode()) for site, files in by_site.items()}
 
 
 def digest(rows: pl.DataFrame) -> str:
@@ -260,11 +253,15 @@ def _scan_night(
 
 
 def _scan(plan: str, table: str, version: int | None = None) -> pl.LazyFrame | None:
-    """All committed rows; columns that the table lacks, as an older program made it, are null."""
-    url, schema = f"{absolute(plan)}/{table}", OUTPUTS[table].schema
+    """All committed rows."""
+    url = f"{absolute(plan)}/{table}"
     if not DeltaTable.is_deltatable(url):
         return None
-    rows = pl.scan_delta(url, version=version)
+    return _of_schema(pl.scan_delta(url, version=version), OUTPUTS[table].schema)
+
+
+def _of_schema(rows: pl.LazyFrame, schema: pl.Schema) -> pl.LazyFrame:
+    """The columns of the schema; those that rows of an older program lack are null."""
     known = rows.collect_schema()
     newer = {c: pl.lit(None, dtype) for c, dtype in schema.items() if c not in known}
     return rows.with_columns(**newer).select(schema.names())

@@ -69,7 +69,7 @@ def bench(case: Case) -> Report:
     report: Report = {
         "from": str(case.day(case.start)),
         "to": str(case.day(case.days - 1)),
-        "tours": int(tours.tour[-1]) + 1,
+        "tours": len(tours),
         "lines": int(tours.tour.size),
     }
     report["policies"] = _policies(case)

@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 
 FOLLOWED_DAYS = 30  # an alert is judged by what happens so soon
-NEEDS = ("site_id", "asset_id", "workshop_id", "component", "p_fail_7d", "p_fail_30d")  # of risks
+OF_RISKS = ("site_id", "asset_id", "workshop_id", "component", "p_fail_7d", "p_fail_30d")
 ENDS = {"failure": "failed", "service": "serviced"}  # kind of event → outcome of an alert
 
 

@@ -267,7 +267,7 @@ def run_alerts(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parc
 
 def _alert(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
     options = run.config.maintenance
-    risks = plan.read_plan(run.config.plan, RISKS.name, run.config.date, columns=alerts.NEEDS)
+    risks = plan.read_plan(run.config.plan, RISKS.name, run.config.date, columns=alerts.OF_RISKS)
     if risks is None:
         return parcel
     costs = options.cost_of_failure, options.cost_of_service

@@ -11,6 +11,9 @@ from logistics.maintenance.problem import (
 )
 from logistics.maintenance.room import Gaps, Room, part_is_here, without
 
+NOBODY = "no workshop looks after it"
+DUE = "its inspection is due on {}, but {}"  # the day, the reason
+
 
 def why_booked(job: Job, visit: Visit) -> str:
     parts = [f"{job.p_fail[HORIZON_DAYS]:.0%} to fail within {HORIZON_DAYS} days"]
@@ -27,7 +30,7 @@ def why_deferred(
     reason = _why(problem, days, job, visits)
     if job.due_day is None or job.due_day >= problem.num_days:
         return reason
-    return f"its inspection is due on {problem.date_of(job.due_day)}, but {reason}"
+    return DUE.format(problem.date_of(job.due_day), reason)
 
 
 def _why(
@@ -35,7 +38,7 @@ def _why(
 ) -> str:
     what = job.component or "an unknown component"
     if problem.workshop_id == NO_WORKSHOP:
-        return "no workshop looks after it"
+        return NOBODY
     if not problem.bays:
         return f"workshop {problem.workshop_id} is not known"
     if not any(bay.fits(job.kind) for bay in problem.bays):

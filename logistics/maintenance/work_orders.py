@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 import polars as pl
 
 from logistics.maintenance.problem import HORIZON_DAYS, Booking, WorkOrder, WorkshopProblem
+from logistics.maintenance.reasons import DUE, NOBODY
 from logistics.maintenance.tradeoff import Trade
 from logistics.outputs import VEHICLE_PRICES, WORK_ORDERS
 
@@ -20,9 +21,8 @@ def to_table(problem: WorkshopProblem, orders: Sequence[WorkOrder]) -> pl.DataFr
 
 def of_nobody(wanted: pl.DataFrame, day: date) -> pl.DataFrame:
     """work_orders rows of assets that no workshop looks after; wanted: as shop_inputs has them."""
-    reason = pl.lit("no workshop looks after it")
     due = pl.lit(day) + pl.duration(days="due_day")
-    told = pl.format("its inspection is due on {}, but {}", due, reason)
+    reason = pl.lit(NOBODY)
     known = wanted.select(
         "asset_id",
         "component",
@@ -30,7 +30,7 @@ def of_nobody(wanted: pl.DataFrame, day: date) -> pl.DataFrame:
         "p_fail_30d",
         status=pl.lit("deferred"),
         saving=pl.lit(0.0),
-        reason=pl.coalesce(told, reason),
+        reason=pl.coalesce(pl.format(DUE, due, reason), reason),
     )
     absent = {c: t for c, t in WORK_ORDERS.columns.items() if c not in known.columns}
     nothing = (pl.lit(None, kind).alias(column) for column, kind in absent.items())

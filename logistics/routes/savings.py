@@ -71,7 +71,7 @@ def _dealt(problem: StaticProblem, tours: Sequence[Tour]) -> Found | None:
     dealt, cost = [], 0
     for tour in tours:
         load = np.sum([problem.stops[stop].delivery for stop in tour.stops], axis=0)
-        metres = _metres(problem, 0, tour.stops)
+        metres = _metres(problem, tour.stops)
         costs = [
             (fleet.cost_fixed + metres * fleet.cost_per_m, kind)
             for kind, fleet in enumerate(problem.fleets)
@@ -86,8 +86,9 @@ def _dealt(problem: StaticProblem, tours: Sequence[Tour]) -> Found | None:
     return Found(tuple(sorted(dealt)), cost)
 
 
-def _metres(problem: StaticProblem, kind: int, stops: Sequence[int]) -> int:
-    fleet = problem.fleets[kind]
+def _metres(problem: StaticProblem, stops: Sequence[int]) -> int:
+    """Of a tour, by any of the vehicles: they differ in loads and costs only."""
+    fleet = problem.fleets[0]
     path = [fleet.start, *(problem.stops[stop].node for stop in stops), fleet.end]
     return int(problem.distance_m[fleet.profile][path[:-1], path[1:]].sum())
 
@@ -100,7 +101,7 @@ def _merged(problem: StaticProblem, waiting: float, shape: float) -> Found | Non
     routes = list({id(route): route for route in merging.route_of}.values())
     if len(routes) > fleet.num or any(merging.unfit(route) for route in routes):
         return None
-    metres = sum(_metres(problem, 0, route.stops) for route in routes)
+    metres = sum(_metres(problem, route.stops) for route in routes)
     tours = tuple(sorted(Tour(0, (tuple(route.stops),)) for route in routes))
     return Found(tours, metres * fleet.cost_per_m + len(tours) * fleet.cost_fixed)
 

@@ -79,7 +79,7 @@ def gather_if_it_helps(
     if not tours.tour.size or not (slot_of != NONE).any():
         return None
     last = int(tours.tour[-1] * (1 - _JUDGED))
-    earlier, later = tours.between(0, last + 1), tours.between(last + 1, int(tours.tour[-1]) + 1)
+    earlier, later = tours.between(0, last + 1), tours.between(last + 1, len(tours))
     picks_per_day = demand.picks_per_day
     warehouse = _without_related(warehouse, demand, slot_of)
     taught_m = slopes(layout, earlier, slot_of.size)

@@ -49,7 +49,7 @@ class _Aisle:
 
 def shortest(layout: Layout, tours: Tours, slot_of: Ints) -> Reals:
     """Metres of the shortest tour (t,), SKUs in slots slot_of (n,); as `travel.walk` otherwise."""
-    num_tours = int(tours.tour[-1]) + 1 if tours.tour.size else 0
+    num_tours = len(tours)
     slot = slot_of[tours.sku]
     tour, slot = tours.tour[slot != NONE], slot[slot != NONE]
     aisles = [

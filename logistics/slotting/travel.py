@@ -40,6 +40,10 @@ class Tours:
     sku: Ints
     age_days: Reals | None = None
 
+    def __len__(self) -> int:
+        """Tours, up to the last one with a pick."""
+        return int(self.tour[-1]) + 1 if self.tour.size else 0
+
     def between(self, first: int, last: int) -> "Tours":
         """The tours first, …, last - 1."""
         mine = (self.tour >= first) & (self.tour < last)
@@ -52,13 +56,13 @@ class Tours:
     def weights(self) -> Reals:
         """Of what each tour (t,) tells, the last one's 1."""
         if self.age_days is None:
-            return np.ones(int(self.tour[-1]) + 1 if self.tour.size else 0)
+            return np.ones(len(self))
         weights: Reals = 0.5 ** (self.age_days / _HALF_LIFE_DAYS)
         return weights
 
     def with_sku(self, sku: int) -> "Tours":
         """Those that have it, under their numbers."""
-        has = np.zeros(int(self.tour[-1]) + 1 if self.tour.size else 0, dtype=bool)
+        has = np.zeros(len(self), dtype=bool)
         has[self.tour[self.sku == sku]] = True
         mine = has[self.tour]
         return Tours(self.tour[mine], self.sku[mine], self.age_days)
@@ -91,7 +95,7 @@ def lay_out(warehouse: Warehouse) -> Layout:
 
 def walk(layout: Layout, tours: Tours, slot_of: Ints) -> Reals:
     """Metres of every tour (t,), SKUs in slots slot_of (n,); picks without a slot are left out."""
-    num_tours = int(tours.tour[-1]) + 1 if tours.tour.size else 0
+    num_tours = len(tours)
     slot = slot_of[tours.sku]
     tour, slot = tours.tour[slot != NONE], slot[slot != NONE]
     if not slot.size:
