@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from logistics.config import Config
 from logistics.outcome import Outcome
 
-# (workload, step) → cores held, as the batch files ask Ray for; a solve holds one.
-CORES = {
-    ("company", "read"): 0.5,
-    ("forecast", "read"): 0.5,
-    ("forecast", "predict"): 0.25,
-    ("forecast", "write"): 0.5,
-    ("maintenance", "score"): 0.5,
-}
+# step → cores held, as company.py and stream.py ask Ray for; a solve holds one.
+CORES = {"read": 0.5, "predict": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +54,13 @@ class Cost:
 
 def cost(config: Config, outcomes: Mapping[str, Outcome]) -> Cost:
     """The cost of what was computed, by workload."""
-    gpus = {
-        ("forecast", "predict"): config.forecast.num_gpus,
-        ("maintenance", "score"): config.maintenance.num_gpus,
-    }
+    gpus = {"forecast": config.forecast.num_gpus, "maintenance": config.maintenance.num_gpus}
     hours = {
         name: sum(
             (
                 Hours(
-                    seconds * CORES.get((name, step), 1.0) / 3600,
-                    seconds * gpus.get((name, step), 0.0) / 3600,
+                    seconds * CORES.get(step, 1.0) / 3600,
+                    seconds * (gpus.get(name, 0.0) if step == "predict" else 0.0) / 3600,
                 )
                 for step, seconds in outcome.step_seconds.items()
             ),

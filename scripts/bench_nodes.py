@@ -42,6 +42,7 @@ COMPANY = (
     "routes.iterations_per_depot=300",
     "forecast.actors=2",
     "maintenance.actors=2",
+    "maintenance.solve_deterministic_time=1",
     "resume=false",
     "date=2026-03-02",
 )

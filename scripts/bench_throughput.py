@@ -50,14 +50,11 @@ from logistics import lake, night, outcome, plan, registry
 from logistics.cluster import start_ray
 from logistics.config import Config, parse
 from logistics.forecast import inputs
-from logistics.forecast.batch import PredictDemand
-from logistics.forecast.panel import Panel
+from logistics.forecast.batch import Forecaster, forecaster
 from logistics.forecast.published import categories_of
-from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.totals import days, totals
-from logistics.forecast.transfer import to_table
 from logistics.run import compose_config
-from logistics.units import Parcel, Run, Unit, from_rows, to_rows
+from logistics.units import Run, Unit
 from logistics.world import demand
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS"), "1")
@@ -249,11 +246,11 @@ def bare_site(config: Config, files: Sequence[Path], out: Path) -> float:
     return time.process_time() - started
 
 
-def _forecaster(config: Config) -> Callable[[Sequence[str], Panel], QuantileForecast]:
-    """The night's own: categories (n,) and a panel in, its forecast out."""
+def _forecaster(config: Config) -> Forecaster:
+    """The night's own."""
     card = registry.champion(config.models, "forecast")
     assert card is not None
-    return PredictDemand(Run("bare", config), card.version).answer
+    return forecaster(config.models, card.version, "cpu")
 
 
 # --- where the time goes -------------------------------------------------------------------------
@@ -281,7 +278,6 @@ def where_time_goes(config: Config) -> dict[str, float]:
     days_of = (settings.horizon_days, settings.context_days)
     given = (sales, promotions, prices, signals, items, config.date, *days_of)
     series = timed("panel", lambda: inputs.panel(*given))
-    timed("from a step to the next", lambda: from_rows(to_rows([_parcel(site, series)])))
     answer, categories = _forecaster(config), categories_of(series, items)
     forecast = timed("features and network", lambda: answer(categories, series))
     made = timed(
@@ -293,10 +289,6 @@ def where_time_goes(config: Config) -> dict[str, float]:
     )
     timed("Parquet and staging", lambda: plan.publish(run, Unit(site.site_id), made))
     return {step: 1e6 * spent / len(series) for step, spent in seconds.items()}
-
-
-def _parcel(unit: Unit, series: Panel) -> Parcel:
-    return Parcel(unit, {"panel": to_table(series)})
 
 
 # --- the report ----------------------------------------------------------------------------------

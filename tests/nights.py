@@ -23,9 +23,7 @@ ROUTES = Outcome(
     step_seconds={"solve": 7200.0},
     figures={"orders": 97, "unserved": 2, "late_stops": 1},
 )
-FORECAST = Outcome(
-    "forecast", AT, 5.0, units=1, step_seconds={"read": 3600.0, "predict": 1800.0, "write": 360.0}
-)
+FORECAST = Outcome("forecast", AT, 5.0, units=1, step_seconds={"predict": 3600.0})
 
 
 def night(config: Config, *outcomes: Outcome) -> Night:

@@ -21,6 +21,7 @@ ALLOWED = {
         "cluster.py",
         "company.py",
         "tasks.py",
+        "stream.py",
         "gauges.py",
     ),
     "torch": (
@@ -71,7 +72,7 @@ LAYERS = (
     ("plan.py", "lock.py", "registry.py", "handouts.py"),
     ("lake.py", "records.py", "outcome.py", "kept.py"),
     ("cluster.py", "runs.py", "tasks.py", "cost.py", "gauges.py", "publish.py"),
-    ("company.py", "notice.py"),
+    ("company.py", "notice.py", "stream.py"),
     ("watch.py",),
     ("upkeep.py",),
     ("*/batch.py", "*/shop_batch.py"),

@@ -18,12 +18,10 @@ def test_cost_is_hours_held_times_price(tmp_path: Path) -> None:
         "watch.price_per_gpu_hour=4",
     )
     spent = cost(base, {"routes": ROUTES, "forecast": FORECAST})
-    # 1 h × 0.5 + 0.5 h × 0.25 + 0.1 h × 0.5 cores; 0.5 h × 0.5 GPU
-    assert spent.hours["forecast"].core == pytest.approx(0.675)
-    assert spent.hours["forecast"].gpu == pytest.approx(0.25)
+    assert spent.hours["forecast"] == Hours(core=0.5, gpu=0.5)
     assert spent.hours["routes"] == Hours(core=2.0, gpu=0.0)
-    assert spent.price(spent.total) == pytest.approx(2.675 * 0.1 + 0.25 * 4)
-    told = "2.7 core-hours, 0.25 GPU-hours: 1.3 EUR (forecast 1.1, routes 0.2)"
+    assert spent.price(spent.total) == pytest.approx(2.5 * 0.1 + 0.5 * 4)
+    told = "2.5 core-hours, 0.5 GPU-hours: 2.2 EUR (forecast 2, routes 0.2)"
     assert str(spent) == told
 
 

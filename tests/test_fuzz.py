@@ -19,7 +19,6 @@ import pytest
 
 from logistics import lake
 from logistics.forecast import inputs as forecast
-from logistics.forecast import transfer
 from logistics.maintenance import inputs as maintenance
 from logistics.maintenance import shop_inputs as workshop
 from logistics.maintenance import windows
@@ -236,7 +235,6 @@ def _forecast(run: Run, tables: Tables, sites: Mapping[str, str | None]) -> None
     options = run.config.forecast
     named = [tables[n] for n in ("sales", "promotions", "prices", "signals", "items")]
     found = forecast.panel(*named, run.config.date, options.horizon_days, options.context_days)
-    assert transfer.from_table(transfer.to_table(found)).signal_names == found.signal_names
     for array in (found.in_stock, found.age, found.left):
         assert np.isfinite(array).all()
     for array in (found.units, found.covariates, found.signals):

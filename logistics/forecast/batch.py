@@ -1,31 +1,22 @@
-"""Puts forecasting on Ray: read → predict → write, one DC (or bucket of one) at a time."""
+"""Puts forecasting on Ray, one DC (or bucket of one) at a time. Knows storage."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
-from typing import cast
+from functools import cache, partial
 
 import polars as pl
-import pyarrow as pa
-import ray
 
-from logistics import lake, plan, records, registry, tasks
+from logistics import lake, plan, registry, stream, tasks
 from logistics.forecast.holidays import place_of, with_holidays
 from logistics.forecast.inputs import panel
 from logistics.forecast.levels import COMPANY, Correlations, levels
 from logistics.forecast.newcomers import LATE_DAYS, joined, predict_all
 from logistics.forecast.panel import Panel
-from logistics.forecast.parts import from_table as parts_from_table
 from logistics.forecast.parts import parts
-from logistics.forecast.parts import to_table as parts_to_table
 from logistics.forecast.published import about, published
 from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.reconcile import corrected
-from logistics.forecast.totals import from_table as forecast_from_table
-from logistics.forecast.totals import to_table as forecast_to_table
-from logistics.forecast.transfer import from_table as panel_from_table
-from logistics.forecast.transfer import to_table as panel_to_table
 from logistics.forecast.weeks import horizon_days, weekly
 from logistics.outputs_forecast import (
     FORECAST_LEVELS,
@@ -34,19 +25,13 @@ from logistics.outputs_forecast import (
     TOTAL_HORIZONS_DAYS,
 )
 from logistics.tasks import Dims, Tables
-from logistics.units import (
-    Parcel,
-    Run,
-    StagedFile,
-    Unit,
-    from_rows,
-    map_rows,
-    to_rows,
-)
+from logistics.units import Parcel, Run, StagedFile, Unit
 
 NAME = "forecast"
 TABLES = ("sales", "signals")
 TOP_WEIGHT = "top_weight"  # of categories over their SKUs, in a model's calibration
+# Categories of the series and their panel in, the statistical forecast out.
+Forecaster = Callable[[Sequence[str], Panel], QuantileForecast]
 
 
 def units(run: Run, dims: Dims) -> list[Unit]:
@@ -65,84 +50,56 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     """Forecast every unit; yields their tallies as they finish."""
     card = registry.champion(run.config.models, NAME)
     assert card is not None, "the night trains a champion before it forecasts"
-    rows = ray.data.from_arrow([to_rows([parcel]) for parcel in parcels])
-    rows.set_name(f"forecast {run.config.date}")
-    config = run.config.forecast
-    # Reading and writing are tasks of their own: who holds a GPU waits for no file.
-    done = (
-        rows.map_batches(
-            partial(_read_series, run, dims), batch_format="pyarrow", batch_size=1, num_cpus=0.5
-        )
-        .map_batches(
-            PredictDemand,
-            fn_constructor_args=(run, card.version),
-            compute=ray.data.ActorPoolStrategy(size=config.actors),
-            batch_format="pyarrow",
-            batch_size=1,
-            num_cpus=0.25,
-            num_gpus=config.num_gpus,
-        )
-        .map_batches(
-            partial(_write_forecasts, run), batch_format="pyarrow", batch_size=1, num_cpus=0.5
-        )
+    options = run.config.forecast
+    device = "cuda" if options.num_gpus else "cpu"
+    load = partial(forecaster, run.config.models, card.version, device)
+    gpus = options.actors, options.num_gpus
+    yield from stream.predict_each(NAME, load, _forecast, run, dims, parcels, *gpus)
+
+
+@cache
+def forecaster(models: str, version: str, device: str) -> Forecaster:
+    """A trained model's statistical forecast: of what is new, and corrected by what categories say.
+
+    Kept by a worker from unit to unit.
+    """
+    # Torch: seconds of a core that workers of other tasks are spared.
+    from logistics.forecast.model import forecaster, loads
+
+    model = loads(registry.load(models, NAME, version), device)
+    predict = partial(forecaster, model, device)
+    weight = registry.card(models, NAME, version).calibration.get(TOP_WEIGHT, [0.0])[0]
+
+    def answer(categories: Sequence[str], series: Panel) -> QuantileForecast:
+        forecast = predict_all(predict, series)
+        return corrected(predict, series, forecast, categories, weight)
+
+    return answer
+
+
+def _forecast(answer: Forecaster, run: Run, dims: Tables, parcel: Parcel) -> Parcel:
+    """One unit's files in, its forecasts staged."""
+    config, unit, items = run.config, parcel.unit, dims["items"]
+    options = config.forecast
+    entry = lake.enter(run, unit, TABLES, dims)
+    series = panel_of(run, unit, entry.tables | dims)
+    series = joined(series, items, _launching(run, unit, items))
+    told = about(series, items, options.lead_time_days)
+    statistical = partial(answer, told["category"].to_list())
+    since = config.date - timedelta(days=options.horizon_days)
+    final, outputs = published(
+        series,
+        statistical(series),
+        parts(statistical, series) if len(series) <= options.explain_series else None,
+        told,
+        dims["forecast_overrides"].filter(pl.col("sku_id").is_in(list(series.sku_ids))),
+        plan.read_nights(config.plan, FORECAST_OVERRIDDEN.name, since, config.date, unit.site_id),
+        unit.bucket,
+        options,
     )
-    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield from from_rows(batch)
-
-
-class PredictDemand:
-    """Ray Data actor: a unit's panel in, its forecasts out."""
-
-    def __init__(self, run: Run, version: str) -> None:
-        # Torch: seconds of a core that tasks which only read or write are spared.
-        from logistics.forecast.model import forecaster, loads
-
-        self.run = run
-        device = "cuda" if run.config.forecast.num_gpus else "cpu"
-        model = loads(registry.load(run.config.models, NAME, version), device)
-        self.predict = partial(forecaster, model, device)
-        card = registry.card(run.config.models, NAME, version)
-        self.weight = card.calibration.get(TOP_WEIGHT, [0.0])[0]
-
-    def __call__(self, rows: pa.Table) -> pa.Table:
-        return map_rows("predict", self.step, rows)
-
-    def step(self, parcel: Parcel) -> Parcel:
-        records.attempt(self.run, NAME, parcel.unit)
-        series = panel_from_table(parcel.tables["panel"])
-        answer = partial(self.answer, parcel.tables["about"]["category"].to_pylist())
-        tables = {
-            **parcel.tables,
-            "forecast": forecast_to_table(answer(series)),
-            # No override that is judged tonight is of an earlier day.
-            "panel": panel_to_table(series.latest(series.horizon)),
-        }
-        if len(series) <= self.run.config.forecast.explain_series:
-            tables["parts"] = parts_to_table(parts(answer, series))
-        return replace(parcel, tables=tables)
-
-    def answer(self, categories: Sequence[str], series: Panel) -> QuantileForecast:
-        """The statistical forecast: of what is new, and corrected by what categories say."""
-        forecast = predict_all(self.predict, series)
-        return corrected(self.predict, series, forecast, categories, self.weight)
-
-
-def _read_series(run: Run, dims: Dims, rows: pa.Table) -> pa.Table:
-    return map_rows("read", partial(_read, run, ray.get(dims)), rows)
-
-
-def _read(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
-    records.unless_stopped(run)
-    entry = lake.enter(run, parcel.unit, TABLES, dims)
-    series = panel_of(run, parcel.unit, entry.tables | dims)
-    series = joined(series, dims["items"], _launching(run, parcel.unit, dims["items"]))
-    changes = dims["forecast_overrides"].filter(pl.col("sku_id").is_in(list(series.sku_ids)))
-    tables = {
-        "panel": panel_to_table(series),
-        "overrides": changes.to_arrow(),
-        "about": about(series, dims["items"], run.config.forecast.lead_time_days).to_arrow(),
-    }
-    return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
+    files = entry.files + plan.publish(run, unit, outputs)
+    figures = {"series": float(len(series)), "units_30d": float(final.total_mean[:, 0].sum())}
+    return replace(parcel, counts=entry.counts, files=files, figures=figures)
 
 
 def panel_of(run: Run, unit: Unit, tables: Tables) -> Panel:
@@ -168,33 +125,6 @@ def panel_of(run: Run, unit: Unit, tables: Tables) -> Panel:
         config.forecast.context_days,
     )
     return weekly(daily) if by_week else daily
-
-
-def _write_forecasts(run: Run, rows: pa.Table) -> pa.Table:
-    return map_rows("write", partial(_publish, run), rows)
-
-
-def _publish(run: Run, parcel: Parcel) -> Parcel:
-    config, unit, tables = run.config, parcel.unit, parcel.tables
-    series = panel_from_table(tables["panel"])
-    since = config.date - timedelta(days=config.forecast.horizon_days)
-    final, outputs = published(
-        series,
-        forecast_from_table(tables["forecast"], series.horizon),
-        parts_from_table(tables["parts"]) if "parts" in tables else None,
-        _frame(tables["about"]),
-        _frame(tables["overrides"]),
-        plan.read_nights(config.plan, FORECAST_OVERRIDDEN.name, since, config.date, unit.site_id),
-        unit.bucket,
-        config.forecast,
-    )
-    files = parcel.files + plan.publish(run, unit, outputs)
-    figures = {"series": float(len(series)), "units_30d": float(final.total_mean[:, 0].sum())}
-    return records.finish(run, NAME, replace(parcel, files=files, figures=figures))
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    return cast(pl.DataFrame, pl.from_arrow(table))
 
 
 def _launching(run: Run, unit: Unit, items: pl.DataFrame) -> list[str]:

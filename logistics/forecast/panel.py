@@ -67,12 +67,6 @@ class Panel:
         arrays = {name: getattr(self, name)[wanted] for name in OF_SERIES}
         return replace(self, sku_ids=tuple(self.sku_ids[i] for i in rows), **arrays)
 
-    def latest(self, periods: int) -> "Panel":
-        """The panel without what lies further back than so many periods."""
-        first = max(self.num_periods - periods, 0)
-        of_time = ("units", "in_stock", "covariates", "signals")
-        return replace(self, **{name: getattr(self, name)[:, first:] for name in of_time})
-
     def rewind(self, periods: int) -> "Panel":
         """The panel as it was so many periods ago, but for covariates and signals as they came.
 

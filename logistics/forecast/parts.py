@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from logistics.forecast.panel import Array, Panel
 from logistics.forecast.quantiles import Predict
@@ -44,16 +43,6 @@ def parts(predict: Predict, panel: Panel) -> Parts:
     level = recent_level(near)
     base = np.where(np.isnan(level), told[3], level * span).astype(np.float32)
     return Parts(base, told[3] - base, told[0] - told[1], told[1] - told[2], told[2] - told[3])
-
-
-def to_table(found: Parts) -> pa.Table:
-    """One row per series, for the way between two steps."""
-    return pa.table({name: np.asarray(getattr(found, name), np.float32) for name in CAUSES})
-
-
-def from_table(table: pa.Table) -> Parts:
-    """The inverse of `to_table`."""
-    return Parts(**{name: table[name].to_numpy() for name in CAUSES})
 
 
 def shortened(panel: Panel, horizon: int) -> Panel:

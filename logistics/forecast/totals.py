@@ -5,7 +5,6 @@ from statistics import NormalDist
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from logistics.forecast.panel import Array, Panel
 from logistics.forecast.quantiles import QuantileForecast
@@ -74,26 +73,3 @@ def safety_stock(forecast: QuantileForecast, service_level: float) -> Array:
         share = max((service_level - low) / (high - low), 0)
         covered = (1 - share) * quantiles[..., above - 1] + share * quantiles[..., above]
     return np.maximum(covered - forecast.total_mean, 0).astype(np.float32)
-
-
-def to_table(forecast: QuantileForecast) -> pa.Table:
-    """One row per series, for the way between two steps."""
-    columns = {}
-    for name in QuantileForecast.__slots__:
-        array = getattr(forecast, name)
-        width = int(np.prod(array.shape[1:]))
-        flat = pa.array(np.ascontiguousarray(array, np.float32).ravel())
-        columns[name] = pa.FixedSizeListArray.from_arrays(flat, width)
-    return pa.table(columns)
-
-
-def from_table(table: pa.Table, horizon_days: int) -> QuantileForecast:
-    """The inverse of `to_table`."""
-    n, q, horizons = table.num_rows, len(QUANTILE_LEVELS), len(TOTAL_HORIZONS_DAYS)
-    flat = {name: table[name].combine_chunks().flatten().to_numpy() for name in table.column_names}
-    return QuantileForecast(
-        flat["mean"].reshape(n, horizon_days),
-        flat["quantiles"].reshape(n, horizon_days, q),
-        flat["total_mean"].reshape(n, horizons),
-        flat["total_quantiles"].reshape(n, horizons, q),
-    )

@@ -14,7 +14,7 @@ import pyarrow as pa
 import ray
 from numpy.typing import NDArray
 
-from logistics import lake, plan, records, registry, tasks
+from logistics import lake, plan, registry, stream, tasks
 from logistics.maintenance import alerts, inputs, regimes
 from logistics.maintenance.memory import RECIPE, Memory
 from logistics.maintenance.regimes import Regimes
@@ -22,7 +22,7 @@ from logistics.maintenance.risk import Risk
 from logistics.maintenance.windows import SensorWindows
 from logistics.outputs import ALERT_OUTCOMES, ALERTS, RISKS, SENSOR_STATES
 from logistics.tasks import Dims, Tables
-from logistics.units import Parcel, Run, Unit, from_rows, map_rows, to_rows
+from logistics.units import Parcel, Run, Unit
 
 WORKLOAD = "maintenance"
 TABLES = ("telemetry", "events")
@@ -51,26 +51,12 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     card = registry.champion(config.models, WORKLOAD)
     if card is None:
         raise registry.RegistryError(f"{WORKLOAD} has no model in {config.models}; train one first")
-    rows = ray.data.from_arrow([to_rows([parcel]) for parcel in _with_earlier(run, parcels)])
-    rows.set_name(f"maintenance {config.date}")
     conditions = regimes.from_numbers(card.calibration)
-    # Reading is no step of its own: to hand windows from a reader to a scorer took half as long as
-    # to score them.
-    score = partial(_score_rows, run, dims, card.version, conditions)
-    if options.num_gpus:
-        done = rows.map_batches(
-            ScoreAssets,
-            fn_constructor_args=(score,),
-            compute=ray.data.ActorPoolStrategy(size=min(options.actors, len(parcels))),
-            batch_format="pyarrow",
-            batch_size=1,
-            num_cpus=0.5,
-            num_gpus=options.num_gpus,
-        )
-    else:
-        done = rows.map_batches(score, batch_format="pyarrow", batch_size=1, num_cpus=0.5)
-    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield from from_rows(batch)
+    device = "cuda" if options.num_gpus else "cpu"
+    load = partial(_predictor, config.models, card.version, device)
+    score = partial(_score, conditions)
+    earlier, gpus = list(_with_earlier(run, parcels)), (options.actors, options.num_gpus)
+    yield from stream.predict_each(WORKLOAD, load, score, run, dims, earlier, *gpus)
 
 
 def _with_earlier(run: Run, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
@@ -110,24 +96,6 @@ def upstream(run: Run, dims: Dims) -> dict[str, str]:
     return found
 
 
-class ScoreAssets:
-    """Ray Data actor: keeps the GPU that a task's worker would give back after every unit."""
-
-    def __init__(self, score: Callable[[pa.Table], pa.Table]) -> None:
-        self.score = score
-
-    def __call__(self, rows: pa.Table) -> pa.Table:
-        return self.score(rows)
-
-
-def _score_rows(
-    run: Run, dims: Dims, version: str, conditions: Regimes | None, rows: pa.Table
-) -> pa.Table:
-    device = "cuda" if run.config.maintenance.num_gpus else "cpu"
-    predict_risk = _predictor(run.config.models, version, device)
-    return map_rows("score", partial(_score, run, ray.get(dims), predict_risk, conditions), rows)
-
-
 @cache
 def _predictor(models: str, version: str, device: str) -> PredictRisk:
     """Kept by a worker from unit to unit."""
@@ -138,12 +106,10 @@ def _predictor(models: str, version: str, device: str) -> PredictRisk:
 
 
 def _score(
-    run: Run, dims: Tables, predict_risk: PredictRisk, conditions: Regimes | None, parcel: Parcel
+    conditions: Regimes | None, predict_risk: PredictRisk, run: Run, dims: Tables, parcel: Parcel
 ) -> Parcel:
     """One unit's files in, its risks published."""
     config, unit = run.config, parcel.unit
-    records.unless_stopped(run)
-    records.attempt(run, WORKLOAD, unit)
     earlier = {table: _frame(files) for table, files in parcel.tables.items()}
     memory = _memory(run, earlier, conditions)
     since = {} if memory is None else {"telemetry": memory.night}
@@ -151,7 +117,7 @@ def _score(
     parcel = replace(parcel, counts=entry.counts, files=entry.files)
     assets = assets_of(dims["assets"], unit)
     if assets.is_empty():  # a site of telemetry where no asset is at home
-        return records.finish(run, WORKLOAD, parcel)
+        return parcel
     telemetry, events = (before(entry.tables[t], config.date) for t in TABLES)
     found, kept = inputs.tonight(
         telemetry,
@@ -176,8 +142,7 @@ def _score(
         outputs[ALERT_OUTCOMES.name] = outcomes = alerts.became(mine, events, config.date)
         figures |= alerts.figures(outcomes)
     files = plan.publish(run, unit, outputs)
-    scored = replace(parcel, files=parcel.files + files, figures=figures)
-    return records.finish(run, WORKLOAD, scored)
+    return replace(parcel, files=parcel.files + files, figures=figures)
 
 
 def _memory(run: Run, earlier: Tables, conditions: Regimes | None) -> Memory | None:

@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from logistics.forecast.panel import FOREVER, Panel
-from logistics.forecast.transfer import from_table, to_table
 from logistics.tables_forecast import ITEMS, PRICES, SIGNALS
 from tests.forecast.made import NUM_DAYS, RUN_DATE, Tables, covariate, panel_of, tables
 
@@ -45,12 +44,6 @@ def test_the_order_of_rows_changes_nothing(made: Tables) -> None:
         name: rows.sample(fraction=1.0, shuffle=True, seed=3) for name, rows in made.items()
     }
     assert same(panel_of(shuffled), panel_of(made))
-
-
-def test_a_panel_survives_the_way_between_steps(made: Tables) -> None:
-    assert same(from_table(to_table(panel_of(made))), panel_of(made))
-    nothing = made | {"sales": made["sales"].clear()}
-    assert len(from_table(to_table(panel_of(nothing)))) == 0
 
 
 def test_a_day_without_a_row_had_no_sale_and_days_before_the_first_are_unknown(

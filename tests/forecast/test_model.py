@@ -16,7 +16,7 @@ from logistics.forecast.network import Shape
 from logistics.forecast.panel import Panel
 from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.scope import Scope, scope_of
-from logistics.forecast.totals import days, from_table, safety_stock, to_table, totals
+from logistics.forecast.totals import days, safety_stock, totals
 from logistics.forecast.train import Fitted, fit
 from tests.forecast.made import HORIZON_DAYS, NUM_DAYS, covariate, panel_of, tables, with_covariate
 from tests.settings import config
@@ -65,7 +65,6 @@ def test_the_same_seed_gives_the_same_model(
 def test_a_saved_model_forecasts_the_same(series: Panel, fitted: Fitted) -> None:
     again = predict(loads(dumps(fitted.model)), series)
     assert equal(again, predict(fitted.model, series))
-    assert equal(from_table(to_table(again), HORIZON_DAYS), again)
 
 
 def test_a_model_of_another_format_is_refused(fitted: Fitted, monkeypatch: Patch) -> None:
@@ -150,7 +149,6 @@ def test_an_empty_unit_has_an_empty_forecast(series: Panel, fitted: Fitted) -> N
     forecast = predict(fitted.model, nothing)
     assert days(nothing, forecast).is_empty()
     assert totals(nothing, forecast, 0.9).is_empty()
-    assert equal(from_table(to_table(forecast), HORIZON_DAYS), forecast)
 
 
 def test_a_short_history_is_enough_to_train_and_to_total(
