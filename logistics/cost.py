@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from logistics.config import Config
 from logistics.outcome import Outcome
 
-# step → cores held, as company.py and stream.py ask Ray for; a solve holds one.
-CORES = {"read": 0.5, "predict": 0.5}
+CORES = {"read": 0.5}  # step → cores held, as company.py asks Ray for; all others hold one
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Models on Ray: Ray Data streams units through workers that keep a model, one unit at a time.
 
-Reading, features, model and staging are one step: to hand arrays from a reader to a model's actor
-through the object store took as long as to compute them. Without GPUs the workers are those of
-plain tasks, warm already, on every core. With GPUs they are actors that keep their share of one; a
-share below one lets some read while others compute.
+Reading, features, model and staging are one step of a whole core: to hand arrays from readers to a
+model's actors through the object store took twice as long as all of it, and two units at once on a
+core nearly as much. Without GPUs the workers are those of plain tasks, warm already. With GPUs they
+are actors that keep their share of one; a share below one lets some read while others compute.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,6 @@ from logistics.units import Parcel, Run, from_rows, map_rows, to_rows
 Model = TypeVar("Model")
 Load = Callable[[], Model]
 Predict = Callable[[Model, Run, Tables, Parcel], Parcel]
-CORES = 0.5  # a worker's: as much again waits for files
 
 
 def predict_each(
@@ -48,11 +47,11 @@ def predict_each(
             compute=ray.data.ActorPoolStrategy(size=min(num_actors, len(parcels))),
             batch_format="pyarrow",
             batch_size=1,
-            num_cpus=CORES,
+            num_cpus=1,
             num_gpus=num_gpus,
         )
     else:
-        done = rows.map_batches(step, batch_format="pyarrow", batch_size=1, num_cpus=CORES)
+        done = rows.map_batches(step, batch_format="pyarrow", batch_size=1, num_cpus=1)
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from from_rows(batch)
 

@@ -101,7 +101,8 @@ def main(arguments: Sequence[str]) -> int:
         _train(folder, settings, small)
     nights = [measured(config(scale), small) for scale in scales]
     bare = _bare_loop(full)
-    steps = where_time_goes(full)
+    with processes() as pool:  # one whose libraries have seen THREADS before they were loaded
+        steps = pool.submit(where_time_goes, full).result()
     report = _report(nights, bare, steps, options.peers)
     if options.out:
         options.out.write_text(json.dumps(report, indent=1) + "\n")

@@ -18,10 +18,10 @@ def test_cost_is_hours_held_times_price(tmp_path: Path) -> None:
         "watch.price_per_gpu_hour=4",
     )
     spent = cost(base, {"routes": ROUTES, "forecast": FORECAST})
-    assert spent.hours["forecast"] == Hours(core=0.5, gpu=0.5)
+    assert spent.hours["forecast"] == Hours(core=1.0, gpu=0.5)
     assert spent.hours["routes"] == Hours(core=2.0, gpu=0.0)
-    assert spent.price(spent.total) == pytest.approx(2.5 * 0.1 + 0.5 * 4)
-    told = "2.5 core-hours, 0.5 GPU-hours: 2.2 EUR (forecast 2, routes 0.2)"
+    assert spent.price(spent.total) == pytest.approx(3.0 * 0.1 + 0.5 * 4)
+    told = "3 core-hours, 0.5 GPU-hours: 2.3 EUR (forecast 2.1, routes 0.2)"
     assert str(spent) == told
 
 
