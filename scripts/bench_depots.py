@@ -24,7 +24,7 @@ import polars as pl
 from logistics.plan import read_plan, read_runs
 from logistics.run import compose_config
 
-ITERATIONS = 20
+ITERATIONS = 3000  # some ten seconds of a depot: what starting workers takes is little beside
 
 
 def main(arguments: Sequence[str]) -> int:
