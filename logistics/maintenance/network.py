@@ -14,8 +14,9 @@ from logistics.maintenance.links import Line, tempo
 from logistics.maintenance.survival import EDGES_DAYS, LIFE_CAP_DAYS, WIDTHS_DAYS, bumps
 
 NET_FEATURES = SENSOR_FEATURES.index("turned")  # of a sensor, those before it; it only explains
-# Ways to wear that each component may show. Sensors tell of few; nets that weigh every feature of
-# every sensor by itself learn their training units by heart.
+# Ways to wear that each component may show: sums of sensors. Nets that weigh every feature of every
+# sensor by itself learn units by heart: on held-out training units of C-MAPSS their lives were off
+# by 8 % (FD003) and 10 % (FD001) more, with six made regimes by 23 %; with three ways by 3 %.
 WAYS = 2
 NUM_BUMPS = 10
 NUM_BLOCKS = 2
@@ -123,8 +124,9 @@ class Nets(nn.Module):
 
     def _spread(self, layer: Linear) -> Tensor:
         """The weights of the ways, spread over the sensors that make them up."""
-        width = self.ways.shape[2] * NET_FEATURES
-        by_way = layer.weight[:, :width].unflatten(1, (-1, NET_FEATURES))
+        nets, _, ways = self.ways.shape
+        width = ways * NET_FEATURES
+        by_way = layer.weight[:, :width].view(nets, ways, NET_FEATURES, layer.weight.shape[2])
         by_sensor = torch.einsum("esw,ewfo->esfo", self.ways, by_way).flatten(1, 2)
         return torch.cat([by_sensor, layer.weight[:, width:]], 1)
 
