@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from logistics.maintenance import impute
-from logistics.maintenance.features import SENSOR_FEATURES, Reals, Small, Whole
-from logistics.maintenance.network import HORIZONS_DAYS, Nets
+from logistics.maintenance.features import Reals, Small, Whole
+from logistics.maintenance.network import HORIZONS_DAYS, NET_FEATURES, Nets
 from logistics.maintenance.risk import Leads, Risk
 from logistics.maintenance.scoring import MONTH, arrange, curves, forward, pulls
 from logistics.maintenance.survival import (
@@ -32,7 +32,6 @@ from logistics.maintenance.survival import (
 from logistics.maintenance.windows import SensorWindows, select
 
 LEADING_SENSORS = 3
-NET_FEATURES = SENSOR_FEATURES.index("turned")  # those before it; it only explains
 # Readings older than this count half as much with every further such period.
 STALE_AFTER_DAYS, STALE_HALF_LIFE_DAYS = 3.0, 7.0
 TAIL, NORMAL_TAIL = 0.05, 1.645  # share beyond, and how many deviations out that is
@@ -308,8 +307,9 @@ def loads(blob: bytes) -> RiskModel:
     kinds, sensors, components = (tuple(content[n]) for n in ("kinds", "sensors", "components"))
     nets, state = None, content["nets"]
     if state is not None:
-        shape = tuple(state["enter.weight"].shape)
-        nets = Nets(shape[0], len(kinds), shape[1], shape[2], len(components))
+        count, inputs, _ = state["first_level"].shape
+        hidden = state["enter.weight"].shape[2]
+        nets = Nets(count, len(kinds), len(sensors), inputs, hidden, len(components))
         nets.load_state_dict(state)
         nets.eval()
     return RiskModel(

@@ -57,19 +57,18 @@ class Pass:
 @torch.no_grad()
 def arrange(nets: Nets) -> Scorer:
     """The weights of nets as `forward` wants them."""
-    e, f, hidden = nets.enter.weight.shape
-    c = nets.components.weight.shape[2]
-    odds = nets.line.weight.clone()
-    odds[:, -len(nets.usual_odds) :] += nets.usual_odds  # the kind's are inputs too
+    e, f, c = nets.first_level.shape
+    hidden = nets.enter.weight.shape[2]
+    enter, odds, drift = nets.on_inputs()
     odds_bias = nets.line.bias + nets.components.bias
-    line = torch.stack([nets.drift.weight, odds], -1).permute(1, 0, 2, 3)
+    line = torch.stack([drift, odds], -1).permute(1, 0, 2, 3)
     course = nets.course() * _LOG2_E
     leave, leave_bias = odds.new_zeros(e, hidden, c, TERMS), odds.new_zeros(e, 1, c, TERMS)
     leave[..., :NUM_BUMPS] = nets.rates.weight.view(e, hidden, c, -1)
     leave[..., -1] = nets.components.weight
     leave_bias[..., :NUM_BUMPS] = nets.rates.bias.view(e, 1, c, -1)
     return Scorer(
-        enter=nets.enter.weight.transpose(0, 1).reshape(f, -1),
+        enter=enter.transpose(0, 1).reshape(f, -1),
         enter_bias=nets.enter.bias.reshape(-1),
         steps=tuple((b.gain.mT * b.step.weight, b.step.bias) for b in nets.each_block()),
         leave=leave.flatten(2),

@@ -19,7 +19,6 @@ from logistics.maintenance.features import Flags, Reals, Whole
 from logistics.maintenance.links import Line, fit_line, lives
 from logistics.maintenance.model import (
     CHUNK,
-    NET_FEATURES,
     Fleet,
     RiskModel,
     encode,
@@ -28,7 +27,7 @@ from logistics.maintenance.model import (
     single_thread,
     survival,
 )
-from logistics.maintenance.network import Nets, life, some_of, start_from
+from logistics.maintenance.network import NET_FEATURES, Nets, life, some_of, start_from
 from logistics.maintenance.survival import (
     EDGES_DAYS,
     LAST_DAY,
@@ -207,8 +206,9 @@ def _train(
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]), single_thread():
         torch.manual_seed(seed)
-        kinds, inputs = len(model.kinds), rows.x.shape[1]
-        nets = Nets(len(others), kinds, inputs, options.hidden, len(model.components))
+        sensors, inputs = len(model.sensors), rows.x.shape[1]
+        shape = sensors, inputs, options.hidden, len(model.components)
+        nets = Nets(len(others), len(model.kinds), *shape)
         _start_from_fleet(nets, model.fleet, rows, others)
         for i, line in enumerate(lines * MEMBERS):
             start_from(nets, i, line)

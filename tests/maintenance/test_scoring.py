@@ -10,7 +10,7 @@ from logistics.maintenance.survival import WIDTHS_DAYS
 def nets(spread: float) -> Nets:
     """Nets of random weights; with a wide spread, many of their rates are held at a bound."""
     torch.manual_seed(1)
-    found = Nets(nets=3, num_kinds=2, num_inputs=20, hidden=16, num_components=4)
+    found = Nets(3, num_kinds=2, num_sensors=3, num_inputs=40, hidden=16, num_components=4)
     with torch.no_grad():
         for parameter in found.parameters():
             parameter.normal_(std=spread)
@@ -21,7 +21,7 @@ def nets(spread: float) -> Nets:
 
 def test_one_pass_gives_the_curves_and_slopes_of_the_nets() -> None:
     for spread in (0.2, 1.0):
-        model, x = nets(spread), torch.randn(9, 20, dtype=torch.float64).requires_grad_()
+        model, x = nets(spread), torch.randn(9, 40, dtype=torch.float64).requires_grad_()
         rates = model(x.expand(3, -1, -1)).exp()
         passed = (rates.sum(2) * torch.tensor(WIDTHS_DAYS)).cumsum(-1)
         hazard = rates[..., :MONTH].sum((2, 3)).mean(0)
