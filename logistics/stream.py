@@ -7,6 +7,7 @@ are actors that keep their share of one; a share below one lets some read while 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -34,7 +35,8 @@ def predict_each(
 ) -> Iterator[Parcel]:
     """Each unit's tally as it is done.
 
-    load is called for every unit and must keep what it has loaded. num_actors counts only where
+    load is called for every unit and must keep what it has loaded; the ValueError of a model that
+    cannot be used fails the units. num_actors counts only where
     num_gpus, each actor's, is above 0.
     """
     rows = ray.data.from_arrow([to_rows([parcel]) for parcel in parcels])
@@ -74,8 +76,13 @@ def _predict_rows(
     dims: Dims,
     rows: pa.Table,
 ) -> pa.Table:
-    # Outside of the unit's own faults: Ray Data tries again what the model store has cost.
-    model, tables = load(), ray.get(dims)
+    # Outside of the unit's own faults: Ray Data tries again what the model store has cost, but a
+    # model of another version stays one.
+    try:
+        model, tables = load(), ray.get(dims)
+    except ValueError as unusable:
+        failure = f"model: {unusable}"
+        return to_rows([replace(parcel, tables={}, failure=failure) for parcel in from_rows(rows)])
 
     def recorded(parcel: Parcel) -> Parcel:
         records.unless_stopped(run)

@@ -31,6 +31,7 @@ from logistics.maintenance.survival import (
 )
 from logistics.maintenance.windows import SensorWindows, select
 
+FORMAT = 1  # of a saved model: raise it when a feature or layer changes its shape or its meaning
 LEADING_SENSORS = 3
 # Readings older than this count half as much with every further such period.
 STALE_AFTER_DAYS, STALE_HALF_LIFE_DAYS = 3.0, 7.0
@@ -286,6 +287,7 @@ def dumps(model: RiskModel) -> bytes:
     """The model as bytes; the same model gives the same bytes."""
     nets = model.nets
     content = {
+        "format": FORMAT,
         "kinds": list(model.kinds),
         "sensors": list(model.sensors),
         "components": list(model.components),
@@ -302,8 +304,14 @@ def dumps(model: RiskModel) -> bytes:
 
 
 def loads(blob: bytes) -> RiskModel:
-    """The inverse of `dumps`; it reads tensors and plain values only."""
+    """The inverse of `dumps`; it reads tensors and plain values only. Raises ValueError for a
+    model of another format."""
     content = torch.load(io.BytesIO(blob), weights_only=True)
+    if content.get("format") != FORMAT:
+        raise ValueError(
+            "the risk model was saved by another version of this package: "
+            "train it again with task=train workload=maintenance"
+        )
     kinds, sensors, components = (tuple(content[n]) for n in ("kinds", "sensors", "components"))
     nets, state = None, content["nets"]
     if state is not None:

@@ -128,6 +128,14 @@ def test_bytes_bring_back_the_same_model(fitted: Fit, tonight: SensorWindows) ->
     assert dumps(again) == dumps(fitted.model)
 
 
+def test_a_model_of_another_format_is_refused(fitted: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logistics.maintenance.model.FORMAT", 0)
+    saved = dumps(fitted.model)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="train it again"):
+        loads(saved)
+
+
 def test_the_same_seed_gives_the_same_model(
     learnt: tuple[SensorWindows, Outcomes], options: MaintenanceConfig
 ) -> None:
