@@ -1,7 +1,7 @@
 """The unit of work and what travels with it. Knows Arrow; knows nothing of Ray, storage or models.
 
-A unit is a site, or one bucket of a big site. Between two steps a unit is exactly one row
-(`to_row`), so neither batch sizes nor block splitting in Ray Data can merge or tear units apart.
+A unit is a site, or one bucket of a big site. On its way through Ray Data a unit is exactly one row
+(`to_rows`), so neither batch sizes nor block splitting can merge or tear units apart.
 Faults in data travel inside the parcel as values; `on_unit` is the one place that catches.
 """
 
@@ -63,11 +63,11 @@ class StagedFile:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One unit between two steps: its tables so far, and the tally that reaches the driver.
+    """One unit before its step or after it: tables for the step, and the tally for the driver.
 
     figures are additive numbers (orders served, metres saved, …) that the driver sums over units.
-    failure is the reason this unit failed; later steps pass a failed parcel on untouched. It may
-    have files nevertheless: of those of its sites that did not fail.
+    failure is the reason this unit failed. It may have files nevertheless: of those of its sites
+    that did not fail.
     fingerprint tells what the unit is made from (see records.py).
     """
 
@@ -89,13 +89,11 @@ Step = Callable[[Parcel], Parcel]
 
 
 def on_unit(step_name: str, step: Step, parcel: Parcel) -> Parcel:
-    """Run one step on one unit; whatever it raises becomes that unit's reported failure.
+    """Run a unit's one step; whatever it raises becomes that unit's reported failure.
 
     Bad data must cost its own unit only, and an exception of ours does not survive the way
     through Ray to the driver, so this boundary is the one blanket `except` in the package.
     """
-    if parcel.failure is not None:
-        return parcel
     started = time.perf_counter()
     try:
         done = step(parcel)
@@ -103,11 +101,8 @@ def on_unit(step_name: str, step: Step, parcel: Parcel) -> Parcel:
         frame = traceback.extract_tb(fault.__traceback__)[-1]
         where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
         reason = f"{step_name}: {type(fault).__name__}: {fault} ({where})"
-        rejects = tuple(file for file in parcel.files if file.table == "rejects")
-        return replace(parcel, tables={}, files=rejects, failure=reason)
-    seconds = dict(done.seconds)
-    seconds[step_name] = seconds.get(step_name, 0.0) + time.perf_counter() - started
-    return replace(done, seconds=seconds)
+        return replace(parcel, tables={}, failure=reason)
+    return replace(done, seconds={step_name: time.perf_counter() - started})
 
 
 def to_rows(parcels: Sequence[Parcel]) -> pa.Table:
@@ -143,7 +138,7 @@ def _tables(names: Sequence[str], body: pa.Buffer) -> dict[str, pa.Table]:
 
 
 def map_rows(step_name: str, step: Step, rows: pa.Table) -> pa.Table:
-    """Apply a step to every parcel of a Ray Data batch."""
+    """Apply the step to every parcel of a Ray Data batch."""
     return to_rows([on_unit(step_name, step, parcel) for parcel in from_rows(rows)])
 
 
