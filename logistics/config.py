@@ -98,7 +98,7 @@ class ForecastConfig:
     hidden: Natural  # width of a series' code
     step_hidden: Natural  # width of a period's layers
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    actors: Natural
+    actors: Natural  # where num_gpus is above 0; without GPUs every core predicts
     num_gpus: Annotated[float, Field(ge=0)]  # per actor
     lead_time_days: Natural  # of items that name none, for the reorder point
     explain_series: Whole  # a unit with at most so many explains each of its forecasts
@@ -156,8 +156,8 @@ class MaintenanceConfig:
     vehicle_day_price: Annotated[float, Field(ge=0)]  # until the routes have told their own
     # of a visit in a workshop whose days planned are full
     waiting_day_price: Annotated[float, Field(ge=0)]
-    actors: Natural  # where num_gpus is more than 0; without GPUs every core scores
-    num_gpus: Annotated[float, Field(ge=0)]
+    actors: Natural  # where num_gpus is above 0; without GPUs every core predicts
+    num_gpus: Annotated[float, Field(ge=0)]  # per actor
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

@@ -59,7 +59,7 @@ def cost(config: Config, outcomes: Mapping[str, Outcome]) -> Cost:
             (
                 Hours(
                     seconds * CORES.get(step, 1.0) / 3600,
-                    seconds * (gpus.get(name, 0.0) if step == "predict" else 0.0) / 3600,
+                    seconds * gpus.get(name, 0.0) / 3600,
                 )
                 for step, seconds in outcome.step_seconds.items()
             ),

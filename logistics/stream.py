@@ -19,7 +19,7 @@ from logistics.tasks import Dims, Tables
 from logistics.units import Parcel, Run, from_rows, map_rows, to_rows
 
 Model = TypeVar("Model")
-Load = Callable[[], Model]
+Load = Callable[[str], Model]  # on a device of Torch's
 Predict = Callable[[Model, Run, Tables, Parcel], Parcel]
 
 
@@ -36,12 +36,12 @@ def predict_each(
     """Each unit's tally as it is done.
 
     load is called for every unit and must keep what it has loaded; the ValueError of a model that
-    cannot be used fails the units. num_actors counts only where
-    num_gpus, each actor's, is above 0.
+    cannot be used fails the units. num_actors counts only where num_gpus, each actor's, is above 0.
     """
     rows = ray.data.from_arrow([to_rows([parcel]) for parcel in parcels])
     rows.set_name(f"{workload} {run.config.date}")
-    step = partial(_predict_rows, workload, load, predict, run, dims)
+    loaded = partial(load, "cuda" if num_gpus else "cpu")
+    step = partial(_predict_rows, workload, loaded, predict, run, dims)
     if num_gpus:
         done = rows.map_batches(
             OnGpu,
@@ -70,7 +70,7 @@ class OnGpu:
 
 def _predict_rows(
     workload: str,
-    load: Load[Model],
+    load: Callable[[], Model],
     predict: Predict[Model],
     run: Run,
     dims: Dims,
@@ -79,10 +79,11 @@ def _predict_rows(
     # Outside of the unit's own faults: Ray Data tries again what the model store has cost, but a
     # model of another version stays one.
     try:
-        model, tables = load(), ray.get(dims)
+        model = load()
     except ValueError as unusable:
         failure = f"model: {unusable}"
         return to_rows([replace(parcel, tables={}, failure=failure) for parcel in from_rows(rows)])
+    tables = ray.get(dims)
 
     def recorded(parcel: Parcel) -> Parcel:
         records.unless_stopped(run)

@@ -51,8 +51,7 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     card = registry.champion(run.config.models, NAME)
     assert card is not None, "the night trains a champion before it forecasts"
     options = run.config.forecast
-    device = "cuda" if options.num_gpus else "cpu"
-    load = partial(forecaster, run.config.models, card.version, device)
+    load = partial(forecaster, run.config.models, card.version)
     gpus = options.actors, options.num_gpus
     yield from stream.predict_each(NAME, load, _forecast, run, dims, parcels, *gpus)
 
@@ -64,10 +63,10 @@ def forecaster(models: str, version: str, device: str) -> Forecaster:
     Kept by a worker from unit to unit.
     """
     # Torch: seconds of a core that workers of other tasks are spared.
-    from logistics.forecast.model import forecaster, loads
+    from logistics.forecast import model
 
-    model = loads(registry.load(models, NAME, version), device)
-    predict = partial(forecaster, model, device)
+    trained = model.loads(registry.load(models, NAME, version), device)
+    predict = partial(model.forecaster, trained, device)
     weight = registry.card(models, NAME, version).calibration.get(TOP_WEIGHT, [0.0])[0]
 
     def answer(categories: Sequence[str], series: Panel) -> QuantileForecast:

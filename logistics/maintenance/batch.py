@@ -52,10 +52,10 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
     if card is None:
         raise registry.RegistryError(f"{WORKLOAD} has no model in {config.models}; train one first")
     conditions = regimes.from_numbers(card.calibration)
-    device = "cuda" if options.num_gpus else "cpu"
-    load = partial(_predictor, config.models, card.version, device)
+    load = partial(_predictor, config.models, card.version)
     score = partial(_score, conditions)
-    earlier, gpus = list(_with_earlier(run, parcels)), (options.actors, options.num_gpus)
+    earlier = list(_with_earlier(run, parcels))
+    gpus = options.actors, options.num_gpus
     yield from stream.predict_each(WORKLOAD, load, score, run, dims, earlier, *gpus)
 
 
