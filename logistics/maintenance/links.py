@@ -77,12 +77,25 @@ def link(found: Reals) -> Reals:
 
     found (c, s) is standard normal where a sensor tells nothing; one of the sensors or none does.
     """
+    found = specific(found)
     odds = found**2 / 2
     most = np.maximum(odds.max(axis=1, keepdims=True, initial=0.0), NO_LINK)
     share = np.exp(odds - most)
     return np.asarray(
         np.sign(found) * share / (share.sum(1, keepdims=True) + np.exp(NO_LINK - most))
     )
+
+
+def specific(found: Reals) -> Reals:
+    """(c, s) what a sensor has to do with a component beyond what it has to do with all.
+
+    A count of errors, or the load, goes with every component and tells of none; where a component
+    had a failure or two, such a sensor was taken for its own. On eight made companies (seeds 12 to
+    19, judged on others) the line's PR-AUC for 7 days rose from .321 to .340; true links: .343.
+    """
+    common = (found.sum(axis=0) - found) / max(len(found), 1)
+    same_way = np.maximum(np.sign(found) * common, 0.0)
+    return np.asarray(np.sign(found) * np.maximum(np.abs(found) - same_way, 0.0))
 
 
 def evidence(windows: SensorWindows, known: Outcomes, signals: Small) -> Reals:
