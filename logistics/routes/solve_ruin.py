@@ -1,0 +1,61 @@
+"""A static problem searched by compiled ruin and recreate, annealed (see `ruin`).
+
+Thousands of steps lie between two looks at the clock; how hot they are is how much of the budget
+is spent.
+"""
+
+import time
+from collections.abc import Iterator
+
+from logistics.routes import ruin
+from logistics.routes.problem import Budget
+from logistics.routes.solve_ruin_model import Model, supports
+from logistics.routes.static import NOTHING, Found, Job, left_out
+
+# Mean legs that a step may cost more than the last, at first and at last.
+HOT, COLD = 0.5, 0.005
+_STEPS = 200  # of one iteration, which takes about as long as one of PyVRP's
+_LOOK_S = 0.05  # from one look at the clock to the next
+_FEW = 50  # steps before the pace is known
+steps = 0
+
+
+def solve(job: Job) -> Found:
+    """The best tours found; `NOTHING` where no feasible ones were, or with pairs or several trips."""
+    began, problem = time.perf_counter(), job.problem
+    if not problem.stops or not problem.fleets or not supports(problem):
+        return NOTHING
+    model = Model(problem, job.seed)
+    if job.start is not None:
+        model.load(job.start.tours)
+    # Each of these steps puts in ten stops that were left out, or all that are near.
+    ruin.search(model.tables, model.state, len(problem.stops), 1.0, 1.0)
+    leg = model.mean_leg()
+    first, last = job.cooling
+    solve.steps = 0
+    for steps, spent, until in _pieces(job.budget, began):
+        hot, cold = (
+            leg * HOT * (COLD / HOT) ** (first + (last - first) * share) for share in (spent, until)
+        )
+        ruin.search(model.tables, model.state, steps, hot, cold)
+        solve.steps += steps
+    found = model.found()
+    if any(problem.stops[stop].penalty is None for stop in left_out(problem, found.tours)):
+        return NOTHING
+    return found
+
+
+def _pieces(budget: Budget, began: float) -> Iterator[tuple[int, float, float]]:
+    """(steps, share spent before, share spent after them) until the budget is spent."""
+    if budget.iterations is not None:
+        for number in range(budget.iterations):
+            yield _STEPS, number / budget.iterations, (number + 1) / budget.iterations
+        return
+    assert budget.seconds is not None
+    steps, now_s = _FEW, time.perf_counter() - began
+    while now_s < budget.seconds:
+        until_s = min(now_s + _LOOK_S, budget.seconds)
+        yield steps, now_s / budget.seconds, until_s / budget.seconds
+        before_s, now_s = now_s, time.perf_counter() - began
+        pace = steps / max(now_s - before_s, 1e-9)
+        steps = max(int(pace * min(_LOOK_S, budget.seconds - now_s)), 1)
