@@ -13,18 +13,22 @@ from math import ceil, inf
 
 import numpy as np
 
-from logistics.routes import solve_ortools, solve_pyvrp
+from logistics.routes import solve_auto, solve_ortools, solve_pyvrp
 from logistics.routes.construct import construct
 from logistics.routes.parts import Part, Places, by_stops, by_tours, places, whole
 from logistics.routes.problem import Budget
 from logistics.routes.savings import savings
 from logistics.routes.static import NOTHING, Found, Job, StaticProblem, Tour
 
-ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
+ENGINES = {
+    "auto": solve_auto.solve,
+    "pyvrp": solve_pyvrp.solve,
+    "ortools": solve_ortools.solve,
+}
 # Stops of a part, the least and the most. Made problems, two workers, one seed, costs in % above
 # the best of these: 450 stops at 20 s whole 0.0, two parts 0.3; 600 and 800 at 5 s whole 1.0 and
 # 0.2, two parts 0.0; 980 at 5 s whole 1.2, four parts 0.8, two 0.0.
-_PART = {"pyvrp": (300, 500), "ortools": (150, 150)}
+_PART = {"auto": (300, 500), "pyvrp": (300, 500), "ortools": (150, 150)}
 _TOURS = 5  # of a part, at least: between fewer there is little to exchange
 _COUNTED, _ROUNDS = 6, 12  # at most, with iterations and with seconds
 # Per stop: what a part's search needs to get anywhere. Many short rounds beat few long ones: three
@@ -83,7 +87,7 @@ def search(
     problem = _needed(problem)
     start = start if start is not None and start.tours else None
     begins, start = (0.0, savings(problem)) if start is None else (_GIVEN, start)
-    if start is None and engine == "pyvrp" and _is_long(problem, budget):
+    if start is None and engine != "ortools" and _is_long(problem, budget):
         start = construct(problem, _building(problem, budget))
     num = _num_parts(len(problem.stops), engine, budget, team)
     if num < 2:

@@ -29,7 +29,8 @@ def _fields(names: str) -> np.dtype[np.void]:
 STOP = _fields("node service release penalty num_windows")
 KIND = _fields("start end opens closes fixed per_m per_s max_m max_s max_drive profile")
 VISIT = _fields(
-    "after before node place tour window head_s head_early head_late tail_s tail_early tail_late"
+    "after before node place tour window leg_m leg_s"  # the leg from here on
+    " head_s head_early head_late tail_s tail_early tail_late"
 )
 TOUR = _fields("kind size cost metres drive released touched stamp")
 SAVED = _fields("tour kind size")
@@ -45,6 +46,8 @@ class Tables(NamedTuple):
 
     distance: NDArray[np.int32]  # (profiles, nodes, nodes)
     duration: NDArray[np.int32]
+    distance_to: NDArray[np.int32]  # from the second node to the first: one stop's lie together
+    duration_to: NDArray[np.int32]
     stops: Records
     windows: Ints  # (n, windows, 2)
     loads: Ints  # (n, 2, l): delivered, fetched
@@ -116,9 +119,10 @@ def refresh(t, s, r):
         here = s.visits[i]
         j = here.after
         there = s.visits[j]
-        metres += t.distance[p, here.node, there.node]
-        leg = t.duration[p, here.node, there.node]
-        drive += leg
+        here.leg_m = t.distance[p, here.node, there.node]
+        here.leg_s = t.duration[p, here.node, there.node]
+        metres += here.leg_m
+        drive += here.leg_s
         opens, closes, service = kind.opens, kind.closes, 0
         if j < num:
             size += 1
@@ -130,7 +134,7 @@ def refresh(t, s, r):
             for q in range(num_loads):
                 s.loads[r, 0, q] += t.loads[j, 0, q]
                 s.loads[r, 1, q] += t.loads[j, 1, q]
-        spent = here.head_s + leg
+        spent = here.head_s + here.leg_s
         wait = max(opens - spent - here.head_late, 0)
         fits = fits and here.head_early + spent <= closes
         there.head_s = spent + wait + service
@@ -161,7 +165,7 @@ def _tails(t, s, first, last, kind):
         if last < num:
             opens, closes = t.windows[last, here.window, 0], t.windows[last, here.window, 1]
             spent = t.stops[last].service
-        spent += t.duration[kind.profile, here.node, there.node]
+        spent += here.leg_s
         wait = max(there.tail_early - spent - closes, 0)
         here.tail_s = spent + wait + there.tail_s
         here.tail_early = max(there.tail_early - spent, opens) - wait
@@ -218,6 +222,8 @@ def _best_place(t, s, u, skip):
             continue
         p, last = kind.profile, num + len(s.tours) + r
         whole, released = s.visits[last].head_s, max(tour.released, stop.release)
+        to_m, from_m = t.distance_to[p, stop.node], t.distance[p, stop.node]
+        to_s, from_s = t.duration_to[p, stop.node], t.duration[p, stop.node]
         room_m, room_drive = kind.max_m - tour.metres, kind.max_drive - tour.drive
         j = num + r
         while j != last:
@@ -230,17 +236,12 @@ def _best_place(t, s, u, skip):
                 skip = _until_blink(t, s)
                 continue
             there = s.visits[j]
-            longer = (
-                t.distance[p, here.node, stop.node]
-                + t.distance[p, stop.node, there.node]
-                - t.distance[p, here.node, there.node]
-            )
+            longer = to_m[here.node] + from_m[there.node] - here.leg_m
             cost = kind.per_m * longer
             if cost >= cheapest or longer > room_m:
                 continue
-            go = t.duration[p, here.node, stop.node]
-            on = t.duration[p, stop.node, there.node]
-            if go + on - t.duration[p, here.node, there.node] > room_drive:
+            go, on = to_s[here.node], from_s[there.node]
+            if go + on - here.leg_s > room_drive:
                 continue
             if t.mixed:
                 fits = True

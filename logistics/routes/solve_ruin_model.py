@@ -125,9 +125,13 @@ def _tables(problem: StaticProblem) -> ruin.Tables:
     timed = _time_matters(problem, stops, kinds)
     near, keys, odds = _near(problem), _keys(problem, windows, loads, capacity), np.array(_ODDS)
     odds = odds * (timed | (np.arange(len(odds)) < 4))
+    distance = np.array(problem.distance_m, dtype=np.int32)
+    duration = np.array(problem.duration_s, dtype=np.int32)
     return ruin.Tables(
-        distance=np.array(problem.distance_m, dtype=np.int32),
-        duration=np.array(problem.duration_s, dtype=np.int32),
+        distance=distance,
+        duration=duration,
+        distance_to=distance.transpose(0, 2, 1).copy(),
+        duration_to=duration.transpose(0, 2, 1).copy(),
         stops=stops,
         windows=windows,
         loads=loads,
