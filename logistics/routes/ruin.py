@@ -1,109 +1,28 @@
-"""Ruin and recreate on arrays, compiled: strings of stops are taken out of neighbouring tours and put
-back where they cost least; what comes out may be dearer by some of the heat.
+"""Ruin and recreate on arrays, compiled (Christiaens and Vanden Berghe 2020, SISR).
 
-After Christiaens and Vanden Berghe 2020 (Slack Induction by String Removals). Knows no static
-problem, no clock and no engine. Tours are linked lists over indexes: the stops, then the starts,
-then the ends of the tours. Times are kept as segments (duration, earliest and latest start; Vidal
-et al. 2013) up to and from every index, so a place is weighed exactly in constant time.
+Strings of stops are taken out of neighbouring tours and put back where they cost least; what comes
+out may be dearer by some of the heat. Knows no static problem, no clock and no engine. Tours are
+linked lists over indexes: the stops, then the starts, then the ends of the tours. Times are kept as
+segments (duration, earliest and latest start; Vidal et al. 2013) up to and from every index, so
+that a place is weighed exactly in constant time.
 """
 
 from math import log
-from typing import Any, NamedTuple
 
-import numpy as np
-from numba import njit
-from numpy.typing import NDArray
+from logistics.routes.compiled import below, chance, compiled, until
+from logistics.routes.ruin_arrays import NEVER, Records, State, Tables
 
-Ints = NDArray[np.int64]
-Records = NDArray[np.void]
-
-NEVER = 2**60
-NEW_TOUR = 2**60
+NEW_TOUR = NEVER
+# The paper's settings: stops taken out in the mean, and how often a string is split, a place
+# overlooked.
+_TAKEN, _SPLIT, _BLINK = 10, 0.5, 0.01
 _ABSENT = 10  # stops left out that are tried again beside those taken out, at most
+# How often a tour gets any other kind of vehicle while stops are out, a cheaper one afterwards.
+_ANY_KIND, _BETTER_KIND = 0.1, 0.3
 
 
-def _fields(names: str) -> np.dtype[np.void]:
-    return np.dtype([(name, np.int64) for name in names.split()])
-
-
-STOP = _fields("node service release penalty num_windows")
-KIND = _fields("start end opens closes fixed per_m per_s max_m max_s max_drive profile")
-VISIT = _fields(
-    "after before node place tour window leg_m leg_s"  # the leg from here on
-    " head_s head_early head_late tail_s tail_early tail_late"
-)
-TOUR = _fields("kind size cost metres drive released touched stamp")
-SAVED = _fields("tour kind size")
-COUNT = _fields("out touched saved top missed stamp best random")
-
-
-class Tables(NamedTuple):
-    """What does not change; n stops, k kinds of vehicle, l loads.
-
-    near: stops by distance, the stop itself first. keys: in what order stops are put back; odds:
-    the rules' chances, added up. alone (k, n, 2): cost and window of a tour of one stop.
-    """
-
-    distance: NDArray[np.int32]  # (profiles, nodes, nodes)
-    duration: NDArray[np.int32]
-    distance_to: NDArray[np.int32]  # from the second node to the first: one stop's lie together
-    duration_to: NDArray[np.int32]
-    stops: Records
-    windows: Ints  # (n, windows, 2)
-    loads: Ints  # (n, 2, l): delivered, fetched
-    kinds: Records
-    capacity: Ints  # (k, l)
-    allowed: NDArray[np.bool_]  # (k, n)
-    alone: Ints
-    near: NDArray[np.int32]
-    keys: NDArray[np.float64]  # (rules, n), the first rule being chance
-    odds: NDArray[np.float64]
-    timed: bool
-    mixed: bool  # some stops bring, others fetch
-    near_tours: int
-    removed: float
-    longest: int
-    split: float
-    blink: float
-    rekind: float
-    swap: float
-
-
-class State(NamedTuple):
-    """Tours as they are, what was touched as it was before this step, and the best tours."""
-
-    visits: Records
-    peaks: Ints  # (indexes, 2, l): most on board on the legs up to and from here on
-    tours: Records
-    loads: Ints  # (tours, 2, l)
-    left: Ints  # vehicles of each kind
-    saved: Records
-    saved_stops: Ints  # (n, 2): stop, window
-    out: Ints
-    ranks: NDArray[np.float64]
-    best_after: Ints
-    best_tours: Ints  # (tours, 2): kind, size
-    count: Records  # of one
-
-
-@njit(cache=True)
-def _chance(s):
-    """Uniform in [0, 1): xorshift64* (Vigna 2016)."""
-    x = np.uint64(s.count[0].random)
-    x ^= x >> np.uint64(12)
-    x ^= x << np.uint64(25)
-    x ^= x >> np.uint64(27)
-    s.count[0].random = np.int64(x)
-    return float((x * np.uint64(2685821657736338717)) >> np.uint64(11)) * 2.0**-53
-
-
-@njit(cache=True)
-def _below(s, n):
-    return int(_chance(s) * n)
-
-
-@njit(cache=True)
-def refresh(t, s, r):
+@compiled
+def refresh(t: Tables, s: State, r: int) -> bool:
     """All that is known of a tour from its links; whether it keeps every rule."""
     num, num_loads = len(t.stops), t.capacity.shape[1]
     first, last = num + r, num + len(s.tours) + r
@@ -153,8 +72,8 @@ def refresh(t, s, r):
     return fits and (not t.mixed or _peaks(t, s, r, first, last))
 
 
-@njit(cache=True)
-def _tails(t, s, first, last, kind):
+@compiled
+def _tails(t: Tables, s: State, first: int, last: int, kind: Records) -> None:
     num, there = len(t.stops), s.visits[last]
     there.tail_s, there.tail_early, there.tail_late = 0, kind.opens, kind.closes
     while last != first:
@@ -172,8 +91,8 @@ def _tails(t, s, first, last, kind):
         here.tail_late = min(there.tail_late - spent, closes)
 
 
-@njit(cache=True)
-def _peaks(t, s, r, first, last):
+@compiled
+def _peaks(t: Tables, s: State, r: int, first: int, last: int) -> bool:
     """What is on board along a tour; whether it is never too much."""
     num, fits = len(t.stops), True
     for q in range(t.capacity.shape[1]):
@@ -194,8 +113,8 @@ def _peaks(t, s, r, first, last):
     return fits
 
 
-@njit(cache=True)
-def _best_place(t, s, u, skip):
+@compiled
+def _best_place(t: Tables, s: State, u: int, skip: int) -> tuple[int, int, int, int, int]:
     """(tour, index before, window, kind, skip): where a stop costs least, and less than leaving it
     out; tour -1: nowhere. skip: places to look at before one is overlooked."""
     num, num_loads = len(t.stops), t.capacity.shape[1]
@@ -233,7 +152,7 @@ def _best_place(t, s, u, skip):
             j = here.after
             skip -= 1
             if skip < 0:
-                skip = _until_blink(t, s)
+                skip = until(s.random, _BLINK)
                 continue
             there = s.visits[j]
             longer = to_m[here.node] + from_m[there.node] - here.leg_m
@@ -273,19 +192,14 @@ def _best_place(t, s, u, skip):
     for k in range(len(t.kinds)):
         skip -= 1
         if skip < 0:
-            skip = _until_blink(t, s)
+            skip = until(s.random, _BLINK)
         elif s.left[k] > 0 and t.alone[k, u, 0] < cheapest:
             cheapest, where, window, kind_number = t.alone[k, u, 0], NEW_TOUR, t.alone[k, u, 1], k
     return where, index, window, kind_number, skip
 
 
-@njit(cache=True)
-def _until_blink(t, s):
-    return int(log(1.0 - _chance(s)) / log(1.0 - t.blink))
-
-
-@njit(cache=True)
-def _keep(s, r, num):
+@compiled
+def _keep(s: State, r: int, num: int) -> None:
     """A tour as it was before this step, once."""
     if s.tours[r].touched:
         return
@@ -300,8 +214,8 @@ def _keep(s, r, num):
     s.count[0].saved += saved.size
 
 
-@njit(cache=True)
-def _undo(t, s):
+@compiled
+def _undo(t: Tables, s: State) -> None:
     """The touched tours as they were before this step."""
     num, num_tours = len(t.stops), len(s.tours)
     for at in range(s.count[0].touched):
@@ -329,48 +243,42 @@ def _undo(t, s):
             refresh(t, s, saved.tour)
 
 
-@njit(cache=True)
-def _link(s, i, j):
+@compiled
+def _link(s: State, i: int, j: int) -> None:
     s.visits[i].after, s.visits[j].before = j, i
 
 
-@njit(cache=True)
-def _take_out(t, s, u):
-    _link(s, s.visits[u].before, s.visits[u].after)
-    s.visits[u].tour = -1
-    s.count[0].missed += t.stops[u].penalty
-    s.out[s.count[0].out] = u
-    s.count[0].out += 1
-
-
-@njit(cache=True)
-def _take_out_string(t, s, u, most):
+@compiled
+def _take_out(t: Tables, s: State, u: int, length: int) -> None:
     """A string of stops with u among them out of its tour; sometimes one in its midst stays."""
     size, place = s.tours[s.visits[u].tour].size, s.visits[u].place
-    length = 1 + _below(s, int(min(most, size)))
-    stays = 1 < length < size and _chance(s) < t.split
+    stays = 1 < length < size and chance(s.random) < _SPLIT
     span = length + stays
     low, high = max(1, place - span + 1), min(place, size - span + 1)
-    begin = low + _below(s, high - low + 1)
-    stay = begin + 1 + _below(s, span - 2) if stays else 0
+    begin = low + below(s.random, high - low + 1)
+    stay = begin + 1 + below(s.random, span - 2) if stays else 0
     i = u
     while s.visits[i].place > begin:
         i = s.visits[i].before
     for at in range(begin, begin + span):
         j = s.visits[i].after
         if at != stay:
-            _take_out(t, s, i)
+            _link(s, s.visits[i].before, j)
+            s.visits[i].tour = -1
+            s.count[0].missed += t.stops[i].penalty
+            s.out[s.count[0].out] = i
+            s.count[0].out += 1
         i = j
 
 
-@njit(cache=True)
-def _ruin(t, s):
+@compiled
+def _ruin(t: Tables, s: State) -> bool:
     """Strings out of tours around one stop; whether what is left of these keeps every rule."""
     num, served, num_tours = len(t.stops), 0, 0
     for r in range(s.count[0].top):
         served += s.tours[r].size
         num_tours += s.tours[r].size > 0
-    seed = _below(s, num)
+    seed = below(s.random, num)
     for v in t.near[seed]:
         if s.count[0].out == _ABSENT:
             break
@@ -380,12 +288,12 @@ def _ruin(t, s):
     if not served:
         return True
     most = min(float(t.longest), served / num_tours)
-    strings = 1 + int(_chance(s) * max(4 * t.removed / (1 + most) - 1, 1.0))
+    strings = 1 + int(chance(s.random) * max(4 * _TAKEN / (1 + most) - 1, 1.0))
     for v in t.near[seed]:
         r = s.visits[v].tour
         if r >= 0 and not s.tours[r].touched:
             _keep(s, r, num)
-            _take_out_string(t, s, v, most)
+            _take_out(t, s, v, 1 + below(s.random, int(min(most, s.tours[r].size))))
             strings -= 1
             if strings == 0:
                 break
@@ -399,41 +307,47 @@ def _ruin(t, s):
     return True
 
 
-@njit(cache=True)
-def _change_kind(t, s, r, most):
-    """The tour by another kind of vehicle, the first one left that costs less than most."""
-    old, begin = s.tours[r].kind, _below(s, len(t.kinds))
-    for step in range(begin, begin + len(t.kinds)):
-        kind = step % len(t.kinds)
-        if kind != old and s.left[kind]:
-            s.tours[r].kind = kind
-            if refresh(t, s, r) and s.tours[r].cost < most:
+@compiled
+def _change_kind(t: Tables, s: State, odds: float, most: int) -> None:
+    """Sometimes one of the touched tours by another kind of vehicle, the first one left by which it
+    costs less than most, or than now."""
+    if len(t.kinds) == 1 or s.count[0].touched == 0 or chance(s.random) >= odds:
+        return
+    r, begin = s.saved[below(s.random, s.count[0].touched)].tour, below(s.random, len(t.kinds))
+    tour = s.tours[r]
+    old, most = tour.kind, max(most, tour.cost)
+    for number in range(begin, begin + len(t.kinds)):
+        kind = number % len(t.kinds)
+        if tour.size > 0 and kind != old and s.left[kind]:
+            tour.kind = kind
+            if refresh(t, s, r) and tour.cost < most:
                 s.left[old] += 1
                 s.left[kind] -= 1
                 return
-    s.tours[r].kind = old
-    refresh(t, s, r)
+    tour.kind = old
+    if tour.size > 0:
+        refresh(t, s, r)
 
 
-@njit(cache=True)
-def _sort_out(t, s):
+@compiled
+def _sort_out(t: Tables, s: State) -> None:
     """The order in which the stops that are out are put back."""
-    rule, chance = 0, _chance(s)
-    while t.odds[rule] <= chance:
+    rule, drawn = 0, chance(s.random)
+    while t.odds[rule] <= drawn:
         rule += 1
     for at in range(s.count[0].out):
         u = s.out[at]
-        rank = _chance(s) if rule == 0 else t.keys[rule, u]
+        rank = chance(s.random) if rule == 0 else t.keys[rule, u]
         while at > 0 and s.ranks[at - 1] > rank:
             s.ranks[at], s.out[at] = s.ranks[at - 1], s.out[at - 1]
             at -= 1
         s.ranks[at], s.out[at] = rank, u
 
 
-@njit(cache=True)
-def _recreate(t, s):
+@compiled
+def _recreate(t: Tables, s: State) -> None:
     """The stops that are out back where they cost least, one after the other."""
-    num, skip = len(t.stops), _until_blink(t, s)
+    num, skip = len(t.stops), until(s.random, _BLINK)
     _sort_out(t, s)
     for u in s.out[: s.count[0].out]:
         r, i, window, kind, skip = _best_place(t, s, u, skip)
@@ -456,17 +370,17 @@ def _recreate(t, s):
         refresh(t, s, r)
 
 
-@njit(cache=True)
-def _cost(s):
-    cost = s.count[0].missed
+@compiled
+def _cost(s: State) -> int:
+    cost: int = s.count[0].missed
     for r in range(s.count[0].top):
         if s.tours[r].size > 0:
             cost += s.tours[r].cost
     return cost
 
 
-@njit(cache=True)
-def _remember(s, cost):
+@compiled
+def _remember(s: State, cost: int) -> None:
     s.count[0].best = cost
     for i in range(len(s.visits)):
         s.best_after[i] = s.visits[i].after
@@ -474,19 +388,21 @@ def _remember(s, cost):
         s.best_tours[r, 0], s.best_tours[r, 1] = s.tours[r].kind, s.tours[r].size
 
 
-@njit(cache=True)
-def search(t, s, steps, hot, cold):
+@compiled
+def search(t: Tables, s: State, steps: int, hot: float, cold: float) -> None:
     """So many steps from hot to cold, each undone where it costs more than the last by the heat."""
     heat, cooling, current = hot, (cold / hot) ** (1.0 / steps), _cost(s)
+    if current < s.count[0].best:
+        _remember(s, current)
     for _ in range(steps):
         heat *= cooling
         missed, fits = s.count[0].missed, _ruin(t, s)
         if fits:
-            _change_some_kind(t, s, t.swap, NEVER)
+            _change_kind(t, s, _ANY_KIND, NEVER)
             _recreate(t, s)
-            _change_some_kind(t, s, t.rekind, 0)
+            _change_kind(t, s, _BETTER_KIND, 0)
             cost = _cost(s)
-            fits = cost < current - heat * log(1.0 - _chance(s))
+            fits = cost < current - heat * log(1.0 - chance(s.random))
         if fits:
             current = cost
             if cost < s.count[0].best:
@@ -499,13 +415,3 @@ def search(t, s, steps, hot, cold):
         s.count[0].out = s.count[0].saved = s.count[0].touched = 0
         while s.count[0].top > 0 and s.tours[s.count[0].top - 1].size == 0:
             s.count[0].top -= 1
-
-
-@njit(cache=True)
-def _change_some_kind(t, s, odds, most):
-    """Sometimes one of the touched tours by another kind of vehicle that costs less, or any."""
-    if len(t.kinds) == 1 or s.count[0].touched == 0 or _chance(s) >= odds:
-        return
-    r = s.saved[_below(s, s.count[0].touched)].tour
-    if s.tours[r].size > 0:
-        _change_kind(t, s, r, max(most, s.tours[r].cost))

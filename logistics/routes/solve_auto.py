@@ -8,8 +8,7 @@ from logistics.routes.static import Found, Job, StaticProblem
 def solve(job: Job) -> Found:
     """The best tours found by ruin and recreate where there is a choice of vehicles or of stops, by
     PyVRP's local search elsewhere."""
-    engine = solve_ruin if _has_choice(job.problem) else solve_pyvrp
-    return engine.solve(job)
+    return solve_ruin.solve(job) if _has_choice(job.problem) else solve_pyvrp.solve(job)
 
 
 def _has_choice(problem: StaticProblem) -> bool:

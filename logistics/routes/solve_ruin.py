@@ -13,15 +13,14 @@ from logistics.routes.solve_ruin_model import Model, supports
 from logistics.routes.static import NOTHING, Found, Job, left_out
 
 # Mean legs that a step may cost more than the last, at first and at last.
-HOT, COLD = 0.5, 0.005
+HOT, COLD = 4.0, 0.1
 _STEPS = 200  # of one iteration, which takes about as long as one of PyVRP's
 _LOOK_S = 0.05  # from one look at the clock to the next
 _FEW = 50  # steps before the pace is known
-steps = 0
 
 
 def solve(job: Job) -> Found:
-    """The best tours found; `NOTHING` where no feasible ones were, or with pairs or several trips."""
+    """The best tours found; `NOTHING` where none are feasible, or it is not supported."""
     began, problem = time.perf_counter(), job.problem
     if not problem.stops or not problem.fleets or not supports(problem):
         return NOTHING

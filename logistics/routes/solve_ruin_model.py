@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logistics.routes import ruin
-from logistics.routes.ruin import NEVER, Ints
+from logistics.routes import ruin_arrays as arrays
+from logistics.routes.ruin_arrays import NEVER, Ints, Records
 from logistics.routes.static import Fleet, Found, StaticProblem, Stop, Tour
 
 _NEAR = 250  # stops around each that may be taken out with it
@@ -19,7 +20,7 @@ _LARGEST = 2**30  # metres or seconds of an arc
 # How often stops are put back in which order: at random, the bulkiest first, the farthest, the
 # nearest, those with the shortest window, the earliest, the latest (the paper's weights).
 _ODDS = (4, 4, 2, 1, 2, 2, 2)
-REMOVED, LONGEST, SPLIT, BLINK, REKIND, SWAP = 10.0, 10, 0.5, 0.01, 0.3, 0.1
+LONGEST = 10
 
 
 def supports(problem: StaticProblem) -> bool:
@@ -87,34 +88,34 @@ class Model:
         return max(float(cost.sum()) / max(int((tours["size"] + 1).sum()), 1), 1.0)
 
 
-def _state(tables: ruin.Tables, vehicles: Sequence[int], seed: int) -> ruin.State:
+def _state(tables: arrays.Tables, vehicles: Sequence[int], seed: int) -> arrays.State:
     """No tours, all stops left out."""
     num, num_loads = len(tables.stops), tables.capacity.shape[1]
     num_tours = min(sum(vehicles), num)
     size = num + 2 * num_tours
-    visits = np.zeros(size, dtype=ruin.VISIT)
+    visits = np.zeros(size, dtype=arrays.VISIT)
     visits["node"][:num], visits["tour"] = tables.stops["node"], -1
-    count = np.zeros(1, dtype=ruin.COUNT)
+    count = np.zeros(1, dtype=arrays.COUNT)
     count["best"], count["missed"] = NEVER, tables.stops["penalty"].sum()
-    # Any odd number of 64 bits that differs much from the next seed's (Fibonacci hashing).
-    count["random"] = np.uint64((2 * seed + 1) * 0x9E3779B97F4A7C15 % 2**64).astype(np.int64)
-    return ruin.State(
+    return arrays.State(
         visits=visits,
         peaks=np.zeros((size, 2, num_loads), dtype=np.int64),
-        tours=np.zeros(num_tours, dtype=ruin.TOUR),
+        tours=np.zeros(num_tours, dtype=arrays.TOUR),
         loads=np.zeros((num_tours, 2, num_loads), dtype=np.int64),
         left=np.array(vehicles, dtype=np.int64),
-        saved=np.zeros(num_tours, dtype=ruin.SAVED),
+        saved=np.zeros(num_tours, dtype=arrays.SAVED),
         saved_stops=np.zeros((num, 2), dtype=np.int64),
         out=np.zeros(num, dtype=np.int64),
         ranks=np.zeros(num),
         best_after=np.zeros(size, dtype=np.int64),
         best_tours=np.zeros((num_tours, 2), dtype=np.int64),
         count=count,
+        # Odd, and far from the next seed's (Fibonacci hashing).
+        random=np.array([(2 * seed + 1) * 0x9E3779B97F4A7C15 % 2**64], dtype=np.uint64),
     )
 
 
-def _tables(problem: StaticProblem) -> ruin.Tables:
+def _tables(problem: StaticProblem) -> arrays.Tables:
     stops, kinds = _stops(problem), _kinds(problem.fleets)
     windows = _windows(problem.stops)
     loads = np.array([(stop.delivery, stop.pickup) for stop in problem.stops], dtype=np.int64)
@@ -127,7 +128,7 @@ def _tables(problem: StaticProblem) -> ruin.Tables:
     odds = odds * (timed | (np.arange(len(odds)) < 4))
     distance = np.array(problem.distance_m, dtype=np.int32)
     duration = np.array(problem.duration_s, dtype=np.int32)
-    return ruin.Tables(
+    return arrays.Tables(
         distance=distance,
         duration=duration,
         distance_to=distance.transpose(0, 2, 1).copy(),
@@ -150,21 +151,19 @@ def _tables(problem: StaticProblem) -> ruin.Tables:
         timed=timed,
         mixed=bool(loads[:, 1].any()),
         near_tours=min(NEAR_TOURS, near.shape[1]),
-        removed=float(REMOVED),
         longest=LONGEST,
-        split=SPLIT,
-        blink=BLINK,
-        rekind=REKIND,
-        swap=SWAP,
     )
 
 
-def _stops(problem: StaticProblem) -> ruin.Records:
+def _stops(problem: StaticProblem) -> Records:
     """One that must be served is dearer to leave out than any tours are."""
-    most_m, most_s = (max(int(m.max()) for m in ms) for ms in (problem.distance_m, problem.duration_s))
+    most_m, most_s = (
+        max(int(m.max()) for m in ms) for ms in (problem.distance_m, problem.duration_s)
+    )
     shift_s = min(max(f.closes_s - f.opens_s for f in problem.fleets), _longest_s(problem))
     dearest = max(
-        f.cost_fixed + 2 * f.cost_per_m * most_m + f.cost_per_s * (2 * most_s + shift_s) for f in problem.fleets
+        f.cost_fixed + 2 * f.cost_per_m * most_m + f.cost_per_s * (2 * most_s + shift_s)
+        for f in problem.fleets
     )
     must = 10 * max(dearest, *(stop.penalty or 0 for stop in problem.stops), 1)
     rows = [
@@ -177,10 +176,10 @@ def _stops(problem: StaticProblem) -> ruin.Records:
         )
         for stop in problem.stops
     ]
-    return np.array(rows, dtype=ruin.STOP)
+    return np.array(rows, dtype=arrays.STOP)
 
 
-def _kinds(fleets: Iterable[Fleet]) -> ruin.Records:
+def _kinds(fleets: Iterable[Fleet]) -> Records:
     def limit(most: int | None) -> int:
         return NEVER if most is None else most
 
@@ -200,7 +199,7 @@ def _kinds(fleets: Iterable[Fleet]) -> ruin.Records:
         )
         for fleet in fleets
     ]
-    return np.array(rows, dtype=ruin.KIND)
+    return np.array(rows, dtype=arrays.KIND)
 
 
 def _windows(stops: Sequence[Stop]) -> Ints:
@@ -217,7 +216,7 @@ def _longest_s(problem: StaticProblem) -> int:
     return drive_s + sum(stop.service_s for stop in problem.stops)
 
 
-def _time_matters(problem: StaticProblem, stops: ruin.Records, kinds: ruin.Records) -> bool:
+def _time_matters(problem: StaticProblem, stops: Records, kinds: Records) -> bool:
     shifts = len({(fleet.opens_s, fleet.closes_s) for fleet in problem.fleets}) > 1
     short = (kinds["closes"] - kinds["opens"] < _longest_s(problem)).any()
     limited = kinds["per_s"].any() or (kinds["max_s"] < NEVER).any()
@@ -226,8 +225,8 @@ def _time_matters(problem: StaticProblem, stops: ruin.Records, kinds: ruin.Recor
 
 def _alone(
     problem: StaticProblem,
-    kind: np.void,
-    stops: ruin.Records,
+    kind: Records,
+    stops: Records,
     windows: Ints,
     may: NDArray[np.bool_],
 ) -> Ints:

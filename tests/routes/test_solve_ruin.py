@@ -1,4 +1,4 @@
-"""Ruin and recreate on small problems of every kind, judged by driving each tour second by second."""
+"""Ruin and recreate on small problems of every kind, judged by driving second by second."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -70,8 +70,7 @@ def problems(draw: st.DrawFn) -> StaticProblem:
         num_depots,
         tuple(draw(stops(num_depots + index, num_loads)) for index in range(num_stops)),
         tuple(
-            draw(fleets(num_stops, num_loads, num_depots))
-            for _ in range(draw(st.integers(1, 3)))
+            draw(fleets(num_stops, num_loads, num_depots)) for _ in range(draw(st.integers(1, 3)))
         ),
         (ways[0], ways[1]),
         (ways[2], ways[3]),
@@ -145,7 +144,6 @@ def test_tours_keep_every_rule_and_cost_what_is_said(
         first = tuple(replace(stop, windows=stop.windows[:1]) for stop in problem.stops)
         problem = replace(problem, stops=first)
     found = solve(Job("ruin", problem, Budget(iterations=2), seed))
-
 
     if found is NOTHING:
         return
