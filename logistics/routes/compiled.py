@@ -1,4 +1,4 @@
-"""Compiled functions, and the random numbers that they draw.
+"""Compiled functions, what they draw at random and how they sort.
 
 Numba keeps what it has compiled until the file of the function changes, not those of the functions
 that it calls: what often changes together stands in one file.
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Random = NDArray[np.uint64]  # (1,): a state other than 0
 
 
@@ -45,3 +47,14 @@ def below(random: Random, num: int) -> int:
 def until(random: Random, odds: float) -> int:
     """How often something of these odds does not happen before it does."""
     return int(log(1.0 - chance(random)) / log(1.0 - odds))
+
+
+@compiled
+def sort(items: Ints, ranks: Floats, num: int) -> None:
+    """The first few items by their ranks, the least first, in place."""
+    for at in range(1, num):
+        item, rank = items[at], ranks[at]
+        while at > 0 and ranks[at - 1] > rank:
+            ranks[at], items[at] = ranks[at - 1], items[at - 1]
+            at -= 1
+        ranks[at], items[at] = rank, item

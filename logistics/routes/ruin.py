@@ -1,20 +1,18 @@
 """Ruin and recreate on arrays, compiled (Christiaens and Vanden Berghe 2020, SISR).
 
-Strings of stops are taken out of neighbouring tours and put back where they cost least; what comes
-out may be dearer by some of the heat. Knows no static problem, no clock and no engine. Tours are
-linked lists over indexes: the stops, then the starts, then the ends of the tours. Times are kept as
-segments (duration, earliest and latest start; Vidal et al. 2013) up to and from every index, so
-that a place is weighed exactly in constant time.
+Strings of stops are taken out of neighbouring tours and put back where they cost least. Knows no
+static problem, no clock and no engine. Tours are linked lists over indexes: the stops, then the
+starts, then the ends of tours. Times are kept as segments (duration, earliest and latest start;
+Vidal et al. 2013) up to and from every index, so a place is weighed exactly in constant time.
 """
 
 from math import log
 
-from logistics.routes.compiled import below, chance, compiled, until
+from logistics.routes.compiled import below, chance, compiled, sort, until
 from logistics.routes.ruin_arrays import NEVER, Records, State, Tables
 
 NEW_TOUR = NEVER
-# The paper's settings: stops taken out in the mean, and how often a string is split, a place
-# overlooked.
+# As in the paper: stops taken out in the mean, strings that are split, places overlooked.
 _TAKEN, _SPLIT, _BLINK = 10, 0.5, 0.01
 _ABSENT = 10  # stops left out that are tried again beside those taken out, at most
 # How often a tour gets any other kind of vehicle while stops are out, a cheaper one afterwards.
@@ -32,16 +30,14 @@ def refresh(t: Tables, s: State, r: int) -> bool:
     s.visits[first].head_s = 0
     s.visits[first].head_early, s.visits[first].head_late = kind.opens, kind.closes
     s.loads[r] = 0
-    metres, drive, released, size, fits = 0, 0, 0, 0, True
-    i = first
+    metres, drive, released, size, fits, i = 0, 0, 0, 0, True, first
     while i != last:
         here = s.visits[i]
         j = here.after
         there = s.visits[j]
         here.leg_m = t.distance[p, here.node, there.node]
         here.leg_s = t.duration[p, here.node, there.node]
-        metres += here.leg_m
-        drive += here.leg_s
+        metres, drive = metres + here.leg_m, drive + here.leg_s
         opens, closes, service = kind.opens, kind.closes, 0
         if j < num:
             size += 1
@@ -231,9 +227,8 @@ def _undo(t: Tables, s: State) -> None:
     for at in range(s.count[0].touched):
         saved = s.saved[at]
         if saved.size > 0:
-            s.tours[saved.tour].kind = saved.kind
+            s.tours[saved.tour].kind, i = saved.kind, num + saved.tour
             s.left[saved.kind] -= 1
-            i = num + saved.tour
             for _ in range(saved.size):
                 j = s.saved_stops[stop, 0]
                 s.visits[j].window = s.saved_stops[stop, 1]
@@ -275,9 +270,8 @@ def _take_out(t: Tables, s: State, u: int, length: int) -> None:
 def _ruin(t: Tables, s: State) -> bool:
     """Strings out of tours around one stop; whether what is left of these keeps every rule."""
     num, served, num_tours = len(t.stops), 0, 0
-    for r in range(s.count[0].top):
-        served += s.tours[r].size
-        num_tours += s.tours[r].size > 0
+    for tour in s.tours[: s.count[0].top]:
+        served, num_tours = served + tour.size, num_tours + (tour.size > 0)
     seed = below(s.random, num)
     for v in t.near[seed]:
         if s.count[0].out == _ABSENT:
@@ -316,39 +310,29 @@ def _change_kind(t: Tables, s: State, odds: float, most: int) -> None:
     r, begin = s.saved[below(s.random, s.count[0].touched)].tour, below(s.random, len(t.kinds))
     tour = s.tours[r]
     old, most = tour.kind, max(most, tour.cost)
+    if tour.size == 0:
+        return
+    s.left[old] += 1
     for number in range(begin, begin + len(t.kinds)):
-        kind = number % len(t.kinds)
-        if tour.size > 0 and kind != old and s.left[kind]:
-            tour.kind = kind
-            if refresh(t, s, r) and tour.cost < most:
-                s.left[old] += 1
-                s.left[kind] -= 1
-                return
-    tour.kind = old
-    if tour.size > 0:
+        tour.kind = number % len(t.kinds)
+        if tour.kind != old and s.left[tour.kind] and refresh(t, s, r) and tour.cost < most:
+            break
+    else:
+        tour.kind = old
         refresh(t, s, r)
-
-
-@compiled
-def _sort_out(t: Tables, s: State) -> None:
-    """The order in which the stops that are out are put back."""
-    rule, drawn = 0, chance(s.random)
-    while t.odds[rule] <= drawn:
-        rule += 1
-    for at in range(s.count[0].out):
-        u = s.out[at]
-        rank = chance(s.random) if rule == 0 else t.keys[rule, u]
-        while at > 0 and s.ranks[at - 1] > rank:
-            s.ranks[at], s.out[at] = s.ranks[at - 1], s.out[at - 1]
-            at -= 1
-        s.ranks[at], s.out[at] = rank, u
+    s.left[tour.kind] -= 1
 
 
 @compiled
 def _recreate(t: Tables, s: State) -> None:
     """The stops that are out back where they cost least, one after the other."""
     num, skip = len(t.stops), until(s.random, _BLINK)
-    _sort_out(t, s)
+    rule, drawn = 0, chance(s.random)
+    while t.odds[rule] <= drawn:
+        rule += 1
+    for at in range(s.count[0].out):
+        s.ranks[at] = chance(s.random) if rule == 0 else t.keys[rule, s.out[at]]
+    sort(s.out, s.ranks, s.count[0].out)
     for u in s.out[: s.count[0].out]:
         r, i, window, kind, skip = _best_place(t, s, u, skip)
         if r < 0:
@@ -373,9 +357,8 @@ def _recreate(t: Tables, s: State) -> None:
 @compiled
 def _cost(s: State) -> int:
     cost: int = s.count[0].missed
-    for r in range(s.count[0].top):
-        if s.tours[r].size > 0:
-            cost += s.tours[r].cost
+    for tour in s.tours[: s.count[0].top]:
+        cost += tour.cost if tour.size > 0 else 0
     return cost
 
 

@@ -7,10 +7,12 @@ is spent.
 import time
 from collections.abc import Iterator
 
+import numpy as np
+
 from logistics.routes import ruin
-from logistics.routes.problem import Budget
+from logistics.routes.problem import Budget, TimeWindow
 from logistics.routes.solve_ruin_model import Model, supports
-from logistics.routes.static import NOTHING, Found, Job, left_out
+from logistics.routes.static import NOTHING, Fleet, Found, Job, StaticProblem, Stop, left_out
 
 # Mean legs that a step may cost more than the last, at first and at last.
 HOT, COLD = 4.0, 0.1
@@ -31,17 +33,23 @@ def solve(job: Job) -> Found:
     ruin.search(model.tables, model.state, len(problem.stops), 1.0, 1.0)
     leg = model.mean_leg()
     first, last = job.cooling
-    solve.steps = 0
-    for steps, spent, until in _pieces(job.budget, began):
-        hot, cold = (
-            leg * HOT * (COLD / HOT) ** (first + (last - first) * share) for share in (spent, until)
-        )
+    for steps, *shares in _pieces(job.budget, began):
+        cooled = (first + (last - first) * share for share in shares)
+        hot, cold = (leg * HOT * (COLD / HOT) ** part for part in cooled)
         ruin.search(model.tables, model.state, steps, hot, cold)
-        solve.steps += steps
     found = model.found()
     if any(problem.stops[stop].penalty is None for stop in left_out(problem, found.tours)):
         return NOTHING
     return found
+
+
+def prepare() -> None:
+    """Afterwards a search begins at once: compiling takes ten seconds the first time, loading what
+    was compiled half a second in every new process."""
+    way = np.zeros((2, 2), dtype=np.int64)
+    stop = Stop(1, (TimeWindow(0, 0),), (0,), (0,))
+    problem = StaticProblem(1, (stop,), (Fleet(1, (0,), 0, 0),), (way,), (way,))
+    solve(Job("ruin", problem, Budget(iterations=1), 0))
 
 
 def _pieces(budget: Budget, began: float) -> Iterator[tuple[int, float, float]]:

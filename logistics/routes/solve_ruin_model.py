@@ -15,7 +15,7 @@ from logistics.routes.ruin_arrays import NEVER, Ints, Records
 from logistics.routes.static import Fleet, Found, StaticProblem, Stop, Tour
 
 _NEAR = 250  # stops around each that may be taken out with it
-NEAR_TOURS = 60
+NEAR_TOURS = 30
 _LARGEST = 2**30  # metres or seconds of an arc
 # How often stops are put back in which order: at random, the bulkiest first, the farthest, the
 # nearest, those with the shortest window, the earliest, the latest (the paper's weights).
