@@ -15,7 +15,7 @@ from logistics.routes.solve_ruin_model import Model, supports
 from logistics.routes.static import NOTHING, Fleet, Found, Job, StaticProblem, Stop, left_out
 
 # Mean legs that a step may cost more than the last, at first and at last.
-HOT, COLD = 4.0, 0.1
+HOT, COLD = 6.0, 0.1
 _STEPS = 200  # of one iteration, which takes about as long as one of PyVRP's
 _LOOK_S = 0.05  # from one look at the clock to the next
 _FEW = 50  # steps before the pace is known

@@ -82,10 +82,9 @@ class Model:
         return Found(tuple(sorted(tours)), int(self.state.count["best"][0]))
 
     def mean_leg(self) -> float:
-        """What a leg of the tours as they are costs in the mean, by distance and time."""
+        """What the tours as they are cost in the mean for each of their legs."""
         tours = self.state.tours[self.state.tours["size"] > 0]
-        cost = tours["cost"] - self.tables.kinds["fixed"][tours["kind"]]
-        return max(float(cost.sum()) / max(int((tours["size"] + 1).sum()), 1), 1.0)
+        return max(float(tours["cost"].sum()) / max(int((tours["size"] + 1).sum()), 1), 1.0)
 
 
 def _state(tables: arrays.Tables, vehicles: Sequence[int], seed: int) -> arrays.State:

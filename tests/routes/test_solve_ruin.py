@@ -143,8 +143,9 @@ def test_tours_keep_every_rule_and_cost_what_is_said(
     if one_window:
         first = tuple(replace(stop, windows=stop.windows[:1]) for stop in problem.stops)
         problem = replace(problem, stops=first)
-    found = solve(Job("ruin", problem, Budget(iterations=2), seed))
-
+    job = Job("ruin", problem, Budget(iterations=2), seed)
+    found = solve(job)
+    assert solve(job) == found
     if found is NOTHING:
         return
     cost = cost_if_sound(problem, found.tours)
