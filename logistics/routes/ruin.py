@@ -15,6 +15,7 @@ NEW_TOUR = NEVER
 # As in the paper: stops taken out in the mean, strings that are split, places overlooked.
 _TAKEN, _SPLIT, _BLINK = 10, 0.5, 0.01
 _ABSENT = 10  # stops left out that are tried again beside those taken out, at most
+_AT_ANY_COST = 0.1  # steps without a look at penalties: none of several pays for a tour alone
 # How often a tour gets any other kind of vehicle while stops are out, a cheaper one afterwards.
 _ANY_KIND, _BETTER_KIND = 0.1, 0.3
 
@@ -110,22 +111,20 @@ def _peaks(t: Tables, s: State, r: int, first: int, last: int) -> bool:
 
 
 @compiled
-def _best_place(t: Tables, s: State, u: int, skip: int) -> tuple[int, int, int, int, int]:
-    """(tour, index before, window, kind, skip): where a stop costs least, and less than leaving it
-    out; tour -1: nowhere. skip: places to look at before one is overlooked."""
+def _best_place(
+    t: Tables, s: State, u: int, cheapest: int, skip: int
+) -> tuple[int, int, int, int, int]:
+    """(tour, index before, window, kind, skip): where a stop costs least, and less than cheapest;
+    tour -1: nowhere. skip: places to look at before one is overlooked."""
     num, num_loads = len(t.stops), t.capacity.shape[1]
     stop = t.stops[u]
-    cheapest, where, index, window, kind_number = stop.penalty, -1, -1, 0, -1
+    where, index, window, kind_number = -1, -1, 0, -1
     latest = t.windows[u, stop.num_windows - 1, 1]
     s.count[0].stamp += 1
-    unseen = s.count[0].top
     for v in t.near[u, : t.near_tours]:
         r = s.visits[v].tour
-        if unseen == 0:
-            break
         if r < 0 or s.tours[r].stamp == s.count[0].stamp:
             continue
-        unseen -= 1
         tour = s.tours[r]
         tour.stamp = s.count[0].stamp
         k, kind = tour.kind, t.kinds[tour.kind]
@@ -274,9 +273,7 @@ def _ruin(t: Tables, s: State) -> bool:
         served, num_tours = served + tour.size, num_tours + (tour.size > 0)
     seed = below(s.random, num)
     for v in t.near[seed]:
-        if s.count[0].out == _ABSENT:
-            break
-        if s.visits[v].tour < 0:
+        if s.visits[v].tour < 0 and s.count[0].out < _ABSENT:
             s.out[s.count[0].out] = v
             s.count[0].out += 1
     if not served:
@@ -333,8 +330,10 @@ def _recreate(t: Tables, s: State) -> None:
     for at in range(s.count[0].out):
         s.ranks[at] = chance(s.random) if rule == 0 else t.keys[rule, s.out[at]]
     sort(s.out, s.ranks, s.count[0].out)
+    at_any_cost = chance(s.random) < _AT_ANY_COST
     for u in s.out[: s.count[0].out]:
-        r, i, window, kind, skip = _best_place(t, s, u, skip)
+        most = NEVER if at_any_cost else t.stops[u].penalty
+        r, i, window, kind, skip = _best_place(t, s, u, most, skip)
         if r < 0:
             continue
         if r == NEW_TOUR:
