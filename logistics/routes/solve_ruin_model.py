@@ -55,6 +55,8 @@ class Model:
                 state.visits["tour"][path] = -1
                 state.tours["size"][number] = 0
         state.count["top"] = number
+        absent = state.visits["tour"][:num] < 0
+        state.count["missed"] = self.tables.stops["penalty"][absent].sum()
 
     def _windows(self, tour: Tour) -> Iterator[int]:
         """Of each stop the first window that is open long enough for whoever leaves at once."""

@@ -135,7 +135,7 @@ def cost_if_sound(problem: StaticProblem, tours: tuple[Tour, ...]) -> int:
 
 
 @given(problems(), st.integers(0, 99), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_tours_keep_every_rule_and_cost_what_is_said(
     problem: StaticProblem, seed: int, one_window: bool
 ) -> None:
@@ -154,4 +154,5 @@ def test_tours_keep_every_rule_and_cost_what_is_said(
         assert found.cost == cost
     again = solve(Job("ruin", problem, Budget(iterations=1), seed + 1, found))
     cost = cost_if_sound(problem, again.tours)
-    assert not one_window or cost <= found.cost
+    if one_window:
+        assert found.cost >= again.cost == cost
