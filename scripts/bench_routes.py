@@ -29,6 +29,7 @@ from routes_read import instances, read
 from logistics.routes.decompose import Team, run_job, search
 from logistics.routes.problem import Budget
 from logistics.routes.solve import plan_depot
+from logistics.routes.solve_ruin import prepare
 from logistics.routes.static import Tour
 
 Row = dict[str, Any]
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0; 1 when a file could not be read, or a plan is missing or breaks a rule."""
     asked = _arguments(argv)
     best_known = {key.lower(): entry for key, entry in json.loads(asked.bks.read_text()).items()}
-    with ProcessPoolExecutor(asked.workers) as pool:
+    with ProcessPoolExecutor(asked.workers, initializer=prepare) as pool:
         team = Team(asked.workers, lambda jobs: list(pool.map(run_job, jobs)))
         solvers: dict[str, Solver] = {"ours": _ours(asked, team)}
         for name, peer in PEERS.items() if asked.peers else ():

@@ -256,7 +256,10 @@ def _near(problem: StaticProblem) -> NDArray[np.int32]:
     apart = problem.distance_m[0][np.ix_(node, node)].astype(np.int32)
     apart = apart + apart.T
     np.fill_diagonal(apart, -1)
-    return np.argsort(apart, axis=1, kind="stable")[:, :_NEAR].astype(np.int32)
+    last = min(_NEAR, len(node)) - 1
+    near = np.argpartition(apart, last, axis=1)[:, : last + 1]
+    order = np.take_along_axis(apart, near, axis=1).argsort(axis=1, kind="stable")
+    return np.take_along_axis(near, order, axis=1).astype(np.int32)
 
 
 def _keys(
