@@ -53,8 +53,6 @@ class Tables(NamedTuple):
     odds: NDArray[np.float64]
     timed: bool
     mixed: bool  # some stops bring, others fetch
-    near_tours: int
-    longest: int
 
 
 class State(NamedTuple):

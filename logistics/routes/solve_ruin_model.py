@@ -15,12 +15,10 @@ from logistics.routes.ruin_arrays import NEVER, Ints, Records
 from logistics.routes.static import Fleet, Found, StaticProblem, Stop, Tour
 
 _NEAR = 250  # stops around each that may be taken out with it
-NEAR_TOURS = 30
 _LARGEST = 2**30  # metres or seconds of an arc
 # How often stops are put back in which order: at random, the bulkiest first, the farthest, the
 # nearest, those with the shortest window, the earliest, the latest (the paper's weights).
 _ODDS = (4, 4, 2, 1, 2, 2, 2)
-LONGEST = 10
 
 
 def supports(problem: StaticProblem) -> bool:
@@ -151,8 +149,6 @@ def _tables(problem: StaticProblem) -> arrays.Tables:
         odds=odds.cumsum() / odds.sum(),
         timed=timed,
         mixed=bool(loads[:, 1].any()),
-        near_tours=min(NEAR_TOURS, near.shape[1]),
-        longest=LONGEST,
     )
 
 
