@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0; 1 when a file could not be read, or a plan is missing or breaks a rule."""
     asked = _arguments(argv)
     best_known = {key.lower(): entry for key, entry in json.loads(asked.bks.read_text()).items()}
-    with ProcessPoolExecutor(asked.workers, initializer=prepare) as pool:
+    prepare()  # inherited by the workers, so that no instance's seconds go into it
+    with ProcessPoolExecutor(asked.workers) as pool:
         team = Team(asked.workers, lambda jobs: list(pool.map(run_job, jobs)))
         solvers: dict[str, Solver] = {"ours": _ours(asked, team)}
         for name, peer in PEERS.items() if asked.peers else ():
