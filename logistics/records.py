@@ -18,7 +18,17 @@ from logistics.plan import staged
 from logistics.storage import at, put
 from logistics.units import Parcel, Run, Unit, from_json, to_json
 
-PACKAGES = ("logistics", "ray", "torch", "ortools", "pyvrp", "polars", "deltalake", "numpy")
+PACKAGES = (
+    "logistics",
+    "ray",
+    "torch",
+    "ortools",
+    "pyvrp",
+    "polars",
+    "deltalake",
+    "numpy",
+    "numba",
+)
 
 
 MAX_TRIES = 3

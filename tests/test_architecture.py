@@ -40,6 +40,7 @@ ALLOWED = {
         "maintenance/workshop.py",
     ),
     "pyvrp": ("*/solve*.py",),
+    "numba": ("routes/compiled.py",),
     "deltalake": ("lake.py", "plan.py", "upkeep.py"),
     "fsspec": ("lake.py", "storage.py", "world/batch.py"),
     "pandera": ("contracts.py",),

@@ -27,6 +27,7 @@ from logistics.routes.problem import Budget, DepotProblem
 from logistics.routes.schedule import Share, seconds, shares
 from logistics.routes.service import ServiceError, roads
 from logistics.routes.solve import Solved, plan_depot
+from logistics.routes.solve_ruin import prepare
 from logistics.routes.static import NOTHING, Found, Job
 from logistics.routes.travel import Roads
 from logistics.routes.verify import verify
@@ -153,6 +154,7 @@ def _plan_unit(
     night: Mapping[str, Share], began: float, run: Run, dims: Tables, parcel: Parcel
 ) -> Parcel:
     read, depot_ids = _read(run, dims, parcel)
+    prepare()  # not within the depot's seconds
     seconds_ = seconds(night[parcel.unit.id], time.time() - began)
     return _plan(run, dims, read, depot_ids, _budget(run, seconds_, len(depot_ids)))
 

@@ -13,18 +13,23 @@ from math import ceil, inf
 
 import numpy as np
 
-from logistics.routes import solve_ortools, solve_pyvrp
+from logistics.routes import solve_ortools, solve_pyvrp, solve_ruin
 from logistics.routes.construct import construct
 from logistics.routes.parts import Part, Places, by_stops, by_tours, places, whole
 from logistics.routes.problem import Budget
 from logistics.routes.savings import savings
+from logistics.routes.solve_ruin_model import supports
 from logistics.routes.static import NOTHING, Found, Job, StaticProblem, Tour
 
-ENGINES = {"pyvrp": solve_pyvrp.solve, "ortools": solve_ortools.solve}
+ENGINES = {
+    "pyvrp": solve_pyvrp.solve,
+    "ruin": solve_ruin.solve,
+    "ortools": solve_ortools.solve,
+}
 # Stops of a part, the least and the most. Made problems, two workers, one seed, costs in % above
 # the best of these: 450 stops at 20 s whole 0.0, two parts 0.3; 600 and 800 at 5 s whole 1.0 and
 # 0.2, two parts 0.0; 980 at 5 s whole 1.2, four parts 0.8, two 0.0.
-_PART = {"pyvrp": (300, 500), "ortools": (150, 150)}
+_PART = {"pyvrp": (300, 500), "ruin": (300, 500), "ortools": (150, 150)}
 _TOURS = 5  # of a part, at least: between fewer there is little to exchange
 _COUNTED, _ROUNDS = 6, 12  # at most, with iterations and with seconds
 # Per stop: what a part's search needs to get anywhere. Many short rounds beat few long ones: three
@@ -35,7 +40,8 @@ _FIRST, _LAST = 0.35, 0.15  # of the budget: a first plan where there is none, t
 # Seconds per cubed stop: PyVRP's search from nothing is bounded by no clock, and is not begun
 # with less than this.
 _COLD_S = 5e-8
-_GIVEN = 0.5  # of the cooling is over when the start is a plan of a search before: it is kept
+# What part of the cooling is over when the start is a plan of a search before: it is kept.
+_GIVEN = {"pyvrp": 0.5, "ruin": 0.9, "ortools": 0.5}
 _BUILT_S = 0.005  # per stop, three times what insertion takes: rather late than without a plan
 _LARGEST = 4000  # stops that are still worth a last search as a whole
 _SETUP_S = 1e-6  # per squared stop: twice what it takes before the whole's search begins
@@ -74,16 +80,17 @@ def search(
 ) -> Found:
     """The cheapest tours found; none at infinite cost where none keep the rules.
 
-    start: tours to improve on. With seconds a larger team finds better tours; with iterations its
-    size changes nothing.
+    engine: one of ENGINES, or auto: the one that suits the problem. start: tours to improve on.
+    With seconds a larger team finds better tours; with iterations its size changes nothing.
     """
     if not problem.stops or not problem.fleets:
         return NOTHING
     began = time.monotonic()
     problem = _needed(problem)
+    engine = _suited(problem) if engine == "auto" else engine
     start = start if start is not None and start.tours else None
-    begins, start = (0.0, savings(problem)) if start is None else (_GIVEN, start)
-    if start is None and engine == "pyvrp" and _is_long(problem, budget):
+    begins, start = (0.0, savings(problem)) if start is None else (_GIVEN[engine], start)
+    if start is None and engine != "ortools" and _is_long(problem, budget):
         start = construct(problem, _building(problem, budget))
     num = _num_parts(len(problem.stops), engine, budget, team)
     if num < 2:
@@ -94,6 +101,12 @@ def search(
     if found.tours or found.cost < inf:
         return found
     return construct(problem, _building(problem, budget)) or found
+
+
+def _suited(problem: StaticProblem) -> str:
+    """PyVRP, but for ruin and recreate where vehicles differ in more than their depots."""
+    apart = {replace(f, num=0, start=0, end=0, reload_at=()) for f in problem.fleets}
+    return "ruin" if len(apart) > 1 and supports(problem) else "pyvrp"
 
 
 def _is_long(problem: StaticProblem, budget: Budget) -> bool:

@@ -44,28 +44,28 @@ def plan_depot(
 ) -> Solved:
     """The cheapest plan found that keeps every rule under time-dependent travel.
 
-    engine auto: PyVRP, then OR-Tools from PyVRP's plan where orders are left out under a rule that
-    PyVRP is told of roughly only (driving time).
+    engine auto: the one that suits the problem, then OR-Tools from its plan where orders are left
+    out under a rule that PyVRP is told of roughly only (driving time).
     """
-    first, clock = "pyvrp" if engine == "auto" else engine, _Clock(budget)
+    clock = _Clock(budget)
     window_s = _window_departures(problem)
     num_views = 1 + (problem.change_cost > 0) + (problem.balance_cost > 0)
     rounds = (1.0,) if problem.travel.same_all_day else _ROUNDS
     shares = [share / num_views for share in rounds]
-    plan = _search(problem, window_s, first, clock.part(shares[0]), seed, None, team)
+    plan = _search(problem, window_s, engine, clock.part(shares[0]), seed, None, team)
     best = repair(problem, plan, clock.after(_REPAIRED))
     for number, share in enumerate(shares[1:], start=1):
         if clock.over():
             break
         leaves = window_s | _plan_departures(best)
         part, start = clock.part(share), best.plan()
-        plan = _search(problem, leaves, first, part, seed + number, start, team)
+        plan = _search(problem, leaves, engine, part, seed + number, start, team)
         best = min(best, repair(problem, plan, clock.after(_REPAIRED)), key=Timetable.cost)
     for view, most_s in _views(problem, best):
         if clock.over():
             break
         leaves = window_s | _plan_departures(best)
-        plan = _search(view, leaves, first, clock.part(1 / num_views), seed, None, team, most_s)
+        plan = _search(view, leaves, engine, clock.part(1 / num_views), seed, None, team, most_s)
         best = min(best, repair(problem, plan, clock.after(_REPAIRED)), key=Timetable.cost)
     if engine == "auto" and best.plan().unserved and _driving_binds(best) and not clock.over():
         leaves = window_s | _plan_departures(best)

@@ -65,7 +65,7 @@ def solve(job: Job) -> Found:
             best, plan = plan, search.annealed(plan, spent)
     if not plan.is_feasible():
         return NOTHING
-    return Found(tuple(sorted(model.tours(plan))), search.costs().cost(plan))
+    return Found(tuple(sorted(model.tours(plan))), search.costs().cost(plan) - model.never_won)
 
 
 def _spent(budget: Budget) -> Callable[[], float]:

@@ -26,6 +26,8 @@ class Model:
 
     def __init__(self, problem: StaticProblem) -> None:
         self.problem = problem
+        # Of several windows all but one are prizes that PyVRP has missed whatever is served.
+        self.never_won = 0
         self.stop_of: dict[tuple[ActivityType, int], int] = {}
         self.activities_of: dict[int, list[Activity]] = {}
         clients: list[pyvrp.Client] = []
@@ -43,6 +45,7 @@ class Model:
                     group = len(groups)
                     members = range(len(clients), len(clients) + len(stop.windows))
                     groups.append(pyvrp.ClientGroup(list(members), stop.penalty is None))
+                    self.never_won += len(members[1:]) * (stop.penalty or 0)
                 for client in _clients(stop, group):
                     self._know(index, Activity(ActivityType.CLIENT, len(clients)))
                     clients.append(client)

@@ -22,7 +22,11 @@ from logistics.routes.travel import Travel
 from logistics.routes.zones import ZoneTravel
 from tests.routes.problems import pools, problems
 
-FEW = {"pyvrp": Budget(iterations=200), "ortools": Budget(iterations=50)}
+FEW = {
+    "pyvrp": Budget(iterations=200),
+    "ruin": Budget(iterations=20),
+    "ortools": Budget(iterations=50),
+}
 
 
 def scattered(num: int, seed: int, timed: bool, capacity: int = 30) -> StaticProblem:
@@ -120,12 +124,12 @@ def test_parts_hold_every_stop_and_vehicle_once() -> None:
         assert sum(part.problem.fleets[0].num for part in parts) == 60
 
 
-@pytest.mark.parametrize("engine", ["pyvrp", "ortools"])
+@pytest.mark.parametrize("engine", ["pyvrp", "ruin", "ortools"])
 @pytest.mark.parametrize("timed", [False, True])
 def test_a_plan_in_parts_keeps_every_rule_whoever_solves_them(
     engine: str, timed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decompose, "_PART", {"pyvrp": (25, 25), "ortools": (25, 25)})
+    monkeypatch.setattr(decompose, "_PART", dict.fromkeys(FEW, (25, 25)))
     problem = scattered(60, seed=5, timed=timed)
     found = search(problem, engine, FEW[engine], seed=1)
     assert found.cost == cost_if_sound(problem, found)

@@ -1,0 +1,400 @@
+"""Ruin and recreate on arrays, compiled (Christiaens and Vanden Berghe 2020, SISR).
+
+Strings of stops are taken out of neighbouring tours and put back where they cost least. Knows no
+static problem, no clock and no engine. Tours are linked lists over indexes: the stops, then the
+starts, then the ends of tours. Times are kept as segments (duration, earliest and latest start;
+Vidal et al. 2013) up to and from every index, so a place is weighed exactly in constant time.
+"""
+
+from math import log
+
+from logistics.routes.compiled import below, chance, compiled, sort, until
+from logistics.routes.ruin_arrays import NEVER, Records, State, Tables
+
+NEW_TOUR = NEVER
+# As in the paper: stops taken out in the mean, in a string at most; strings split, places skipped.
+_TAKEN, _LONGEST, _SPLIT, _BLINK = 10, 10.0, 0.5, 0.01
+_NEAR = 30  # a stop is put in tours of these only; 700 stops: a quarter more steps than with 60
+_ABSENT = 10  # stops left out that are tried again beside those taken out, at most
+_AT_ANY_COST = 0.1  # steps without a look at penalties: none of several pays for a tour alone
+# How often a tour gets any other kind of vehicle while stops are out, a cheaper one afterwards.
+_ANY_KIND, _BETTER_KIND = 0.1, 0.3
+
+
+@compiled
+def refresh(t: Tables, s: State, r: int) -> bool:
+    """All that is known of a tour from its links; whether it keeps every rule."""
+    num, num_loads = len(t.stops), t.capacity.shape[1]
+    first, last = num + r, num + len(s.tours) + r
+    tour, kind = s.tours[r], t.kinds[s.tours[r].kind]
+    k, p = tour.kind, kind.profile
+    s.visits[first].node, s.visits[last].node = kind.start, kind.end
+    s.visits[first].head_s = 0
+    s.visits[first].head_early, s.visits[first].head_late = kind.opens, kind.closes
+    s.loads[r] = 0
+    metres, drive, released, size, fits, i = 0, 0, 0, 0, True, first
+    while i != last:
+        here = s.visits[i]
+        j = here.after
+        there = s.visits[j]
+        here.leg_m = t.distance[p, here.node, there.node]
+        here.leg_s = t.duration[p, here.node, there.node]
+        metres, drive = metres + here.leg_m, drive + here.leg_s
+        opens, closes, service = kind.opens, kind.closes, 0
+        if j < num:
+            size += 1
+            there.place, there.tour = size, r
+            fits = fits and t.allowed[k, j]
+            opens, closes = t.windows[j, there.window, 0], t.windows[j, there.window, 1]
+            service = t.stops[j].service
+            released = max(released, t.stops[j].release)
+            for q in range(num_loads):
+                s.loads[r, 0, q] += t.loads[j, 0, q]
+                s.loads[r, 1, q] += t.loads[j, 1, q]
+        spent = here.head_s + here.leg_s
+        wait = max(opens - spent - here.head_late, 0)
+        fits = fits and here.head_early + spent <= closes
+        there.head_s = spent + wait + service
+        there.head_early = max(opens - spent, here.head_early) - wait
+        there.head_late = min(closes - spent, here.head_late)
+        i = j
+    whole = s.visits[last].head_s
+    tour.size, tour.metres, tour.drive, tour.released = size, metres, drive, released
+    tour.cost = kind.fixed + kind.per_m * metres + kind.per_s * whole
+    for q in range(num_loads):
+        fits = fits and max(s.loads[r, 0, q], s.loads[r, 1, q]) <= t.capacity[k, q]
+    fits = fits and metres <= kind.max_m and drive <= kind.max_drive
+    fits = fits and whole <= kind.max_s and released <= s.visits[last].head_late
+    if t.timed:
+        _tails(t, s, first, last, kind)
+    return fits and (not t.mixed or _peaks(t, s, r, first, last))
+
+
+@compiled
+def _tails(t: Tables, s: State, first: int, last: int, kind: Records) -> None:
+    num, there = len(t.stops), s.visits[last]
+    there.tail_s, there.tail_early, there.tail_late = 0, kind.opens, kind.closes
+    while last != first:
+        there = s.visits[last]
+        last = there.before
+        here = s.visits[last]
+        opens, closes, spent = kind.opens, kind.closes, 0
+        if last < num:
+            opens, closes = t.windows[last, here.window, 0], t.windows[last, here.window, 1]
+            spent = t.stops[last].service
+        spent += here.leg_s
+        wait = max(there.tail_early - spent - closes, 0)
+        here.tail_s = spent + wait + there.tail_s
+        here.tail_early = max(there.tail_early - spent, opens) - wait
+        here.tail_late = min(there.tail_late - spent, closes)
+
+
+@compiled
+def _peaks(t: Tables, s: State, r: int, first: int, last: int) -> bool:
+    """What is on board along a tour; whether it is never too much."""
+    num, fits = len(t.stops), True
+    for q in range(t.capacity.shape[1]):
+        aboard = peak = s.loads[r, 0, q]
+        i = first
+        while i != last:
+            if i < num:
+                aboard += t.loads[i, 1, q] - t.loads[i, 0, q]
+                peak = max(peak, aboard)
+            s.peaks[i, 0, q], s.peaks[i, 1, q] = peak, aboard
+            i = s.visits[i].after
+        fits = fits and peak <= t.capacity[s.tours[r].kind, q]
+        i = s.visits[last].before
+        while i != first:
+            j = s.visits[i].before
+            s.peaks[j, 1, q] = max(s.peaks[j, 1, q], s.peaks[i, 1, q])
+            i = j
+    return fits
+
+
+@compiled
+def _best_place(
+    t: Tables, s: State, u: int, cheapest: int, skip: int
+) -> tuple[int, int, int, int, int]:
+    """(tour, index before, window, kind, skip): where a stop costs least, and less than cheapest;
+    tour -1: nowhere. skip: places to look at before one is overlooked."""
+    num, num_loads = len(t.stops), t.capacity.shape[1]
+    stop = t.stops[u]
+    where, index, window, kind_number = -1, -1, 0, -1
+    latest = t.windows[u, stop.num_windows - 1, 1]
+    s.count[0].stamp += 1
+    for v in t.near[u, :_NEAR]:
+        r = s.visits[v].tour
+        if r < 0 or s.tours[r].stamp == s.count[0].stamp:
+            continue
+        tour = s.tours[r]
+        tour.stamp = s.count[0].stamp
+        k, kind = tour.kind, t.kinds[tour.kind]
+        fits = t.allowed[k, u]
+        for q in range(num_loads):
+            fits = fits and s.loads[r, 0, q] + t.loads[u, 0, q] <= t.capacity[k, q]
+            fits = fits and s.loads[r, 1, q] + t.loads[u, 1, q] <= t.capacity[k, q]
+        if not fits:
+            continue
+        p, last = kind.profile, num + len(s.tours) + r
+        whole, released = s.visits[last].head_s, max(tour.released, stop.release)
+        to_m, from_m = t.distance_to[p, stop.node], t.distance[p, stop.node]
+        to_s, from_s = t.duration_to[p, stop.node], t.duration[p, stop.node]
+        room_m, room_drive = kind.max_m - tour.metres, kind.max_drive - tour.drive
+        j = num + r
+        while j != last:
+            i, here = j, s.visits[j]
+            if t.timed and here.head_s + here.head_early > latest:
+                break
+            j = here.after
+            skip -= 1
+            if skip < 0:
+                skip = until(s.random, _BLINK)
+                continue
+            there = s.visits[j]
+            longer = to_m[here.node] + from_m[there.node] - here.leg_m
+            cost = kind.per_m * longer
+            if cost >= cheapest or longer > room_m:
+                continue
+            go, on = to_s[here.node], from_s[there.node]
+            if go + on - here.leg_s > room_drive:
+                continue
+            if t.mixed:
+                fits = True
+                for q in range(num_loads):
+                    fits = fits and s.peaks[i, 0, q] + t.loads[u, 0, q] <= t.capacity[k, q]
+                    fits = fits and s.peaks[i, 1, q] + t.loads[u, 1, q] <= t.capacity[k, q]
+                if not fits:
+                    continue
+            if not t.timed:
+                cheapest, where, index, kind_number = cost, r, i, k
+                continue
+            for w in range(stop.num_windows):
+                spent = here.head_s + go
+                opens, closes = t.windows[u, w, 0], t.windows[u, w, 1]
+                if here.head_early + spent > closes:
+                    continue
+                wait = max(opens - spent - here.head_late, 0)
+                early = max(opens - spent, here.head_early) - wait
+                late = min(closes - spent, here.head_late)
+                spent += wait + stop.service + on
+                if early + spent > there.tail_late:
+                    continue
+                wait = max(there.tail_early - spent - late, 0)
+                late = min(there.tail_late - spent, late)
+                spent += wait + there.tail_s
+                full = cost + kind.per_s * (spent - whole)
+                if full < cheapest and spent <= kind.max_s and released <= late:
+                    cheapest, where, index, window, kind_number = full, r, i, w, k
+    for k in range(len(t.kinds)):
+        skip -= 1
+        if skip < 0:
+            skip = until(s.random, _BLINK)
+        elif s.left[k] > 0 and t.alone[k, u, 0] < cheapest:
+            cheapest, where, window, kind_number = t.alone[k, u, 0], NEW_TOUR, t.alone[k, u, 1], k
+    return where, index, window, kind_number, skip
+
+
+@compiled
+def _keep(s: State, r: int, num: int) -> None:
+    """A tour as it was before this step, once."""
+    if s.tours[r].touched:
+        return
+    s.tours[r].touched = 1
+    saved = s.saved[s.count[0].touched]
+    saved.tour, saved.kind, saved.size = r, s.tours[r].kind, s.tours[r].size
+    s.count[0].touched += 1
+    i = s.visits[num + r].after
+    for at in range(s.count[0].saved, s.count[0].saved + saved.size):
+        s.saved_stops[at, 0], s.saved_stops[at, 1] = i, s.visits[i].window
+        i = s.visits[i].after
+    s.count[0].saved += saved.size
+
+
+@compiled
+def _undo(t: Tables, s: State) -> None:
+    """The touched tours as they were before this step."""
+    num, num_tours = len(t.stops), len(s.tours)
+    for at in range(s.count[0].touched):
+        r = s.saved[at].tour
+        if s.tours[r].size > 0:
+            s.left[s.tours[r].kind] += 1
+            i = s.visits[num + r].after
+            while i < num:
+                s.visits[i].tour = -1
+                i = s.visits[i].after
+        s.tours[r].size = 0
+    stop = 0
+    for at in range(s.count[0].touched):
+        saved = s.saved[at]
+        if saved.size > 0:
+            s.tours[saved.tour].kind, i = saved.kind, num + saved.tour
+            s.left[saved.kind] -= 1
+            for _ in range(saved.size):
+                j = s.saved_stops[stop, 0]
+                s.visits[j].window = s.saved_stops[stop, 1]
+                _link(s, i, j)
+                i, stop = j, stop + 1
+            _link(s, i, num + num_tours + saved.tour)
+            refresh(t, s, saved.tour)
+
+
+@compiled
+def _link(s: State, i: int, j: int) -> None:
+    s.visits[i].after, s.visits[j].before = j, i
+
+
+@compiled
+def _take_out(t: Tables, s: State, u: int, length: int) -> None:
+    """A string of stops with u among them out of its tour; sometimes one in its midst stays."""
+    size, place = s.tours[s.visits[u].tour].size, s.visits[u].place
+    stays = 1 < length < size and chance(s.random) < _SPLIT
+    span = length + stays
+    low, high = max(1, place - span + 1), min(place, size - span + 1)
+    begin = low + below(s.random, high - low + 1)
+    stay = begin + 1 + below(s.random, span - 2) if stays else 0
+    i = u
+    while s.visits[i].place > begin:
+        i = s.visits[i].before
+    for at in range(begin, begin + span):
+        j = s.visits[i].after
+        if at != stay:
+            _link(s, s.visits[i].before, j)
+            s.visits[i].tour = -1
+            s.count[0].missed += t.stops[i].penalty
+            s.out[s.count[0].out] = i
+            s.count[0].out += 1
+        i = j
+
+
+@compiled
+def _ruin(t: Tables, s: State) -> bool:
+    """Strings out of tours around one stop; whether what is left of these keeps every rule."""
+    num, served, num_tours = len(t.stops), 0, 0
+    for tour in s.tours[: s.count[0].top]:
+        served, num_tours = served + tour.size, num_tours + (tour.size > 0)
+    seed = below(s.random, num)
+    for v in t.near[seed]:
+        if s.visits[v].tour < 0 and s.count[0].out < _ABSENT:
+            s.out[s.count[0].out] = v
+            s.count[0].out += 1
+    if not served:
+        return True
+    most = min(_LONGEST, served / num_tours)
+    strings = 1 + int(chance(s.random) * max(4 * _TAKEN / (1 + most) - 1, 1.0))
+    for v in t.near[seed]:
+        r = s.visits[v].tour
+        if r >= 0 and not s.tours[r].touched:
+            _keep(s, r, num)
+            _take_out(t, s, v, 1 + below(s.random, int(min(most, s.tours[r].size))))
+            strings -= 1
+            if strings == 0:
+                break
+    for at in range(s.count[0].touched):
+        r = s.saved[at].tour
+        if s.visits[num + r].after >= num:
+            s.tours[r].size = 0
+            s.left[s.tours[r].kind] += 1
+        elif not refresh(t, s, r):
+            return False
+    return True
+
+
+@compiled
+def _change_kind(t: Tables, s: State, odds: float, most: int) -> None:
+    """Sometimes one of the touched tours by another kind of vehicle, the first one left by which it
+    costs less than most, or than now."""
+    if len(t.kinds) == 1 or s.count[0].touched == 0 or chance(s.random) >= odds:
+        return
+    r, begin = s.saved[below(s.random, s.count[0].touched)].tour, below(s.random, len(t.kinds))
+    tour = s.tours[r]
+    old, most = tour.kind, max(most, tour.cost)
+    if tour.size == 0:
+        return
+    s.left[old] += 1
+    for number in range(begin, begin + len(t.kinds)):
+        tour.kind = number % len(t.kinds)
+        if tour.kind != old and s.left[tour.kind] and refresh(t, s, r) and tour.cost < most:
+            break
+    else:
+        tour.kind = old
+        refresh(t, s, r)
+    s.left[tour.kind] -= 1
+
+
+@compiled
+def _recreate(t: Tables, s: State) -> None:
+    """The stops that are out back where they cost least, one after the other."""
+    num, skip = len(t.stops), until(s.random, _BLINK)
+    rule, drawn = 0, chance(s.random)
+    while t.odds[rule] <= drawn:
+        rule += 1
+    for at in range(s.count[0].out):
+        s.ranks[at] = chance(s.random) if rule == 0 else t.keys[rule, s.out[at]]
+    sort(s.out, s.ranks, s.count[0].out)
+    at_any_cost = chance(s.random) < _AT_ANY_COST
+    for u in s.out[: s.count[0].out]:
+        most = NEVER if at_any_cost else t.stops[u].penalty
+        r, i, window, kind, skip = _best_place(t, s, u, most, skip)
+        if r < 0:
+            continue
+        if r == NEW_TOUR:
+            r = 0
+            while s.tours[r].size > 0:
+                r += 1
+            _keep(s, r, num)
+            s.count[0].top = max(s.count[0].top, r + 1)
+            s.tours[r].kind, i = kind, num + r
+            s.left[kind] -= 1
+            _link(s, i, i + len(s.tours))
+        _keep(s, r, num)
+        _link(s, u, s.visits[i].after)
+        _link(s, i, u)
+        s.visits[u].window = window
+        s.count[0].missed -= t.stops[u].penalty
+        refresh(t, s, r)
+
+
+@compiled
+def _cost(s: State) -> int:
+    cost: int = s.count[0].missed
+    for tour in s.tours[: s.count[0].top]:
+        cost += tour.cost if tour.size > 0 else 0
+    return cost
+
+
+@compiled
+def _remember(s: State, cost: int) -> None:
+    s.count[0].best = cost
+    for i in range(len(s.visits)):
+        s.best_after[i] = s.visits[i].after
+    for r in range(len(s.tours)):
+        s.best_tours[r, 0], s.best_tours[r, 1] = s.tours[r].kind, s.tours[r].size
+
+
+@compiled
+def search(t: Tables, s: State, steps: int, hot: float, cold: float) -> None:
+    """So many steps from hot to cold, each undone where it costs more than the last by the heat."""
+    heat, cooling, current = hot, (cold / hot) ** (1.0 / steps), _cost(s)
+    if current < s.count[0].best:
+        _remember(s, current)
+    for _ in range(steps):
+        heat *= cooling
+        missed, fits = s.count[0].missed, _ruin(t, s)
+        if fits:
+            _change_kind(t, s, _ANY_KIND, NEVER)
+            _recreate(t, s)
+            _change_kind(t, s, _BETTER_KIND, 0)
+            cost = _cost(s)
+            fits = cost < current - heat * log(1.0 - chance(s.random))
+        if fits:
+            current = cost
+            if cost < s.count[0].best:
+                _remember(s, cost)
+        else:
+            _undo(t, s)
+            s.count[0].missed = missed
+        for at in range(s.count[0].touched):
+            s.tours[s.saved[at].tour].touched = 0
+        s.count[0].out = s.count[0].saved = s.count[0].touched = 0
+        while s.count[0].top > 0 and s.tours[s.count[0].top - 1].size == 0:
+            s.count[0].top -= 1
