@@ -145,9 +145,3 @@ def settle(slot_of: Ints, empty: Ints, picked: Ints) -> Ints:
     settled = slot_of.copy()
     settled[newcomers] = empty[np.arange(newcomers.size) % empty.size]
     return settled
-
-
-def distance_m(layout: Layout) -> Reals:
-    """From the depot to every slot (s,)."""
-    distance: Reals = np.abs(layout.aisle_x_m[layout.aisle] - layout.depot_x_m) + layout.depth_m
-    return distance

@@ -106,7 +106,7 @@ def _stayed(layout: Layout, settled: Ints) -> Layout:
 
 def _like_places(case: Case, slot_of: Ints, places: Ints) -> Ints:
     """The empty slots, those first that are about as far as the ideal layout's places."""
-    far_m: Reals = cases.distance_m(case.layout)
+    far_m: Reals = case.layout.distance_m
     empty = np.setdiff1d(np.arange(far_m.size), slot_of)
     apart_m = np.abs(far_m[empty] - np.median(far_m[places]))
     return empty[np.argsort(apart_m, kind="stable")] if empty.size else places[-1:]
