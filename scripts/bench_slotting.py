@@ -110,7 +110,7 @@ def _walked(case: Case, layout: Layout) -> dict[str, float]:
 
 
 def _settled(case: Case, layout: Layout) -> Ints:
-    return cases.settle(layout.slot_of, layout.empty, case.picked(case.start, case.days))
+    return cases.settle(case, layout.slot_of, layout.empty, case.picked(case.start, case.days))
 
 
 def _promised(case: Case, found: Report) -> Report:
