@@ -139,7 +139,7 @@ def settle(case: Case, slot_of: Ints, empty: Ints, picked: Ints) -> Ints:
     """The slots (n,) once all SKUs picked (l,), in time order, have one.
 
     A SKU without one takes, of the empty slots, the first of those in the aisle nearest to SKUs
-    with neighbouring ids, as families of articles have them; when all are taken, they are shared.
+    with neighbouring ids (families of articles have them); when all are taken, they are shared.
     """
     arriving = picked[slot_of[picked] == NONE]
     _, first = np.unique(arriving, return_index=True)
