@@ -9,11 +9,11 @@ FILE has order_id, sku, ts and qty. The standard warehouse is one block of 20 ai
 2 sides × 4 levels (bays 1.5 m, aisles 5 m apart, depot at the front left); tours have at most 30
 lines, a larger order is dealt at random into tours of like size. Every policy learns from the lines
 before DATE and keeps its layout from then on; a new SKU is put into an empty slot on its first
-pick. Walked are S-shape and shortest tours (Ratliff and Rosenthal). The walk-forward begins with
-the forecast's layout, or with ABC's, and moves 30 SKUs a night. DIR holds instances of joint
-assignment and routing (SLAPRP), solved within S seconds each, and K times within L seconds to tell
-how far the first value is from the best of all. N warehouses of 10,000 SKUs and slots are solved in
-Ray tasks, side by side. Exit code 2: it could not be done.
+pick, near those with neighbouring ids. Walked are S-shape and shortest tours (Ratliff and
+Rosenthal). The walk-forward begins with the forecast's layout, or with ABC's, and moves 30 SKUs a
+night. DIR holds instances of joint assignment and routing (SLAPRP), solved within S seconds each,
+and K times within L seconds to tell how far the first value is from the best of all. N warehouses
+of 10,000 SKUs and slots are solved in Ray tasks, side by side. Exit code 2: it could not be done.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def _walked(case: Case, layout: Layout) -> dict[str, float]:
 
 
 def _settled(case: Case, layout: Layout) -> Ints:
-    return cases.settle(layout.slot_of, layout.empty, case.picked(case.start, case.days))
+    return cases.settle(case, layout.slot_of, layout.empty, case.picked(case.start, case.days))
 
 
 def _promised(case: Case, found: Report) -> Report:

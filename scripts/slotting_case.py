@@ -18,6 +18,7 @@ AISLES, BAYS, SIDES, LEVELS = 20, 20, 2, 4
 BAY_M, AISLE_M = 1.5, 5.0
 PLACES = AISLES * BAYS * SIDES * LEVELS // 10  # slots kept for SKUs that are still to come
 LIVELY_DAYS = 60.0  # half-life
+KIN = 5  # neighbouring ids on each side
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,20 +135,22 @@ def demand(case: Case, skus: Ints, rate: Reals) -> Demand:
     )
 
 
-def settle(slot_of: Ints, empty: Ints, picked: Ints) -> Ints:
+def settle(case: Case, slot_of: Ints, empty: Ints, picked: Ints) -> Ints:
     """The slots (n,) once all SKUs picked (l,), in time order, have one.
 
-    A SKU without one takes the next of the empty slots; when all are taken, they are shared.
+    A SKU without one takes, of the empty slots, the first of those in the aisle nearest to SKUs
+    with neighbouring ids (families of articles have them); when all are taken, they are shared.
     """
     arriving = picked[slot_of[picked] == NONE]
     _, first = np.unique(arriving, return_index=True)
-    newcomers = arriving[np.sort(first)]
-    settled = slot_of.copy()
-    settled[newcomers] = empty[np.arange(newcomers.size) % empty.size]
+    settled, left = slot_of.copy(), empty
+    aisle, x_m = case.layout.aisle, case.layout.aisle_x_m
+    for sku in arriving[np.sort(first)].tolist():
+        left = left if left.size else empty
+        placed = np.flatnonzero(settled != NONE)
+        place = int(np.searchsorted(placed, sku))
+        kin = settled[placed[max(place - KIN, 0) : place + KIN]]
+        apart_m = np.abs(x_m[aisle[left], None] - x_m[aisle[kin]]).sum(axis=1)
+        settled[sku] = left[np.argmin(apart_m)]
+        left = left[left != settled[sku]]
     return settled
-
-
-def distance_m(layout: Layout) -> Reals:
-    """From the depot to every slot (s,)."""
-    distance: Reals = np.abs(layout.aisle_x_m[layout.aisle] - layout.depot_x_m) + layout.depth_m
-    return distance

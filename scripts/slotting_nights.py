@@ -34,7 +34,7 @@ def walk_forward(case: Case, start: Layout, night: Night) -> float:
         picked = case.picked(day, day + 1)
         if not picked.size:
             continue
-        settled = cases.settle(layout.slot_of, layout.empty, picked)
+        settled = cases.settle(case, layout.slot_of, layout.empty, picked)
         metres += float(walk(case.layout, tours, settled).sum())
         layout = _stayed(layout, settled)
     return metres
@@ -87,7 +87,7 @@ def moved(
 
 def brought_in(case: Case, old: Layout, then: int, day: int, ideal: Layout) -> Layout:
     """An old layout on a later day: newcomers have taken its empty slots, dead stock is out."""
-    later = _stayed(old, cases.settle(old.slot_of, old.empty, case.picked(then, day)))
+    later = _stayed(old, cases.settle(case, old.slot_of, old.empty, case.picked(then, day)))
     slot_of = np.full(len(case.sku_ids), NONE)
     skus = cases.known(case, day)
     slot_of[skus] = later.slot_of[skus]
@@ -106,7 +106,7 @@ def _stayed(layout: Layout, settled: Ints) -> Layout:
 
 def _like_places(case: Case, slot_of: Ints, places: Ints) -> Ints:
     """The empty slots, those first that are about as far as the ideal layout's places."""
-    far_m: Reals = cases.distance_m(case.layout)
+    far_m: Reals = case.layout.distance_m
     empty = np.setdiff1d(np.arange(far_m.size), slot_of)
     apart_m = np.abs(far_m[empty] - np.median(far_m[places]))
     return empty[np.argsort(apart_m, kind="stable")] if empty.size else places[-1:]

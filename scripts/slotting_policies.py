@@ -188,7 +188,7 @@ def _dealt(case: Case, skus: Ints, slots: Ints) -> Layout:
 
 
 def _nearest(case: Case) -> Ints:
-    return np.argsort(cases.distance_m(case.layout), kind="stable")
+    return np.argsort(case.layout.distance_m, kind="stable")
 
 
 def _aisle_by_aisle(case: Case) -> Ints:

@@ -3,8 +3,9 @@
 A pick costs walking only if its tour would not enter the aisle anyway. `gather` counts, in past
 tours, how often each SKU's fellow picks leave an aisle unentered, shrinks that towards what holds
 of SKUs that are bought alike and of all SKUs, and re-assigns SKUs to aisles by these costs, a part
-of them at a time. Slots change hands only among SKUs that lie in slots of one kind, so no rule can
-break. Knows no tables.
+of them at a time. The costs are noisy at first, as in annealing: without noise each seed ended in a
+layout of its own, and the longer one made past tours walk, the longer later ones did. Slots change
+hands only among SKUs that lie in slots of one kind, so no rule can break. Knows no tables.
 """
 
 from dataclasses import replace
@@ -19,7 +20,8 @@ from logistics.slotting.solve import match
 from logistics.slotting.travel import Layout, Tours, walk
 
 _ROUNDS, _TRIAL_ROUNDS = 80, 10
-_MOVING = 0.35  # share of SKUs that may move in a round: all at once would chase each other
+_MOVING = 0.6  # share of SKUs that may move in a round: all at once would chase each other
+_HOT, _COLD = 0.6, 0.0006  # aisle lengths: noise on what a pick adds, in the first and last round
 # Beside its own tours a SKU counts so many of those that are bought alike, and they of all SKUs'.
 _FELLOW_TOURS, _USUAL_TOURS = 20.0, 30.0
 _REACH = 5  # neighbouring ids on each side
@@ -59,8 +61,10 @@ def gather(
     placed = np.flatnonzero(slot_of != NONE)
     placed = placed[~warehouse.locked[slot_of[placed]]]
     settled = slot_of.copy()
-    for _ in range(rounds):
-        costs_m = picks_per_day[:, None] * added_m(settled)
+    for number in range(rounds):
+        heat_m = layout.length_m * _HOT * (_COLD / _HOT) ** (number / rounds)
+        pick_m = added_m(settled)
+        costs_m = picks_per_day[:, None] * (pick_m + heat_m * rng.standard_normal(pick_m.shape))
         moving = placed[rng.random(placed.size) < _MOVING]
         for one in np.unique(kind[settled[moving]]):
             skus = moving[kind[settled[moving]] == one]
@@ -172,6 +176,7 @@ def _added(layout: Layout, entered: Flags) -> Reals:
 def _exchange(layout: Layout, costs_m: Reals, picks_per_day: Reals, slots: Ints) -> Ints:
     """The same slots, dealt to the SKUs (n,) by costs_m (n, a); in an aisle the fastest first."""
     room = np.bincount(layout.aisle[slots], minlength=costs_m.shape[1])
+    costs_m = costs_m - costs_m.min(axis=1, keepdims=True)  # noise may have taken them below 0
     costs = np.rint(costs_m * (_COST / max(costs_m.max(), 1e-9))).astype(np.int64)
     everywhere = np.ones(costs.shape, dtype=bool)
     aisle_of = match(costs, everywhere, np.full(slots.size, 10 * _COST), room)

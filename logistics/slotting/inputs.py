@@ -164,8 +164,7 @@ def _by_level(level: Ints, values: Sequence[float]) -> Reals:
 
 def _one_face(warehouse: Warehouse, num_skus: int) -> tuple[Warehouse, Ints]:
     """The slot each SKU is picked from; its further slots are its reserve, and locked."""
-    layout = lay_out(warehouse)
-    distance_m = np.abs(layout.aisle_x_m[layout.aisle] - layout.depot_x_m) + layout.depth_m
+    distance_m = lay_out(warehouse).distance_m
     face = np.full(num_skus, NONE, dtype=np.int64)
     locked = warehouse.locked.copy()
     # A frozen slot stays the face, else the nearest is.

@@ -101,6 +101,12 @@ class Demand:
     zones: Zones | None = None  # that follow from the relations
 
 
+def bound(warehouse: Warehouse, demand: Demand) -> Flags:
+    """SKUs (n,) that stay in a locked slot."""
+    stays: Flags = (demand.face != NONE) & warehouse.locked[demand.face]
+    return stays
+
+
 def contents(warehouse: Warehouse, slot_of: Ints) -> Ints:
     """The SKU in each slot (s,) with the SKUs (n,) in slots slot_of; locked slots as they are."""
     holds: Ints = np.where(warehouse.locked, warehouse.holds, NONE)

@@ -18,6 +18,7 @@ from logistics.slotting.problem import (
     Ints,
     Reals,
     Warehouse,
+    bound,
     effort,
     fits,
     reach_m,
@@ -42,13 +43,13 @@ def assign(warehouse: Warehouse, demand: Demand, walking: Walking) -> Ints:
     Locked slots keep what they hold. As many SKUs are placed as can be, the fastest first.
     """
     free = np.flatnonzero(~warehouse.locked)
-    bound = (demand.face != NONE) & warehouse.locked[demand.face]
-    skus = np.flatnonzero(~bound)
-    best = np.where(bound, demand.face, NONE)
+    stays = bound(warehouse, demand)
+    skus = np.flatnonzero(~stays)
+    best = np.where(stays, demand.face, NONE)
     picks = _first_guess(warehouse, demand, walking, skus, free)
     least_m = np.inf
     for _ in range(_ROUNDS):
-        slot_of = np.where(bound, demand.face, NONE)
+        slot_of = np.where(stays, demand.face, NONE)
         slot_of[skus] = _round(warehouse, demand, walking, picks, skus, free)
         picks, depth_picks_m = walking.picks_by_aisle(demand.picks_per_day, slot_of)
         metres = float(walking.metres(picks, depth_picks_m))
@@ -139,8 +140,7 @@ def _first_guess(
         mine = skus[demand.storage_class[skus] == storage_class]
         mine = mine[np.argsort(-demand.picks_per_day[mine], kind="stable")][: slots.size]
         guess[mine] = slots[: mine.size]
-    bound = (demand.face != NONE) & warehouse.locked[demand.face]
-    guess[bound] = demand.face[bound]
+    guess = np.where(bound(warehouse, demand), demand.face, guess)
     return walking.picks_by_aisle(demand.picks_per_day, guess)[0]
 
 

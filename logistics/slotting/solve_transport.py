@@ -10,9 +10,9 @@ problem. Knows costs only.
 from dataclasses import dataclass
 
 import numpy as np
-from ortools.graph.python.min_cost_flow import SimpleMinCostFlow
 
 from logistics.slotting.problem import NONE, Flags, Ints, Reals
+from logistics.slotting.solve import match
 
 _WINDOW = 8  # groups of like rank that a SKU may choose among at first
 _JOINING = 8  # of the pairs of one SKU that undercut the prices, in one round
@@ -64,33 +64,8 @@ class _Solution:
         self.cost, self.bound = np.inf, -np.inf
 
     def solve(self, arcs: Flags) -> None:
-        num_skus, num_groups = self.costs.shape
-        sku, group = np.nonzero(arcs)
-        sink = num_skus + num_groups
-        every = np.arange(num_skus)
-        ones = np.ones(num_skus, dtype=np.int64)
-        flow = SimpleMinCostFlow()
-        own = flow.add_arcs_with_capacity_and_unit_cost(
-            sku, num_skus + group, np.ones_like(sku), self._whole(self.costs[sku, group])
-        )
-        flow.add_arcs_with_capacity_and_unit_cost(
-            every, ones * sink, ones, self._whole(self.left_out)
-        )
-        flow.add_arcs_with_capacity_and_unit_cost(
-            num_skus + np.arange(num_groups),
-            np.full(num_groups, sink),
-            self.room,
-            np.zeros(num_groups, dtype=np.int64),
-        )
-        flow.set_nodes_supplies(every, ones)
-        flow.set_node_supply(sink, -num_skus)
-        status = flow.solve()
-        if status != flow.OPTIMAL:
-            raise AssertionError(f"min-cost flow ended with {status.name}")
-        used = flow.flows(own) > 0 if sku.size else np.zeros(0, dtype=bool)
-        self.group[:] = NONE
-        self.group[sku[used]] = group[used]
-        self.cost = float(self.paid(np.zeros(num_groups)).sum())
+        self.group = match(self._whole(self.costs), arcs, self._whole(self.left_out), self.room)
+        self.cost = float(self.paid(np.zeros(self.room.size)).sum())
 
     def paid(self, prices: Reals) -> Reals:
         """What each SKU (n,) costs where it is, the price of its group included."""

@@ -28,6 +28,12 @@ class Layout:
     length_m: float
     depot_x_m: float
 
+    @property
+    def distance_m(self) -> Reals:
+        """From the depot to every slot (s,)."""
+        distance: Reals = np.abs(self.aisle_x_m[self.aisle] - self.depot_x_m) + self.depth_m
+        return distance
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tours:

@@ -22,6 +22,7 @@ from logistics.slotting.problem import (
     Relations,
     Warehouse,
     Zones,
+    bound,
     fits,
 )
 from logistics.slotting.travel import Walking
@@ -127,7 +128,7 @@ def _own_bays(
     assert demand.zones is not None
     bay = demand.zones.bay
     skus = np.flatnonzero(demand.zones.group == group)
-    skus = skus[~_bound(warehouse, demand)[skus]]
+    skus = skus[~bound(warehouse, demand)[skus]]
     start = np.flatnonzero(alone)
     if not start.size:
         lying = skus[free_layout[skus] != NONE]
@@ -215,7 +216,7 @@ def _first_with_room(
     busy: Reals,
 ) -> tuple[int, Ints]:
     """The first of the aisles that takes all SKUs, else the one that takes most; and the seats."""
-    movable = skus[~_bound(warehouse, demand)[skus]]
+    movable = skus[~bound(warehouse, demand)[skus]]
     picks = float(demand.picks_per_day[skus].sum())
     best: tuple[int, Ints] | None = None
     for number in order.tolist():
@@ -240,9 +241,3 @@ def _seat(warehouse: Warehouse, demand: Demand, skus: Ints, slots: Ints) -> Ints
             seats[number] = by_size[possible[0]]
             by_size = np.delete(by_size, possible[0])
     return seats
-
-
-def _bound(warehouse: Warehouse, demand: Demand) -> Flags:
-    """SKUs (n,) that stay in a locked slot."""
-    bound: Flags = (demand.face != NONE) & warehouse.locked[demand.face]
-    return bound

@@ -68,7 +68,9 @@ def test_every_picked_sku_has_a_slot_and_newcomers_share_only_when_none_is_empty
 ) -> None:
     found = case(tmp_path, 2)
     layout = policies.abc(found, found.start)
-    settled = cases.settle(layout.slot_of, layout.empty, found.picked(found.start, found.days))
+    settled = cases.settle(
+        found, layout.slot_of, layout.empty, found.picked(found.start, found.days)
+    )
     picked = np.unique(found.picked(found.start, found.days))
     assert (settled[picked] >= 0).all()
     assert np.unique(settled[picked]).size == picked.size
@@ -84,6 +86,15 @@ def test_a_small_instance_is_solved_to_its_best(tmp_path: Path) -> None:
     # SKU in the third or beside the first (6 m).
     assert json.loads(json.dumps(report))["slaprp"]["i"]["metres"] == pytest.approx(14.0)
     assert report["slaprp"]["i"]["gap"] == pytest.approx(0.0)
+
+
+def test_a_newcomer_comes_to_lie_near_skus_with_neighbouring_ids(tmp_path: Path) -> None:
+    found = case(tmp_path, 2)
+    slot_of, newcomer = np.arange(len(found.sku_ids)), len(found.sku_ids) // 2
+    slot_of[newcomer] = -1
+    far = len(found.warehouse.slot_ids) - 1
+    settled = cases.settle(found, slot_of, np.array([far, newcomer]), np.array([newcomer]))
+    assert np.array_equal(settled, np.arange(slot_of.size))
 
 
 @given(st.integers(0, 1000), st.integers(1, 4), st.integers(1, 5))
