@@ -6,7 +6,7 @@ that it calls: what often changes together stands in one file.
 
 from collections.abc import Callable
 from math import log
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -22,9 +22,9 @@ Random = NDArray[np.uint64]  # (1,): a state other than 0
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """The function, compiled when first called, for good where there is a folder to keep it in."""
     try:
-        return njit(cache=True)(function)  # type: ignore[no-any-return]
+        return cast(Callable[P, R], njit(cache=True)(function))
     except RuntimeError:  # neither the folder of its file nor the user's own can be written
-        return njit(function)  # type: ignore[no-any-return]
+        return cast(Callable[P, R], njit(function))
 
 
 @compiled
