@@ -104,9 +104,15 @@ def search(
 
 
 def _suited(problem: StaticProblem) -> str:
-    """PyVRP, but for ruin and recreate where vehicles differ in more than their depots."""
+    """PyVRP, but for ruin and recreate where there are windows and vehicles differ in more than
+    their depots.
+
+    Without windows they were level on four made problems (0.9 % below to 0.4 above), and three
+    mixed fleets of 100 to 500 stops at 30 s were 1.5 % above the best known instead of 0.3.
+    """
     apart = {replace(f, num=0, start=0, end=0, reload_at=()) for f in problem.fleets}
-    return "ruin" if len(apart) > 1 and supports(problem) else "pyvrp"
+    mixed = problem.timed and len(apart) > 1
+    return "ruin" if mixed and supports(problem) else "pyvrp"
 
 
 def _is_long(problem: StaticProblem, budget: Budget) -> bool:
