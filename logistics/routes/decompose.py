@@ -40,8 +40,7 @@ _FIRST, _LAST = 0.35, 0.15  # of the budget: a first plan where there is none, t
 # Seconds per cubed stop: PyVRP's search from nothing is bounded by no clock, and is not begun
 # with less than this.
 _COLD_S = 5e-8
-# What part of the cooling is over when the start is a plan of a search before: it is kept.
-_GIVEN = {"pyvrp": 0.5, "ruin": 0.9, "ortools": 0.5}
+_GIVEN = 0.5  # of the cooling is over when the start is a plan of a search before: it is kept
 _BUILT_S = 0.005  # per stop, three times what insertion takes: rather late than without a plan
 _LARGEST = 4000  # stops that are still worth a last search as a whole
 _SETUP_S = 1e-6  # per squared stop: twice what it takes before the whole's search begins
@@ -87,9 +86,9 @@ def search(
         return NOTHING
     began = time.monotonic()
     problem = _needed(problem)
-    engine = _suited(problem) if engine == "auto" else engine
     start = start if start is not None and start.tours else None
-    begins, start = (0.0, savings(problem)) if start is None else (_GIVEN[engine], start)
+    engine = _suited(problem, start) if engine == "auto" else engine
+    begins, start = (0.0, savings(problem)) if start is None else (_GIVEN, start)
     if start is None and engine != "ortools" and _is_long(problem, budget):
         start = construct(problem, _building(problem, budget))
     num = _num_parts(len(problem.stops), engine, budget, team)
@@ -103,16 +102,17 @@ def search(
     return construct(problem, _building(problem, budget)) or found
 
 
-def _suited(problem: StaticProblem) -> str:
-    """PyVRP, but for ruin and recreate where there are windows and vehicles differ in more than
-    their depots.
+def _suited(problem: StaticProblem, start: Found | None) -> str:
+    """PyVRP, but for ruin and recreate where a plan is still to be found, there are windows and
+    vehicles differ in more than their depots.
 
-    Without windows they were level on four made problems (0.9 % below to 0.4 above), and three
-    mixed fleets of 100 to 500 stops at 30 s were 1.5 % above the best known instead of 0.3.
+    Twelve made depots at 10 s: PyVRP 1.9 % above, ruin and recreate in all rounds 0.3; four at
+    60 s: the latter 1.5. Without windows they were level on four made problems (0.9 % below to 0.4
+    above), and three mixed fleets at 30 s were 1.5 % above the best known instead of 0.3.
     """
     apart = {replace(f, num=0, start=0, end=0, reload_at=()) for f in problem.fleets}
     mixed = problem.timed and len(apart) > 1
-    return "ruin" if mixed and supports(problem) else "pyvrp"
+    return "ruin" if start is None and mixed and supports(problem) else "pyvrp"
 
 
 def _is_long(problem: StaticProblem, budget: Budget) -> bool:
