@@ -1,15 +1,13 @@
-"""Compiled functions, what they draw at random and how they sort.
+"""Compiled functions, what they draw at random and how they sort."""
 
-Numba keeps what it has compiled until the file of the function changes, not those of the functions
-that it calls: what often changes together stands in one file.
-"""
-
+import hashlib
 from collections.abc import Callable
 from math import log
+from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
 import numpy as np
-from numba import njit
+from numba import config, njit
 from numpy.typing import NDArray
 
 P = ParamSpec("P")
@@ -19,12 +17,29 @@ Floats = NDArray[np.float64]
 Random = NDArray[np.uint64]  # (1,): a state other than 0
 
 
+def _folder() -> str:
+    """Where what is compiled is kept, another one for every version of the compiled files: numba
+    looks at a function's own file only, not at those whose functions are compiled into it."""
+    here = Path(__file__)
+    files = [here, *sorted(here.parent.glob("ruin*.py"))]
+    version = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    told: str = config.CACHE_DIR  # type: ignore[attr-defined]
+    return str(Path(told or here.parent / "__pycache__") / version)
+
+
+_FOLDER = _folder()
+
+
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """The function, compiled when first called, for good where there is a folder to keep it in."""
+    told: str = config.CACHE_DIR  # type: ignore[attr-defined]
+    config.CACHE_DIR = _FOLDER  # type: ignore[attr-defined]
     try:
         return cast(Callable[P, R], njit(cache=True)(function))
-    except RuntimeError:  # neither the folder of its file nor the user's own can be written
+    except RuntimeError:  # neither that folder nor the user's own can be written
         return cast(Callable[P, R], njit(function))
+    finally:
+        config.CACHE_DIR = told  # type: ignore[attr-defined]
 
 
 @compiled

@@ -103,16 +103,19 @@ def search(
 
 
 def _suited(problem: StaticProblem, start: Found | None) -> str:
-    """PyVRP, but for ruin and recreate where a plan is still to be found, there are windows and
-    vehicles differ in more than their depots.
+    """Ruin and recreate where it is told of the traffic, or where a plan is still to be found,
+    there are windows and vehicles differ in more than their depots; else PyVRP.
 
-    Twelve made depots at 10 s: PyVRP 1.9 % above, ruin and recreate in all rounds 0.3; four at
-    60 s: the latter 1.5. Without windows they were level on four made problems (0.9 % below to 0.4
-    above), and three mixed fleets at 30 s were 1.5 % above the best known instead of 0.3.
+    Without traffic, twelve made depots at 10 s: PyVRP 1.9 % above both, ruin and recreate in all
+    rounds 0.3; four at 60 s: the latter 1.5. Without windows they were level on four made problems
+    (0.9 % below to 0.4 above), and three mixed fleets at 30 s were 1.5 % above the best known
+    instead of 0.3.
     """
+    if not supports(problem):
+        return "pyvrp"
     apart = {replace(f, num=0, start=0, end=0, reload_at=()) for f in problem.fleets}
-    mixed = problem.timed and len(apart) > 1
-    return "ruin" if start is None and mixed and supports(problem) else "pyvrp"
+    first = start is None and problem.timed and len(apart) > 1
+    return "ruin" if first or problem.traffic is not None else "pyvrp"
 
 
 def _is_long(problem: StaticProblem, budget: Budget) -> bool:

@@ -4,19 +4,24 @@ Skills and locks become barred stops, breaks a shorter shift; crews that differ 
 their names become one fleet. Overtime is left to exact insertion, as a last resort.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, gcd
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from logistics.routes.problem import Crew, DepotProblem, Plan, plan_of, route_of
-from logistics.routes.static import Fleet, Found, Matrix, StaticProblem, Stop, Tour
+from logistics.routes.slots import SlotTravel
+from logistics.routes.static import Day, Fleet, Found, StaticProblem, Stop, Tour, Traffic
+from logistics.routes.zones import ZoneTravel
 
 # Costs are whole numbers in the engines. With the dearer of a metre and a second at 400 the other
 # one is rounded by well under a percent of the whole, and PyVRP's penalties (up to 100,000) bite.
 _DEAREST = 400
 _LOAD_STEPS = 10_000
+N = TypeVar("N", np.int64, np.float64)
 Steps = dict[int, int]  # kind of load that matters → what one whole unit of it is
 
 
@@ -53,11 +58,15 @@ class Flat:
 
 
 def flatten(
-    problem: DepotProblem, duration_s: NDArray[np.int64], most_s: int | None = None
+    problem: DepotProblem,
+    duration_s: NDArray[np.int64],
+    most_s: int | None = None,
+    traffic: bool = False,
 ) -> Flat:
     """The problem under static driving times at speed factor 1, (n, n) whole seconds.
 
-    most_s: the longest that a route may take, whatever the shift.
+    most_s: the longest that a route may take, whatever the shift. traffic: whether to tell what
+    the static times stand for, which must be possible.
     """
     scale, steps = _scale(problem), _steps(problem)
     # Whoever reaches the depot is held up by a reload; the shift's end comes as much later.
@@ -86,12 +95,40 @@ def flatten(
             _homeward(np.ceil(duration_s / speed).astype(np.int64), returns, num_depots)
             for speed, returns in profiles
         ),
+        _traffic(problem, nodes, profiles) if traffic else None,
     )
     known = (
         frozenset(k for k, o in enumerate(problem.orders) if o.usual_vehicle == crew.vehicle_id)
         for crew in problem.crews
     )
     return Flat(flat, tuple(tuple(crews) for crews in kinds.values()), tuple(known))
+
+
+def may_tell_traffic(problem: DepotProblem) -> bool:
+    """Whether there is traffic, of the kind that can be told to an engine that plans by it, and no
+    rule that this engine knows nothing of."""
+    travel, crews = problem.travel, problem.crews
+    told = not isinstance(travel, SlotTravel) and not travel.same_all_day
+    by_work = all(crew.lunch is None and crew.break_after_drive_s is None for crew in crews)
+    one_trip = all(crew.max_trips == 1 for crew in crews)
+    return told and by_work and one_trip and all(order.pair is None for order in problem.orders)
+
+
+def _traffic(
+    problem: DepotProblem, nodes: NDArray[np.int64], profiles: Sequence[tuple[float, bool]]
+) -> Traffic:
+    travel, num_depots = problem.travel, len(problem.depots)
+    assert not isinstance(travel, SlotTravel)
+    factors = travel.factors if isinstance(travel, ZoneTravel) else (travel.factors,)
+    zone_of = travel.zone_of if isinstance(travel, ZoneTravel) else (0,) * len(travel.base_s)
+    slots = max(len(zone) for zone in factors)
+    base_s = travel.base_s[np.ix_(nodes, nodes)]
+    return Traffic(
+        tuple(_homeward(base_s / speed, returns, num_depots) for speed, returns in profiles),
+        np.array(zone_of)[nodes],
+        np.array([[*zone, *[zone[-1]] * (slots - len(zone))] for zone in factors]),
+        travel.slot_s,
+    )
 
 
 def _barred(problem: DepotProblem) -> list[frozenset[int]]:
@@ -114,7 +151,7 @@ def _barred(problem: DepotProblem) -> list[frozenset[int]]:
     return found
 
 
-def _homeward(matrix: Matrix, returns: bool, num_depots: int) -> Matrix:
+def _homeward(matrix: NDArray[N], returns: bool, num_depots: int) -> NDArray[N]:
     """The matrix; for vehicles that do not return, the way to a depot is nothing."""
     if returns:
         return matrix
@@ -157,6 +194,7 @@ def _fleet(
         max_drive_s=crew.max_drive_s,
         profile=profile,
         barred=barred,
+        day=Day(crew.regular_ends_s, crew.break_after_s, crew.break_s),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from logistics.routes.static import Fleet, Found, StaticProblem, Stop, Tour, left_out
+from logistics.routes.static import Fleet, Found, StaticProblem, Stop, Tour, Traffic, left_out
 
 Places = NDArray[np.float64]
 _LANDMARKS = 24
@@ -129,12 +129,18 @@ def _part(
         tuple(_fleet(problem.fleets[f], used[f] + spare[f], new_stop) for f in fleets),
         tuple(matrix[grid] for matrix in problem.distance_m),
         tuple(matrix[grid] for matrix in problem.duration_s),
+        None if problem.traffic is None else _traffic(problem.traffic, nodes),
     )
     start = [
         Tour(new_fleet[t.fleet], tuple(tuple(new_stop[s] for s in trip) for trip in t.trips))
         for t in tours
     ]
     return Part(smaller, tuple(stops), tuple(fleets), Found(tuple(start), np.inf))
+
+
+def _traffic(traffic: Traffic, nodes: Sequence[int]) -> Traffic:
+    base_s = tuple(matrix[np.ix_(nodes, nodes)] for matrix in traffic.base_s)
+    return replace(traffic, base_s=base_s, zone_of=traffic.zone_of[nodes])
 
 
 def _stop(problem: StaticProblem, index: int, node: int, new_stop: dict[int, int]) -> Stop:

@@ -10,6 +10,7 @@ from math import log
 
 from logistics.routes.compiled import below, chance, compiled, sort, until
 from logistics.routes.ruin_arrays import NEVER, Records, State, Tables
+from logistics.routes.ruin_tour import refresh
 
 NEW_TOUR = NEVER
 # As in the paper: stops taken out in the mean, in a string at most; strings split, places skipped.
@@ -17,98 +18,23 @@ _TAKEN, _LONGEST, _SPLIT, _BLINK = 10, 10.0, 0.5, 0.01
 _NEAR = 30  # a stop is put in tours of these only; 700 stops: a quarter more steps than with 60
 _ABSENT = 10  # stops left out that are tried again beside those taken out, at most
 _AT_ANY_COST = 0.1  # steps without a look at penalties: none of several pays for a tour alone
-# How often a tour gets any other kind of vehicle while stops are out, a cheaper one afterwards.
-_ANY_KIND, _BETTER_KIND = 0.1, 0.3
+# How often a tour gets any other kind of vehicle, or that of another tour, while stops are out, and
+# a cheaper one afterwards.
+_ANY_KIND, _SWAPPED, _BETTER_KIND = 0.1, 0.3, 0.3
 
 
 @compiled
-def refresh(t: Tables, s: State, r: int) -> bool:
-    """All that is known of a tour from its links; whether it keeps every rule."""
-    num, num_loads = len(t.stops), t.capacity.shape[1]
-    first, last = num + r, num + len(s.tours) + r
-    tour, kind = s.tours[r], t.kinds[s.tours[r].kind]
-    k, p = tour.kind, kind.profile
-    s.visits[first].node, s.visits[last].node = kind.start, kind.end
-    s.visits[first].head_s = 0
-    s.visits[first].head_early, s.visits[first].head_late = kind.opens, kind.closes
-    s.loads[r] = 0
-    metres, drive, released, size, fits, i = 0, 0, 0, 0, True, first
-    while i != last:
-        here = s.visits[i]
-        j = here.after
-        there = s.visits[j]
-        here.leg_m = t.distance[p, here.node, there.node]
-        here.leg_s = t.duration[p, here.node, there.node]
-        metres, drive = metres + here.leg_m, drive + here.leg_s
-        opens, closes, service = kind.opens, kind.closes, 0
-        if j < num:
-            size += 1
-            there.place, there.tour = size, r
-            fits = fits and t.allowed[k, j]
-            opens, closes = t.windows[j, there.window, 0], t.windows[j, there.window, 1]
-            service = t.stops[j].service
-            released = max(released, t.stops[j].release)
-            for q in range(num_loads):
-                s.loads[r, 0, q] += t.loads[j, 0, q]
-                s.loads[r, 1, q] += t.loads[j, 1, q]
-        spent = here.head_s + here.leg_s
-        wait = max(opens - spent - here.head_late, 0)
-        fits = fits and here.head_early + spent <= closes
-        there.head_s = spent + wait + service
-        there.head_early = max(opens - spent, here.head_early) - wait
-        there.head_late = min(closes - spent, here.head_late)
-        i = j
-    whole = s.visits[last].head_s
-    tour.size, tour.metres, tour.drive, tour.released = size, metres, drive, released
-    tour.cost = kind.fixed + kind.per_m * metres + kind.per_s * whole
-    for q in range(num_loads):
-        fits = fits and max(s.loads[r, 0, q], s.loads[r, 1, q]) <= t.capacity[k, q]
-    fits = fits and metres <= kind.max_m and drive <= kind.max_drive
-    fits = fits and whole <= kind.max_s and released <= s.visits[last].head_late
-    if t.timed:
-        _tails(t, s, first, last, kind)
-    return fits and (not t.mixed or _peaks(t, s, r, first, last))
-
-
-@compiled
-def _tails(t: Tables, s: State, first: int, last: int, kind: Records) -> None:
-    num, there = len(t.stops), s.visits[last]
-    there.tail_s, there.tail_early, there.tail_late = 0, kind.opens, kind.closes
-    while last != first:
-        there = s.visits[last]
-        last = there.before
-        here = s.visits[last]
-        opens, closes, spent = kind.opens, kind.closes, 0
-        if last < num:
-            opens, closes = t.windows[last, here.window, 0], t.windows[last, here.window, 1]
-            spent = t.stops[last].service
-        spent += here.leg_s
-        wait = max(there.tail_early - spent - closes, 0)
-        here.tail_s = spent + wait + there.tail_s
-        here.tail_early = max(there.tail_early - spent, opens) - wait
-        here.tail_late = min(there.tail_late - spent, closes)
-
-
-@compiled
-def _peaks(t: Tables, s: State, r: int, first: int, last: int) -> bool:
-    """What is on board along a tour; whether it is never too much."""
-    num, fits = len(t.stops), True
-    for q in range(t.capacity.shape[1]):
-        aboard = peak = s.loads[r, 0, q]
-        i = first
-        while i != last:
-            if i < num:
-                aboard += t.loads[i, 1, q] - t.loads[i, 0, q]
-                peak = max(peak, aboard)
-            s.peaks[i, 0, q], s.peaks[i, 1, q] = peak, aboard
-            i = s.visits[i].after
-        fits = fits and peak <= t.capacity[s.tours[r].kind, q]
-        i = s.visits[last].before
-        while i != first:
-            j = s.visits[i].before
-            s.peaks[j, 1, q] = max(s.peaks[j, 1, q], s.peaks[i, 1, q])
-            i = j
-    return fits
+def _ways(t: Tables, p: int, here: Records, stop: Records, there: Records) -> tuple[int, int]:
+    """Seconds from one index to a stop, and from there to the next one and its rest; in traffic
+    that of the half hours in which the tour is about there."""
+    if not t.traffic.there:
+        return t.duration_to[p, stop.node, here.node], t.duration[p, stop.node, there.node]
+    zone, slowness = t.traffic.zone, t.traffic.slowness
+    go = int(t.traffic.work_to[p, stop.node, here.node] * slowness[zone[here.node], here.slot])
+    clock = max(here.leaves + go, stop.opens)
+    slot = min(clock // t.traffic.slot_s, slowness.shape[1] - 1)
+    on = int(t.traffic.work[p, stop.node, there.node] * slowness[zone[stop.node], slot])
+    return go, on + there.rest
 
 
 @compiled
@@ -138,7 +64,6 @@ def _best_place(
         p, last = kind.profile, num + len(s.tours) + r
         whole, released = s.visits[last].head_s, max(tour.released, stop.release)
         to_m, from_m = t.distance_to[p, stop.node], t.distance[p, stop.node]
-        to_s, from_s = t.duration_to[p, stop.node], t.duration[p, stop.node]
         room_m, room_drive = kind.max_m - tour.metres, kind.max_drive - tour.drive
         j = num + r
         while j != last:
@@ -155,7 +80,7 @@ def _best_place(
             cost = kind.per_m * longer
             if cost >= cheapest or longer > room_m:
                 continue
-            go, on = to_s[here.node], from_s[there.node]
+            go, on = _ways(t, p, here, stop, there)
             if go + on - here.leg_s > room_drive:
                 continue
             if t.mixed:
@@ -322,6 +247,23 @@ def _change_kind(t: Tables, s: State, odds: float, most: int) -> None:
 
 
 @compiled
+def _swap_kinds(t: Tables, s: State) -> None:
+    """Sometimes one of the touched tours by another tour's kind of vehicle, and that one by its."""
+    if len(t.kinds) == 1 or s.count[0].touched == 0 or chance(s.random) >= _SWAPPED:
+        return
+    r, q = s.saved[below(s.random, s.count[0].touched)].tour, below(s.random, s.count[0].top)
+    one, other = s.tours[r], s.tours[q]
+    if one.size == 0 or other.size == 0 or one.kind == other.kind:
+        return
+    _keep(s, q, len(t.stops))
+    one.kind, other.kind = other.kind, one.kind
+    if not (refresh(t, s, r) and refresh(t, s, q)):
+        one.kind, other.kind = other.kind, one.kind
+        refresh(t, s, r)
+        refresh(t, s, q)
+
+
+@compiled
 def _recreate(t: Tables, s: State) -> None:
     """The stops that are out back where they cost least, one after the other."""
     num, skip = len(t.stops), until(s.random, _BLINK)
@@ -350,8 +292,16 @@ def _recreate(t: Tables, s: State) -> None:
         _link(s, u, s.visits[i].after)
         _link(s, i, u)
         s.visits[u].window = window
-        s.count[0].missed -= t.stops[u].penalty
-        refresh(t, s, r)
+        if refresh(t, s, r):
+            s.count[0].missed -= t.stops[u].penalty
+        else:  # a place is weighed by the times as they were
+            _link(s, s.visits[u].before, s.visits[u].after)
+            s.visits[u].tour = -1
+            if i == num + r and s.visits[i].after >= num:
+                s.tours[r].size = 0
+                s.left[kind] += 1
+            else:
+                refresh(t, s, r)
 
 
 @compiled
@@ -381,6 +331,7 @@ def search(t: Tables, s: State, steps: int, hot: float, cold: float) -> None:
         heat *= cooling
         missed, fits = s.count[0].missed, _ruin(t, s)
         if fits:
+            _swap_kinds(t, s)
             _change_kind(t, s, _ANY_KIND, NEVER)
             _recreate(t, s)
             _change_kind(t, s, _BETTER_KIND, 0)

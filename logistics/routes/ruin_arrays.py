@@ -1,8 +1,4 @@
-"""The arrays that `ruin` works on: a problem, its tours, and what it keeps in between.
-
-A file of its own, because compiled code is kept until the file that it stands in is changed: what
-is here only gives its shape.
-"""
+"""The arrays that `ruin` works on: a problem, its tours, and what it keeps in between."""
 
 from typing import Any, NamedTuple, TypeAlias
 
@@ -19,15 +15,33 @@ def _fields(names: str) -> np.dtype[np.void]:
     return np.dtype([(name, np.int64) for name in names.split()])
 
 
-STOP = _fields("node service release penalty num_windows")
-KIND = _fields("start end opens closes fixed per_m per_s max_m max_s max_drive profile")
+STOP = _fields("node service release penalty opens num_windows")
+KIND = _fields(
+    "start end opens closes fixed per_m per_s max_m max_s max_drive profile rest_after rest_s"
+)
 VISIT = _fields(
     "after before node place tour window leg_m leg_s"  # the leg from here on
     " head_s head_early head_late tail_s tail_early tail_late"
+    # Under traffic; slot: when it is left; soonest: when it would be if the tour began at once;
+    # due: when service has to begin; rest: before it.
+    " comes leaves slot soonest due rest"
 )
 TOUR = _fields("kind size cost metres drive released touched stamp")
 SAVED = _fields("tour kind size")
 COUNT = _fields("out touched saved top missed stamp best")
+
+
+class Traffic(NamedTuple):
+    """What driving takes at which time of day. there: without it all else is of no meaning."""
+
+    there: bool
+    work: NDArray[np.float64]  # (profiles, nodes, nodes): seconds of free flow
+    work_to: NDArray[np.float64]
+    zone: Ints  # (nodes,): in whose traffic a leg from there is driven
+    pace: NDArray[np.float64]  # (zones, slots): speed over that of free flow
+    slowness: NDArray[np.float64]  # its inverse
+    worked: NDArray[np.float64]  # seconds of free flow from midnight to the slot's beginning
+    slot_s: int
 
 
 class Tables(NamedTuple):
@@ -53,6 +67,7 @@ class Tables(NamedTuple):
     odds: NDArray[np.float64]
     timed: bool
     mixed: bool  # some stops bring, others fetch
+    traffic: Traffic
 
 
 class State(NamedTuple):

@@ -1,8 +1,9 @@
 """One depot's plan: an engine on static driving times, then the truth about time of day.
 
-Traffic changes by the half hour and the engines know one matrix only. Each round gives them every
+Traffic changes by the half hour and most engines know one matrix only. Each round gives them every
 place's mean pace over the time it is likely to be left (first its windows, then the times of the
 plan at hand), retimes the answer, repairs what is late by the clock, and the best exact plan stays.
+Ruin and recreate can be told of the traffic and the breaks; it then goes on from that plan.
 """
 
 import time
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logistics.routes.decompose import ALONE, Team, search
-from logistics.routes.flatten import flatten
+from logistics.routes.flatten import flatten, may_tell_traffic
 from logistics.routes.insert import Timetable, improve, repair
 from logistics.routes.problem import Budget, DepotProblem, Order, Plan, plan_of
 from logistics.routes.retime import TimedRoute
@@ -25,6 +26,9 @@ Engine = Literal["auto", "pyvrp", "ortools"]
 _SPREAD_S = 600
 # Of the budget. Twelve made depots: four rounds, the first as long, 0.5 % above.
 _ROUNDS = (0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1)
+# The same where an engine is told of the traffic in the last one: its half of the time makes six
+# made depots 2 % cheaper, two seeds.
+_TOLD = (0.3, 0.1, 0.1, 0.5)
 _SEARCHED = 0.75  # of the seconds under traffic; the rest is for exact moves
 _REPAIRED = 0.1  # of the seconds, at most, is for putting back what one search has left out
 _CLOSE = 0.9
@@ -52,7 +56,8 @@ def plan_depot(
     clock = _Clock(budget)
     window_s = _window_departures(problem)
     num_views = 1 + (problem.change_cost > 0) + (problem.balance_cost > 0)
-    rounds = (1.0,) if problem.travel.same_all_day else _ROUNDS
+    told = engine == "auto" and may_tell_traffic(problem)
+    rounds = (1.0,) if problem.travel.same_all_day else _TOLD if told else _ROUNDS
     shares = [share / num_views for share in rounds]
     plan = _search(problem, window_s, engine, clock.part(shares[0]), seed, None, team)
     best = repair(problem, plan, clock.after(_REPAIRED))
@@ -60,8 +65,10 @@ def plan_depot(
         if clock.over():
             break
         leaves = window_s | _plan_departures(best)
-        part, start = clock.part(share), best.plan()
-        plan = _search(problem, leaves, engine, part, seed + number, start, team)
+        part, start, last = clock.part(share), best.plan(), number == len(rounds) - 1
+        plan = _search(
+            problem, leaves, engine, part, seed + number, start, team, traffic=told and last
+        )
         best = min(best, repair(problem, plan, clock.after(_REPAIRED)), key=Timetable.cost)
     for view, most_s in _views(problem, best):
         if clock.over():
@@ -113,11 +120,13 @@ def _search(
     start: Plan | None,
     team: Team,
     most_s: int | None = None,
+    traffic: bool = False,
 ) -> Plan:
-    """The best plan found for the mean driving times of these departures; most_s: of a route."""
+    """The best plan found for the mean driving times of these departures, or under the traffic
+    itself; most_s: of a route."""
     if not problem.crews or not problem.orders:
         return plan_of((), len(problem.orders))
-    flat = flatten(problem, _duration_s(problem, leaves), most_s)
+    flat = flatten(problem, _duration_s(problem, leaves), most_s, traffic)
     given = None if start is None else flat.found(start)
     return flat.plan(search(flat.problem, engine, budget, seed, given, team))
 

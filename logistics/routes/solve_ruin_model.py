@@ -3,16 +3,16 @@
 Expresses all but pairs and several trips. Of a stop's windows one is chosen where it is put in.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from logistics.routes import ruin
 from logistics.routes import ruin_arrays as arrays
 from logistics.routes.ruin_arrays import NEVER, Ints, Records
-from logistics.routes.static import Fleet, Found, StaticProblem, Stop, Tour
+from logistics.routes.ruin_tour import refresh
+from logistics.routes.static import Day, Fleet, Found, StaticProblem, Stop, Tour
 
 _NEAR = 250  # stops around each that may be taken out with it
 _LARGEST = 2**30  # metres or seconds of an arc
@@ -46,7 +46,7 @@ class Model:
             state.visits["after"][path[:-1]], state.visits["before"][path[1:]] = path[1:], path[:-1]
             state.visits["window"][path[1:-1]] = list(self._windows(tour))
             state.tours["kind"][number] = tour.fleet
-            if state.left[tour.fleet] and ruin.refresh(self.tables, state, number):
+            if state.left[tour.fleet] and refresh(self.tables, state, number):
                 state.left[tour.fleet] -= 1
                 number += 1
             else:
@@ -115,7 +115,7 @@ def _state(tables: arrays.Tables, vehicles: Sequence[int], seed: int) -> arrays.
 
 
 def _tables(problem: StaticProblem) -> arrays.Tables:
-    stops, kinds = _stops(problem), _kinds(problem.fleets)
+    stops, kinds = _stops(problem), _kinds(problem.fleets, problem.traffic is not None)
     windows = _windows(problem.stops)
     loads = np.array([(stop.delivery, stop.pickup) for stop in problem.stops], dtype=np.int64)
     capacity = np.array([fleet.capacity for fleet in problem.fleets], dtype=np.int64)
@@ -149,6 +149,30 @@ def _tables(problem: StaticProblem) -> arrays.Tables:
         odds=odds.cumsum() / odds.sum(),
         timed=timed,
         mixed=bool(loads[:, 1].any()),
+        traffic=_traffic(problem),
+    )
+
+
+def _traffic(problem: StaticProblem) -> arrays.Traffic:
+    traffic, num_nodes = problem.traffic, len(problem.distance_m[0])
+    if traffic is None:
+        base_s = tuple(np.zeros((num_nodes, num_nodes)) for _ in problem.duration_s)
+        factors, slot_s = np.ones((1, 1)), NEVER
+        zone_of = np.zeros(num_nodes, dtype=np.int64)
+    else:
+        base_s, zone_of = traffic.base_s, traffic.zone_of
+        factors, slot_s = traffic.factors, traffic.slot_s
+    work, begins = np.array(base_s), np.zeros_like(factors)
+    begins[:, 1:] = slot_s * np.cumsum(factors[:, :-1], axis=1)
+    return arrays.Traffic(
+        there=traffic is not None,
+        work=work,
+        work_to=work.transpose(0, 2, 1).copy(),
+        zone=zone_of,
+        pace=factors,
+        slowness=1 / factors,
+        worked=begins,
+        slot_s=slot_s,
     )
 
 
@@ -169,6 +193,7 @@ def _stops(problem: StaticProblem) -> Records:
             stop.service_s,
             stop.release_s,
             must if stop.penalty is None else stop.penalty,
+            stop.windows[0].opens_s,
             len(stop.windows),
         )
         for stop in problem.stops
@@ -176,16 +201,17 @@ def _stops(problem: StaticProblem) -> Records:
     return np.array(rows, dtype=arrays.STOP)
 
 
-def _kinds(fleets: Iterable[Fleet]) -> Records:
+def _kinds(fleets: Sequence[Fleet], exact: bool) -> Records:
     def limit(most: int | None) -> int:
         return NEVER if most is None else most
 
+    days = [(fleet.day if exact else None) or Day(fleet.closes_s, None, 0) for fleet in fleets]
     rows = [
         (
             fleet.start,
             fleet.end,
             fleet.opens_s,
-            fleet.closes_s,
+            day.closes_s,
             fleet.cost_fixed,
             fleet.cost_per_m,
             fleet.cost_per_s,
@@ -193,8 +219,10 @@ def _kinds(fleets: Iterable[Fleet]) -> Records:
             limit(fleet.max_duration_s),
             limit(fleet.max_drive_s),
             fleet.profile,
+            limit(day.break_after_s),
+            day.break_s,
         )
-        for fleet in fleets
+        for fleet, day in zip(fleets, days, strict=True)
     ]
     return np.array(rows, dtype=arrays.KIND)
 

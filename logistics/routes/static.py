@@ -38,11 +38,22 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """A shift's end, and the break that must have begun break_after_s after leaving the depot or
+    the last one (None: never); it is taken on arrival, and waiting that long is a break."""
+
+    closes_s: int
+    break_after_s: int | None
+    break_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
     """num vehicles that differ in nothing. None: no such limit.
 
     reload_at: depots where a new trip may begin; max_trips: trips of one vehicle. barred: stops
     that these vehicles may not serve. max_duration_s: from leaving the first depot to the end.
+    day: for who knows the traffic; for others closes_s leaves time for the breaks.
     """
 
     num: int
@@ -61,17 +72,38 @@ class Fleet:
     max_trips: int = 1
     profile: int = 0
     barred: frozenset[int] = frozenset()
+    day: Day | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Traffic:
+    """What the static driving times stand for.
+
+    base_s (n, n) per profile: driving at free flow. zone_of (n,): in whose traffic legs from each
+    node are driven; factors (zones, slots): speed over free flow by slots of slot_s from midnight
+    on, the last of which holds for ever.
+    """
+
+    base_s: tuple[NDArray[np.float64], ...]
+    zone_of: NDArray[np.int64]
+    factors: NDArray[np.float64]
+    slot_s: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StaticProblem:
-    """distance_m, duration_s: a matrix (n, n) per profile."""
+    """distance_m, duration_s: a matrix (n, n) per profile.
+
+    traffic: for engines that know the time of day, every fleet then has its day; None: the static
+    times are all there is.
+    """
 
     num_depots: int
     stops: tuple[Stop, ...]
     fleets: tuple[Fleet, ...]
     distance_m: tuple[Matrix, ...]
     duration_s: tuple[Matrix, ...]
+    traffic: Traffic | None = None
 
     @property
     def timed(self) -> bool:
