@@ -1,26 +1,28 @@
 """Ruin and recreate on arrays, compiled (Christiaens and Vanden Berghe 2020, SISR).
 
-Strings of stops are taken out of neighbouring tours and put back where they cost least. Knows no
-static problem, no clock and no engine. Tours are linked lists over indexes: the stops, then the
-starts, then the ends of tours. Times are kept as segments (duration, earliest and latest start;
-Vidal et al. 2013) up to and from every index, so a place is weighed exactly in constant time.
+Strings of stops are taken out of neighbouring tours and put back where they cost least; one that
+fits nowhere may take the place of a smaller one. Knows no static problem and no engine. Tours are
+linked lists over indexes: the stops, then the starts, then the ends of tours. Times are kept as
+segments (duration, earliest and latest start; Vidal et al. 2013) up to and from every index, so a
+place is weighed exactly in constant time. Under traffic it is weighed as if all else took as long
+as before; then the tour is driven through the day, and the stop taken out again if that fails.
 """
 
 from math import log
 
 from logistics.routes.compiled import below, chance, compiled, sort, until
 from logistics.routes.ruin_arrays import NEVER, Records, State, Tables
-from logistics.routes.ruin_tour import refresh
+from logistics.routes.ruin_swaps import BLINK, NEAR, change_kind, eject, swap_kinds
+from logistics.routes.ruin_tour import keep, link, refresh, undo
 
 NEW_TOUR = NEVER
-# As in the paper: stops taken out in the mean, in a string at most; strings split, places skipped.
-_TAKEN, _LONGEST, _SPLIT, _BLINK = 10, 10.0, 0.5, 0.01
-_NEAR = 30  # a stop is put in tours of these only; 700 stops: a quarter more steps than with 60
+# As in the paper: stops taken out in the mean, in a string at most; strings split.
+_TAKEN, _LONGEST, _SPLIT = 10, 10.0, 0.5
 _ABSENT = 10  # stops left out that are tried again beside those taken out, at most
 _AT_ANY_COST = 0.1  # steps without a look at penalties: none of several pays for a tour alone
-# How often a tour gets any other kind of vehicle, or that of another tour, while stops are out, and
-# a cheaper one afterwards.
-_ANY_KIND, _SWAPPED, _BETTER_KIND = 0.1, 0.3, 0.3
+# How often a tour gets any other kind of vehicle while stops are out, and a cheaper one afterwards.
+_ANY_KIND, _BETTER_KIND = 0.1, 0.3
+_EJECTED = 3  # stops of a step that make room for one that fits nowhere, at most
 
 
 @compiled
@@ -48,7 +50,7 @@ def _best_place(
     where, index, window, kind_number = -1, -1, 0, -1
     latest = t.windows[u, stop.num_windows - 1, 1]
     s.count[0].stamp += 1
-    for v in t.near[u, :_NEAR]:
+    for v in t.near[u, :NEAR]:
         r = s.visits[v].tour
         if r < 0 or s.tours[r].stamp == s.count[0].stamp:
             continue
@@ -73,7 +75,7 @@ def _best_place(
             j = here.after
             skip -= 1
             if skip < 0:
-                skip = until(s.random, _BLINK)
+                skip = until(s.random, BLINK)
                 continue
             there = s.visits[j]
             longer = to_m[here.node] + from_m[there.node] - here.leg_m
@@ -113,59 +115,10 @@ def _best_place(
     for k in range(len(t.kinds)):
         skip -= 1
         if skip < 0:
-            skip = until(s.random, _BLINK)
+            skip = until(s.random, BLINK)
         elif s.left[k] > 0 and t.alone[k, u, 0] < cheapest:
             cheapest, where, window, kind_number = t.alone[k, u, 0], NEW_TOUR, t.alone[k, u, 1], k
     return where, index, window, kind_number, skip
-
-
-@compiled
-def _keep(s: State, r: int, num: int) -> None:
-    """A tour as it was before this step, once."""
-    if s.tours[r].touched:
-        return
-    s.tours[r].touched = 1
-    saved = s.saved[s.count[0].touched]
-    saved.tour, saved.kind, saved.size = r, s.tours[r].kind, s.tours[r].size
-    s.count[0].touched += 1
-    i = s.visits[num + r].after
-    for at in range(s.count[0].saved, s.count[0].saved + saved.size):
-        s.saved_stops[at, 0], s.saved_stops[at, 1] = i, s.visits[i].window
-        i = s.visits[i].after
-    s.count[0].saved += saved.size
-
-
-@compiled
-def _undo(t: Tables, s: State) -> None:
-    """The touched tours as they were before this step."""
-    num, num_tours = len(t.stops), len(s.tours)
-    for at in range(s.count[0].touched):
-        r = s.saved[at].tour
-        if s.tours[r].size > 0:
-            s.left[s.tours[r].kind] += 1
-            i = s.visits[num + r].after
-            while i < num:
-                s.visits[i].tour = -1
-                i = s.visits[i].after
-        s.tours[r].size = 0
-    stop = 0
-    for at in range(s.count[0].touched):
-        saved = s.saved[at]
-        if saved.size > 0:
-            s.tours[saved.tour].kind, i = saved.kind, num + saved.tour
-            s.left[saved.kind] -= 1
-            for _ in range(saved.size):
-                j = s.saved_stops[stop, 0]
-                s.visits[j].window = s.saved_stops[stop, 1]
-                _link(s, i, j)
-                i, stop = j, stop + 1
-            _link(s, i, num + num_tours + saved.tour)
-            refresh(t, s, saved.tour)
-
-
-@compiled
-def _link(s: State, i: int, j: int) -> None:
-    s.visits[i].after, s.visits[j].before = j, i
 
 
 @compiled
@@ -183,7 +136,7 @@ def _take_out(t: Tables, s: State, u: int, length: int) -> None:
     for at in range(begin, begin + span):
         j = s.visits[i].after
         if at != stay:
-            _link(s, s.visits[i].before, j)
+            link(s, s.visits[i].before, j)
             s.visits[i].tour = -1
             s.count[0].missed += t.stops[i].penalty
             s.out[s.count[0].out] = i
@@ -209,7 +162,7 @@ def _ruin(t: Tables, s: State) -> bool:
     for v in t.near[seed]:
         r = s.visits[v].tour
         if r >= 0 and not s.tours[r].touched:
-            _keep(s, r, num)
+            keep(s, r, num)
             _take_out(t, s, v, 1 + below(s.random, int(min(most, s.tours[r].size))))
             strings -= 1
             if strings == 0:
@@ -225,48 +178,9 @@ def _ruin(t: Tables, s: State) -> bool:
 
 
 @compiled
-def _change_kind(t: Tables, s: State, odds: float, most: int) -> None:
-    """Sometimes one of the touched tours by another kind of vehicle, the first one left by which it
-    costs less than most, or than now."""
-    if len(t.kinds) == 1 or s.count[0].touched == 0 or chance(s.random) >= odds:
-        return
-    r, begin = s.saved[below(s.random, s.count[0].touched)].tour, below(s.random, len(t.kinds))
-    tour = s.tours[r]
-    old, most = tour.kind, max(most, tour.cost)
-    if tour.size == 0:
-        return
-    s.left[old] += 1
-    for number in range(begin, begin + len(t.kinds)):
-        tour.kind = number % len(t.kinds)
-        if tour.kind != old and s.left[tour.kind] and refresh(t, s, r) and tour.cost < most:
-            break
-    else:
-        tour.kind = old
-        refresh(t, s, r)
-    s.left[tour.kind] -= 1
-
-
-@compiled
-def _swap_kinds(t: Tables, s: State) -> None:
-    """Sometimes one of the touched tours by another tour's kind of vehicle, and that one by its."""
-    if len(t.kinds) == 1 or s.count[0].touched == 0 or chance(s.random) >= _SWAPPED:
-        return
-    r, q = s.saved[below(s.random, s.count[0].touched)].tour, below(s.random, s.count[0].top)
-    one, other = s.tours[r], s.tours[q]
-    if one.size == 0 or other.size == 0 or one.kind == other.kind:
-        return
-    _keep(s, q, len(t.stops))
-    one.kind, other.kind = other.kind, one.kind
-    if not (refresh(t, s, r) and refresh(t, s, q)):
-        one.kind, other.kind = other.kind, one.kind
-        refresh(t, s, r)
-        refresh(t, s, q)
-
-
-@compiled
 def _recreate(t: Tables, s: State) -> None:
     """The stops that are out back where they cost least, one after the other."""
-    num, skip = len(t.stops), until(s.random, _BLINK)
+    num, skip = len(t.stops), until(s.random, BLINK)
     rule, drawn = 0, chance(s.random)
     while t.odds[rule] <= drawn:
         rule += 1
@@ -274,28 +188,33 @@ def _recreate(t: Tables, s: State) -> None:
         s.ranks[at] = chance(s.random) if rule == 0 else t.keys[rule, s.out[at]]
     sort(s.out, s.ranks, s.count[0].out)
     at_any_cost = chance(s.random) < _AT_ANY_COST
-    for u in s.out[: s.count[0].out]:
+    at, ejected = -1, 0
+    while at + 1 < s.count[0].out:
+        at += 1
+        u = s.out[at]
         most = NEVER if at_any_cost else t.stops[u].penalty
         r, i, window, kind, skip = _best_place(t, s, u, most, skip)
         if r < 0:
+            if ejected < _EJECTED and s.count[0].out < num and eject(t, s, u):
+                ejected += 1
             continue
         if r == NEW_TOUR:
             r = 0
             while s.tours[r].size > 0:
                 r += 1
-            _keep(s, r, num)
+            keep(s, r, num)
             s.count[0].top = max(s.count[0].top, r + 1)
             s.tours[r].kind, i = kind, num + r
             s.left[kind] -= 1
-            _link(s, i, i + len(s.tours))
-        _keep(s, r, num)
-        _link(s, u, s.visits[i].after)
-        _link(s, i, u)
+            link(s, i, i + len(s.tours))
+        keep(s, r, num)
+        link(s, u, s.visits[i].after)
+        link(s, i, u)
         s.visits[u].window = window
         if refresh(t, s, r):
             s.count[0].missed -= t.stops[u].penalty
         else:  # a place is weighed by the times as they were
-            _link(s, s.visits[u].before, s.visits[u].after)
+            link(s, s.visits[u].before, s.visits[u].after)
             s.visits[u].tour = -1
             if i == num + r and s.visits[i].after >= num:
                 s.tours[r].size = 0
@@ -331,10 +250,10 @@ def search(t: Tables, s: State, steps: int, hot: float, cold: float) -> None:
         heat *= cooling
         missed, fits = s.count[0].missed, _ruin(t, s)
         if fits:
-            _swap_kinds(t, s)
-            _change_kind(t, s, _ANY_KIND, NEVER)
+            swap_kinds(t, s)
+            change_kind(t, s, _ANY_KIND, NEVER)
             _recreate(t, s)
-            _change_kind(t, s, _BETTER_KIND, 0)
+            change_kind(t, s, _BETTER_KIND, 0)
             cost = _cost(s)
             fits = cost < current - heat * log(1.0 - chance(s.random))
         if fits:
@@ -342,7 +261,7 @@ def search(t: Tables, s: State, steps: int, hot: float, cold: float) -> None:
             if cost < s.count[0].best:
                 _remember(s, cost)
         else:
-            _undo(t, s)
+            undo(t, s)
             s.count[0].missed = missed
         for at in range(s.count[0].touched):
             s.tours[s.saved[at].tour].touched = 0

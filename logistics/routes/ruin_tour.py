@@ -98,3 +98,52 @@ def _peaks(t: Tables, s: State, r: int, first: int, last: int) -> bool:
             s.peaks[j, 1, q] = max(s.peaks[j, 1, q], s.peaks[i, 1, q])
             i = j
     return fits
+
+
+@compiled
+def keep(s: State, r: int, num: int) -> None:
+    """A tour as it was before this step, once."""
+    if s.tours[r].touched:
+        return
+    s.tours[r].touched = 1
+    saved = s.saved[s.count[0].touched]
+    saved.tour, saved.kind, saved.size = r, s.tours[r].kind, s.tours[r].size
+    s.count[0].touched += 1
+    i = s.visits[num + r].after
+    for at in range(s.count[0].saved, s.count[0].saved + saved.size):
+        s.saved_stops[at, 0], s.saved_stops[at, 1] = i, s.visits[i].window
+        i = s.visits[i].after
+    s.count[0].saved += saved.size
+
+
+@compiled
+def undo(t: Tables, s: State) -> None:
+    """The touched tours as they were before this step."""
+    num, num_tours = len(t.stops), len(s.tours)
+    for at in range(s.count[0].touched):
+        r = s.saved[at].tour
+        if s.tours[r].size > 0:
+            s.left[s.tours[r].kind] += 1
+            i = s.visits[num + r].after
+            while i < num:
+                s.visits[i].tour = -1
+                i = s.visits[i].after
+        s.tours[r].size = 0
+    stop = 0
+    for at in range(s.count[0].touched):
+        saved = s.saved[at]
+        if saved.size > 0:
+            s.tours[saved.tour].kind, i = saved.kind, num + saved.tour
+            s.left[saved.kind] -= 1
+            for _ in range(saved.size):
+                j = s.saved_stops[stop, 0]
+                s.visits[j].window = s.saved_stops[stop, 1]
+                link(s, i, j)
+                i, stop = j, stop + 1
+            link(s, i, num + num_tours + saved.tour)
+            refresh(t, s, saved.tour)
+
+
+@compiled
+def link(s: State, i: int, j: int) -> None:
+    s.visits[i].after, s.visits[j].before = j, i

@@ -18,7 +18,7 @@ from logistics.routes.static import NOTHING, Fleet, Found, Job, StaticProblem, S
 # at last. So hot that a vehicle comes and goes: six made depots of 175 to 225 stops at 4 or 5 s of
 # one core, in % of what legs without fixed costs give from 1 to 0.005: from 2 -0.2, from 4 -1.9,
 # from 2 to 0.05 -2.0. Of from 4 to 0.1: to 0.03 0.8, from 8 (which is 6 with fixed costs) -0.8.
-_HOT, _COLD = 6.0, 0.1
+_HOT, _COLD = 4.0, 0.1
 _STEPS = 150  # of one iteration, which takes about as long as one of PyVRP's
 _LOOK_S = 0.05  # from one look at the clock to the next
 _FEW = 50  # steps before the pace is known
