@@ -28,8 +28,18 @@ def unknown(config: Config) -> str:
     for thing in _STORIES:
         wanted = getattr(config, thing)
         if wanted is not None:
-            return f"{thing}={wanted} is not in the plan for {config.date} at {config.plan}"
+            told = f"{thing}={wanted} is not in the plan for {config.date} at {config.plan}"
+            return f"{told}; {_nights(config)}"
     return "task=explain: say what to explain with order=, sku= or asset="
+
+
+def _nights(config: Config) -> str:
+    """Which nights there are, for who has named another one."""
+    found = plan.read_runs(config.plan)
+    if found is None:
+        return "no night has been planned there"
+    days = [str(day) for day in found["run_date"].unique().sort()]
+    return f"it has {', '.join(days[-5:])}"
 
 
 def _order(config: Config, order_id: str) -> Iterator[str]:

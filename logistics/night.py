@@ -53,8 +53,6 @@ class TrainingError(ValueError):
 
 def check_lake(config: Config, workloads: Sequence[Workload]) -> None:
     """Raises LakeError naming the location or table that cannot be used, before Ray starts."""
-    plan.prepare("plan", config.plan)
-    plan.prepare("models", config.models)
     present = lake.tables(config.lake)
     for workload in workloads:
         missing = [table for table in workload.needs if table not in present]
@@ -63,6 +61,8 @@ def check_lake(config: Config, workloads: Sequence[Workload]) -> None:
                 f"lake={config.lake} lacks the table {', '.join(missing)} that {workload.name} "
                 f"needs; add it, or run another task (the lake has {', '.join(present) or 'none'})"
             )
+    plan.prepare("plan", config.plan)
+    plan.prepare("models", config.models)
 
 
 def as_it_was(config: Config) -> Config:

@@ -72,6 +72,12 @@ def refuse(reason: str) -> int:
     return 2
 
 
+def oversights(lines: Iterable[str]) -> None:
+    """What in the lake is probably meant to be read and is not."""
+    for line in lines:
+        _err.print(f"[bold yellow]?[/] {_plain(line)}")
+
+
 def interrupted() -> int:
     whole = "every table that was published is whole, and units that are done are kept"
     _err.print(f"[bold red]✗[/] interrupted; {whole}. Run the same command again to go on")
@@ -110,7 +116,9 @@ def rolled_back(config: Config, run_id: str, changed: Sequence[str]) -> int:
 def made(config: Config) -> int:
     """What task=world made."""
     _out.print(f"{config.world.name} (seed {config.seed}) is at {config.lake}")
-    _out.print(f"Next: python -m logistics.run world={config.world.name} seed={config.seed}")
+    same = f"world={config.world.name} seed={config.seed}"
+    where = same if config.made else f"lake={config.lake} date={config.world.date}"
+    _out.print(f"Next: python -m logistics.run {where}")
     return 0
 
 
