@@ -73,7 +73,7 @@ def test_s3_without_credentials_is_one_line(
 
 
 def test_a_cluster_out_of_reach_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ClusterError, match="cluster.address=nowhere cannot be joined"):
+    with pytest.raises(ClusterError, match=r"cluster\.address=nowhere cannot be joined"):
         start_ray(config(tmp_path, "cluster.address=nowhere"))
 
 
