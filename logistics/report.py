@@ -358,15 +358,14 @@ def _next_step(night: Night) -> str:
     config = night.run.config
     if night.stopped:
         return "next      stopped; run the same command again to go on, what is done is kept"
+    again = f"python -m logistics.run plan={config.plan}"
     if not night.complete:
         return (
             "next      mend what failed, then the same command again, or "
-            f"task=repair run={night.run.run_id}: only what failed is computed"
+            f"{again} task=repair run={night.run.run_id}: only what failed is computed"
         )
-    where = f"lake={config.lake} date={config.date}" if not config.made else ""
-    return "next      the story of one thing: python -m logistics.run " + " ".join(
-        part for part in (where, "task=explain order=… (or sku=…, asset=…)") if part
-    )
+    story = f"{again} date={config.date} task=explain order=… (or sku=…, asset=…)"
+    return f"next      the story of one thing: {story}"
 
 
 def _plain(text: str) -> str:
