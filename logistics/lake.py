@@ -48,17 +48,21 @@ class Entry:
 
 def tables(lake: str) -> list[str]:
     """Names of the contract tables present. Raises LakeError when the location is unreadable."""
+    names = {name.removesuffix(".parquet") for name in entries(lake)}
+    return [name for name in CONTRACTS if name in names]
+
+
+def entries(lake: str) -> list[str]:
+    """All that lies in the lake. Raises LakeError when the location is unreadable."""
     fs, root = at(lake)
     try:
         if fs.isfile(root):
             raise NotADirectoryError("it is a file, not a folder of tables")
-        found = {path.rstrip("/").rpartition("/")[2] for path in fs.ls(root, detail=False)}
+        return [path.rstrip("/").rpartition("/")[2] for path in fs.ls(root, detail=False)]
     except faults(fs) as fault:
         missing = isinstance(fault, FileNotFoundError)
         reason = "there is no such folder" if missing else one_line(fault)
         raise LakeError(f"lake={lake} cannot be read: {reason}") from None
-    names = {name.removesuffix(".parquet") for name in found}
-    return [name for name in CONTRACTS if name in names]
 
 
 def units(lake: str, tables: Sequence[str], max_unit_mb: int) -> list[Unit]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 
 from logistics import lake
 from logistics.schema import Contract
-from logistics.storage import LakeError, at
+from logistics.storage import LakeError
 from logistics.tables import CONTRACTS
 
 _ALIKE = 0.75  # of difflib's ratio: lead_time is lead_time_days, prio is nothing
@@ -15,9 +15,8 @@ _ALIKE = 0.75  # of difflib's ratio: lead_time is lead_time_days, prio is nothin
 
 def told(location: str) -> Iterator[str]:
     """A line for each. Raises LakeError for a table that is there in another format than can be
-    read, and in no other."""
-    fs, root = at(location)
-    names = [path.rstrip("/").rpartition("/")[2] for path in fs.ls(root, detail=False)]
+    read, and in no other, or a lake that is not there."""
+    names = lake.entries(location)
     present = {name.removesuffix(".parquet") for name in names}
     for name in sorted(names):
         table, dot, kind = name.partition(".")

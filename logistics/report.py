@@ -224,7 +224,9 @@ def _forecast(outcome: Outcome) -> tuple[str, str]:
 
 
 def _levels(outcome: Outcome) -> tuple[str, str]:
-    mean, low, high = (outcome.figures.get(name, 0) for name in ("mean", "q10", "q90"))
+    if not outcome.figures.get("series"):
+        return "no forecasts to add up", ""
+    mean, low, high = (outcome.figures[name] for name in ("mean", "q10", "q90"))
     planned = f"the company's 30 days: {mean:,.0f} units"
     return planned, f"80 % between {low:,.0f} and {high:,.0f}, sums of all levels agree"
 
@@ -232,6 +234,9 @@ def _levels(outcome: Outcome) -> tuple[str, str]:
 def _maintenance(outcome: Outcome) -> tuple[str, str]:
     assets, at_risk = (outcome.figures.get(name, 0) for name in ("assets", "at_risk"))
     planned = f"{assets:,.0f} assets, [bold]{at_risk:,.0f} at risk[/] of failing this week"
+    if outcome.card and outcome.card.scores.keys() == {"failures"}:
+        few = outcome.card.scores["failures"]
+        return planned, f"{few:.0f} failures to learn from are too few: base rates only"
     told = "PR-AUC {:.2f} (30 days) against {:.2f} by age, back-tested"
     return planned, _against(outcome.card, "PR-AUC 30 d", "by age 30 d", told) + _earlier(outcome)
 

@@ -174,8 +174,8 @@ def _run(config: Config) -> int:
             config.made and not world.exists(config.world, config.lake, config.seed)
         )
         if not make:
-            night.check_lake(config, chosen(_subject(config)))
             report.oversights(oversights.told(config.lake))
+            night.check_lake(config, chosen(_subject(config)))
         with report.progress() as progress:
             progress("starting Ray", 0, 1)
             cluster.start_ray(config)
