@@ -10,7 +10,8 @@ from logistics.schema import Contract
 from logistics.storage import LakeError
 from logistics.tables import CONTRACTS
 
-_ALIKE = 0.75  # of difflib's ratio: lead_time is lead_time_days, prio is nothing
+_ALIKE = 0.75  # of difflib's ratio, as unit_kgs and unit_kg
+_SHORTEST = 4  # letters of an abbreviation, as prio
 
 
 def told(location: str) -> Iterator[str]:
@@ -51,4 +52,5 @@ def _near(
 
 
 def _alike(name: str, meant: str) -> bool:
-    return difflib.SequenceMatcher(a=name, b=meant).ratio() >= _ALIKE
+    short = len(name) >= _SHORTEST and meant.startswith(name)
+    return short or difflib.SequenceMatcher(a=name, b=meant).ratio() >= _ALIKE

@@ -11,7 +11,7 @@ from logistics.tables import ORDERS
 from logistics.units import Run, Unit
 from tests.settings import config
 
-ROWS = pl.DataFrame({"order_id": ["O1"], "weight": [3.0], "Kind": ["delivery"], "note": ["ring"]})
+ROWS = pl.DataFrame({"order_id": ["O1"], "weight": [3.0], "Kind": ["delivery"], "prio": [1]})
 
 
 def put(folder: Path, table: str, rows: pl.DataFrame = ROWS) -> Path:
@@ -30,18 +30,21 @@ def test_names_that_are_nearly_right_are_told_and_others_are_not(tmp_path: Path)
     for name, meant in (
         ("column Kind", "kind"),
         ("column weight", "weight_kg"),
+        ("column prio", "priority"),
         ("table promotion", "promotions"),
         ("table Traffic", "traffic"),
     ):
         assert f"{name} is not read; did you mean {meant}?" in said
-    assert said.count("did you mean") == 4
+    assert said.count("did you mean") == 5
 
 
 def test_a_table_in_another_format_is_refused_unless_it_is_there_twice(tmp_path: Path) -> None:
     ROWS.write_csv(tmp_path / "orders.csv")
     with pytest.raises(LakeError, match=r"orders\.csv cannot be read: tables are Parquet"):
         list(oversights.told(str(tmp_path)))
-    put(tmp_path, "orders", ROWS.rename({"weight": "weight_kg", "Kind": "kind"}))
+    put(
+        tmp_path, "orders", ROWS.rename({"weight": "weight_kg", "Kind": "kind", "prio": "priority"})
+    )
     assert list(oversights.told(str(tmp_path))) == []
 
 
