@@ -180,6 +180,8 @@ def _check_tables(
         raw = _read(run.config.lake, CONTRACTS[name], unit, since.get(name))
         site_id = None if unit == COMPANY else unit.site_id
         found = check(raw, CONTRACTS[name], known, site_id)
+        if unit.site_id != UNKNOWN and found.misread is not None:
+            raise TableError(f"{name}: {found.misread}")
         checked[name] = (raw.height, found)
         if unit == COMPANY:
             known |= _keys({name: found.good} if name in refs else {})
