@@ -1,4 +1,4 @@
-"""The picture of a warehouse is the same for the same heat, and another for other aisles."""
+"""The picture of a warehouse."""
 
 import polars as pl
 
@@ -10,5 +10,4 @@ def test_aisles_have_their_own_numbers() -> None:
     heat = pl.DataFrame({"aisle": [0, 1], "y_m": [0.75, 0.75], **picks})
     drawn = heat_map.draw(heat, "W1")
     assert drawn.startswith(b"\x89PNG")
-    assert drawn == heat_map.draw(heat, "W1")
     assert drawn != heat_map.draw(heat.with_columns(pl.col("aisle") + 20), "W1")
