@@ -22,6 +22,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from logistics import explain as story
+from logistics import freshness
 from logistics.config import Config
 from logistics.cost import cost
 from logistics.outcome import Night, Outcome, Progress
@@ -180,6 +181,9 @@ def summary(night: Night) -> int:
     _out.print(f"{mark} [bold]The plan for {config.date:%A, %-d %B %Y}[/]   run {night.run.run_id}")
     _out.print()
     _out.print(_workloads(night.outcomes))
+    for outcome in night.outcomes.values():
+        for line in freshness.told(outcome.figures, config.date):
+            _out.print(f"[yellow]stale[/]     {_plain(line)}")
     for line in _remarks(night.outcomes):
         _out.print(line)
     _out.print(_rejects(night.outcomes))
