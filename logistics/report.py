@@ -99,8 +99,8 @@ def tidied(config: Config, tables: Iterable[Tidied]) -> int:
     """What task=tidy did, table by table."""
     for done in tables:
         _out.print(
-            f"{done.table:<16} {done.nights_dropped:,} nights dropped, "
-            f"{done.files_compacted:,} files compacted, {done.files_removed:,} removed"
+            f"{done.table:<20} {done.nights_dropped:,} nights dropped, "
+            f"{done.files_compacted:,} files compacted, {done.files_removed:,} files removed"
         )
     kept = config.retention
     _out.print(f"plan      {config.plan}, {kept.versions_days} days of versions kept")

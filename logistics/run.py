@@ -311,7 +311,7 @@ def _help() -> str:
             "python -m logistics.run [key=value …]   plan a night of the supply chain",
             "",
             "task= one of",
-            *(f"  {name:<12} {text}" for name, text in told.items()),
+            *(f"  {name:<14} {text}" for name, text in told.items()),
             "",
             "keys and their defaults",
             *(f"  {key[1] + '=' + key[2]:<20} {key[3]}" for key in keys if key),

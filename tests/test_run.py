@@ -57,6 +57,8 @@ def test_a_lake_that_is_not_there_leaves_nothing_behind(
 ) -> None:
     refused(capsys, f"lake={tmp_path}/none", "date=2026-01-01")
     assert list(tmp_path.iterdir()) == []
+    assert "no such plan" in refused(capsys, "task=tidy", f"plan={tmp_path}/none")
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
     assert "not a folder" in refused(capsys, f"lake={tmp_path}/file", "date=2026-01-01")
 
