@@ -90,8 +90,9 @@ def stopping() -> None:
     _err.print("stopping: units in flight are finished and published; once more stops at once")
 
 
-def nothing() -> int:
-    """The exit code of a request that asks for nothing that is not there already."""
+def nothing(config: Config) -> int:
+    """Said of a request that asks for nothing that is not there already; its exit code."""
+    _out.print(f"Every night from {config.first} to {config.last} is whole in {config.plan}")
     return 0
 
 

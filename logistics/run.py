@@ -188,7 +188,9 @@ def _run(config: Config) -> int:
             if config.task in ("train", "backtest"):
                 return _learn(config, progress)
             nights = _nights(config, progress)
-        return max((report.summary(finished) for finished in nights), default=report.nothing())
+        if not nights:  # told to stop before the first one, or none is missing
+            return report.interrupted() if night.asked_for(config) else report.nothing(config)
+        return max(report.summary(finished) for finished in nights)
     except (
         LakeError,
         cluster.ClusterError,
