@@ -282,7 +282,7 @@ def _read_file(
     since: date | None = None,
 ) -> pl.DataFrame:
     """values: of the hive partition, which stand for columns of the file."""
-    if path.endswith(FOREIGN):
+    if path.lower().endswith(FOREIGN):
         raise LakeError(f"{contract.name}: {path} is not read: tables are Parquet or Delta")
     try:
         parquet = _open(file, contract)
@@ -368,7 +368,7 @@ def _files(
             found |= fs.find(top, detail=True)
     # Below the table only: a lake may lie in a folder whose own name begins with "_".
     kinds = (".parquet", *FOREIGN)
-    inside = [p for p in sorted(found) if p.endswith(kinds) and "/_" not in p[len(root) :]]
+    inside = [p for p in sorted(found) if p.lower().endswith(kinds) and "/_" not in p[len(root) :]]
     return [(path, found[path]) for path in inside]
 
 
@@ -379,7 +379,7 @@ def _first(fs: AbstractFileSystem, folder: str) -> str | None:
         if name.rpartition("/")[2].startswith(("_", ".")):
             continue
         path = _first(fs, name) if entry["type"] == "directory" else name
-        if path is not None and path.endswith(".parquet"):
+        if path is not None and path.lower().endswith(".parquet"):
             return path
     return None
 

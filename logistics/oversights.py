@@ -21,7 +21,11 @@ def told(location: str) -> Iterator[str]:
     present = {name.removesuffix(".parquet") for name in names}
     for name in sorted(names):
         table, dot, kind = name.partition(".")
-        if dot and f".{kind}".endswith(lake.FOREIGN) and table in CONTRACTS.keys() - present:
+        if (
+            dot
+            and f".{kind}".lower().endswith(lake.FOREIGN)
+            and table in CONTRACTS.keys() - present
+        ):
             raise LakeError(
                 f"lake={location}: {name} cannot be read: tables are Parquet or Delta, "
                 f"{table}.parquet or {table}/…"

@@ -39,8 +39,8 @@ def test_names_that_are_nearly_right_are_told_and_others_are_not(tmp_path: Path)
 
 
 def test_a_table_in_another_format_is_refused_unless_it_is_there_twice(tmp_path: Path) -> None:
-    ROWS.write_csv(tmp_path / "orders.csv")
-    with pytest.raises(LakeError, match=r"orders\.csv cannot be read: tables are Parquet"):
+    ROWS.write_csv(tmp_path / "orders.CSV")
+    with pytest.raises(LakeError, match=r"orders\.CSV cannot be read: tables are Parquet"):
         list(oversights.told(str(tmp_path)))
     put(
         tmp_path, "orders", ROWS.rename({"weight": "weight_kg", "Kind": "kind", "prio": "priority"})
