@@ -26,7 +26,7 @@ def told(figures: Mapping[str, float], run_date: date) -> Iterator[str]:
             table, _, day = name.removeprefix(_ENDS).partition(":")
             where = f"in {units:,.0f} unit{'' if units == 1 else 's'}"
             if not day:
-                yield f"{table} has nothing before {run_date} {where}"
+                yield f"{table}: nothing before {run_date}, {where}"
             else:
                 days = (run_date - date.fromisoformat(day)).days
-                yield f"{table} ends on {day}, {days:,} days before, {where}"
+                yield f"{table}: nothing after {day}, {days:,} days before, {where}"
