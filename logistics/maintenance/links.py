@@ -19,6 +19,7 @@ from logistics.maintenance.windows import HISTORY_FEATURES, Outcomes, SensorWind
 PIECES_DAYS = np.array([0, 3, 7, 14, 22, 30, 45, 70, LIFE_CAP_DAYS])
 SIGNED = SENSOR_FEATURES.index("deviation")  # features before it turn with the sensor's direction
 LEVEL, NEWEST = SENSOR_FEATURES.index("average_6"), SENSOR_FEATURES.index("average_2")
+COMMON = LEVEL, SENSOR_FEATURES.index("average_40")
 NEAR_DAYS = 14  # before a failure its sensor shows it
 RENEWED_DAYS = (2, 9)  # after a replacement the newest average is the new part's
 KINDS_OF_EVIDENCE = 3
@@ -57,8 +58,10 @@ def fit_line(
     """
     sensors, components = len(windows.sensors), len(windows.components)
     signals = x[:, : sensors * features].reshape(len(x), sensors, features)
-    joined = link(evidence(windows, known, signals))
-    own = _own_inputs(joined, x.shape[1], features)
+    found = evidence(windows, known, signals)
+    # What goes with all components at once, as a count of errors does, is known for each of them.
+    common = link(found.mean(axis=0, keepdims=True))[0]
+    own = _own_inputs(link(found), common, x.shape[1], features)
     rows = np.arange(len(x))
     if len(x) > MOST_ROWS:
         rows = np.random.default_rng(0).choice(len(x), MOST_ROWS, replace=False)
@@ -138,17 +141,20 @@ def _correlation(level: Reals, errors: Small, num_assets: int) -> Reals:
     return np.asarray(together / deviation * num_assets**0.5)
 
 
-def _own_inputs(joined: Reals, inputs: int, features: int) -> Small:
-    """(c, g, inputs) that picks from all inputs those of a component: its sensor's, its history."""
+def _own_inputs(joined: Reals, common: Reals, inputs: int, features: int) -> Small:
+    """(c, g, inputs) that picks from all inputs those of a component: its sensor's (c, s), its
+    history, and the levels of what all have in common (s,)."""
     components, sensors = joined.shape
     history = len(HISTORY_FEATURES)
-    own = np.zeros((components, features + history, inputs), np.float32)
+    own = np.zeros((components, features + history + len(COMMON), inputs), np.float32)
     for c in range(components):
         for feature in range(features):
             linked = joined[c] if feature < SIGNED else np.abs(joined[c])
             own[c, feature, feature : sensors * features : features] = linked
         start = sensors * features + c * history
-        own[c, features:, start : start + history] = np.eye(history)
+        own[c, features : features + history, start : start + history] = np.eye(history)
+    for g, feature in enumerate(COMMON, start=features + history):
+        own[:, g, feature : sensors * features : features] = common
     return own
 
 

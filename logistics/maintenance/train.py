@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from logistics.config import MaintenanceConfig
 from logistics.maintenance import impute
 from logistics.maintenance.backtest import FOLDS, PRIOR_DAYS, age_rule, scores
-from logistics.maintenance.features import Flags, Reals, Whole
+from logistics.maintenance.features import LONG_AGO_DAYS, Flags, Reals, Small, Whole
 from logistics.maintenance.links import Line, fit_line, lives
 from logistics.maintenance.model import (
     CHUNK,
@@ -38,7 +38,7 @@ from logistics.maintenance.survival import (
     shares_to_cover,
     stretched,
 )
-from logistics.maintenance.windows import Outcomes, SensorWindows, select
+from logistics.maintenance.windows import HISTORY_FEATURES, Outcomes, SensorWindows, select
 
 # Fewer failures than this teach a net nothing that a base rate does not say.
 MIN_FAILURES = 10
@@ -51,6 +51,9 @@ LIFE_WEIGHT = 300.0  # of the squared error of the expected life, as a share of 
 # from a share of them, which took 5 % off the error of the expected life on held-out units of
 # C-MAPSS. The chances to fail are calibrated on all, or they would be too high.
 FAR_DAYS, FAR_SHARE = 150, 0.15
+# Failures counted for each component that a kind has, beside those seen. Without them one that it
+# has not lost yet was told never to fail: PR-AUC .34 instead of .38 on companies of 200 assets.
+PRIOR_FAILURES = 2.0
 UNUSUAL = 0.02  # share left to components that a kind has not lost yet
 WEIGHT_DECAY = 0.05
 AVERAGE_DECAY = 0.99  # of the weights; what is kept of a net is its running average
@@ -77,7 +80,7 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
         sensors=windows.sensors,
         components=components,
         scaling=fit_scaling(windows.take(np.flatnonzero(learnt)), kinds),
-        fleet=fleet_rates(kind_of, known, len(kinds), components),
+        fleet=fleet_rates(windows, kind_of, known, len(kinds)),
         nets=None,
     )
     failures = _num_failures(windows, known)
@@ -110,9 +113,7 @@ def _learnt(known: Outcomes, seed: int) -> Flags:
     return np.asarray((known.days < FAR_DAYS) | drawn)
 
 
-def fleet_rates(
-    kind_of: Whole, known: Outcomes, num_kinds: int, components: tuple[str, ...]
-) -> Fleet:
+def fleet_rates(windows: SensorWindows, kind_of: Whole, known: Outcomes, num_kinds: int) -> Fleet:
     """Failures per asset-day by kind, drawn towards the whole fleet where there are few.
 
     Counted over the month after each window: over whole lives, machines that wear out evenly would
@@ -124,14 +125,30 @@ def fleet_rates(
     by_kind = np.bincount(kind_of, weights=days, minlength=num_kinds + 1)
     ends = np.bincount(kind_of, weights=failed, minlength=num_kinds + 1)
     rate = (ends + everyone * PRIOR_DAYS) / (by_kind + PRIOR_DAYS)
-    share = np.zeros((num_kinds + 1, len(components)))
-    for i, component in enumerate(components):
-        own = (known.component == component).astype(np.float64)
-        share[:, i] = np.bincount(kind_of, weights=own, minlength=num_kinds + 1)
-        share[-1, i] = own.sum()
-    total = share.sum(axis=1, keepdims=True)
-    share = np.where(total > 0, share / np.maximum(total, 1), share[-1:] / max(total[-1, 0], 1))
-    return Fleet(rate, share)
+    return Fleet(rate, _shares(windows, kind_of, known, num_kinds))
+
+
+def _shares(windows: SensorWindows, kind_of: Whole, known: Outcomes, num_kinds: int) -> Reals:
+    """(kinds + 1, components) each one's share in a kind's failures, none where the kind does not
+    have it: no event has ever named it."""
+    losing = known.component[:, None] == np.array(windows.components, dtype=np.str_)
+    per_failure = losing.sum() / max(_num_failures(windows, known), 1)  # windows
+    counts = np.zeros((num_kinds + 1, len(windows.components)))
+    for kind in range(num_kinds):
+        mine = kind_of == kind
+        carried = _has_events(windows.history[mine]).any(axis=0) | losing[mine].any(axis=0)
+        counts[kind] = losing[mine].sum(axis=0) + PRIOR_FAILURES * per_failure * carried
+    counts[-1] = counts[:-1].sum(axis=0)
+    empty = counts.sum(axis=1) == 0
+    counts[empty] = counts[-1]
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
+
+
+def _has_events(history: Small) -> Flags:
+    """(n, components) whether errors of it were reported, or it was replaced, not long ago."""
+    since_days = np.expm1(history[:, :, HISTORY_FEATURES.index("log_days_since_replaced")])
+    reported = history[:, :, HISTORY_FEATURES.index("log_errors_30")] > 0
+    return np.asarray(reported | (since_days < LONG_AGO_DAYS - 0.5))
 
 
 def _num_failures(windows: SensorWindows, known: Outcomes) -> int:

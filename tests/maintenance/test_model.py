@@ -14,7 +14,7 @@ from logistics.maintenance import survival, windows
 from logistics.maintenance.features import SENSOR_FEATURES
 from logistics.maintenance.model import dumps, loads, predict
 from logistics.maintenance.risk import Risk
-from logistics.maintenance.train import MIN_FAILURES, Fit, fit
+from logistics.maintenance.train import MIN_FAILURES, Fit, fit, fleet_rates
 from logistics.maintenance.windows import Outcomes, SensorWindows
 
 STEPS = hnp.arrays(np.float64, (6, len(survival.WIDTHS_DAYS)), elements=st.floats(1e-7, 2.0))
@@ -160,6 +160,18 @@ def test_a_fleet_that_hardly_fails_gets_its_base_rate(
     assert "base rate" in fitted.remark
     assert ordered(risk)
     assert risk.p_fail_7d.std() == pytest.approx(0, abs=1e-12)
+
+
+def test_a_kind_can_lose_what_its_events_name(learnt: tuple[SensorWindows, Outcomes]) -> None:
+    found, known = windows.select(learnt[0], learnt[0].sensors, ("belt", "motor")), learnt[1]
+    pump, fan = 0, 1
+    kind_of = (found.asset_ids >= "M020").astype(np.int64)
+    # Fans' motors were replaced like the pumps', but of the failures ahead none is a motor's.
+    lost = np.where((known.component == "motor") & (kind_of == fan), "belt", known.component)
+    share = fleet_rates(found, kind_of, replace(known, component=lost), num_kinds=2).share
+    assert 0.0 < share[fan, 1] < share[fan, 0] < 1.0
+    assert share[pump].tolist() == [0.0, 1.0]
+    assert np.allclose(share.sum(axis=1), 1.0)
 
 
 def test_no_windows_at_all_still_give_a_model(
