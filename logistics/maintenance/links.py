@@ -60,7 +60,7 @@ def fit_line(
     signals = x[:, : sensors * features].reshape(len(x), sensors, features)
     found = evidence(windows, known, signals)
     # What goes with all components at once, as a count of errors does, is known for each of them.
-    common = link(found.mean(axis=0, keepdims=True))[0]
+    common = link(found.sum(axis=0, keepdims=True) / components**0.5)[0]
     own = _own_inputs(link(found), common, x.shape[1], features)
     rows = np.arange(len(x))
     if len(x) > MOST_ROWS:
@@ -116,12 +116,13 @@ def evidence(windows: SensorWindows, known: Outcomes, signals: Small) -> Reals:
         failing = near & (known.component == component)
         since = np.expm1(windows.history[:, c, 0])
         renewed = (since >= RENEWED_DAYS[0]) & (since < RENEWED_DAYS[1])
-        # Kinds that never lose it have neither errors nor wear of it to compare.
-        mine = np.isin(windows.kinds, windows.kinds[known.component == component])
-        reported = windows.history[mine, c, HISTORY_FEATURES.index("log_errors_30")]
+        reported = windows.history[:, c, HISTORY_FEATURES.index("log_errors_30")]
+        # Kinds that do not have it have neither errors nor wear of it to compare.
+        named = (known.component == component) | (reported > 0)
+        mine = np.isin(windows.kinds, windows.kinds[named])
         found[c] = _together(level[failing], assets[failing])
         found[c] -= _together(newest[renewed], assets[renewed])
-        found[c] += _correlation(level[mine], reported, len(np.unique(assets[mine])))
+        found[c] += _correlation(level[mine], reported[mine], len(np.unique(assets[mine])))
     return np.asarray(found / KINDS_OF_EVIDENCE**0.5)
 
 

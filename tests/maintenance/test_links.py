@@ -15,7 +15,7 @@ def test_what_goes_with_every_component_tells_of_none() -> None:
     assert np.sign(joined[[0, 1, 2], [0, 1, 2]]).tolist() == [1, -1, 1]
     assert np.abs(joined[:, 3]).max() < 0.2
     assert (np.abs(joined).sum(axis=1) <= 1).all()
-    common = link(FOUND.mean(axis=0, keepdims=True))[0]
+    common = link(FOUND.sum(axis=0, keepdims=True) / 3**0.5)[0]
     assert common.argmax() == 3
     assert common[3] > 0.9
 
