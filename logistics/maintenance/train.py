@@ -141,7 +141,7 @@ def _shares(windows: SensorWindows, kind_of: Whole, known: Outcomes, num_kinds: 
     counts[-1] = counts[:-1].sum(axis=0)
     empty = counts.sum(axis=1) == 0
     counts[empty] = counts[-1]
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9))
 
 
 def _has_events(history: Small) -> Flags:
