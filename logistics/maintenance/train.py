@@ -24,6 +24,7 @@ from logistics.maintenance.model import (
     encode,
     fit_scaling,
     kind_indices,
+    shares_by,
     single_thread,
     survival,
 )
@@ -32,8 +33,8 @@ from logistics.maintenance.survival import (
     EDGES_DAYS,
     LAST_DAY,
     LIFE_CAP_DAYS,
+    by_cause,
     hazard_on,
-    log_loss,
     residual_levels,
     shares_to_cover,
     stretched,
@@ -92,9 +93,9 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
     fold_of_learnt = np.where(learnt, fold_of, FOLDS)
     lines = _lines(windows, known, rows.x, kind_of, fold_of_learnt, model.fleet)
     nets = _fit_folds(rows, fold_of_learnt, model, lines, options, seed)
-    held_out = -np.log(np.maximum(_held_out(nets, rows.x, fold_of), 1e-37))
-    stretch, _ = calibrate(held_out, known)
-    calibrated = stretched(held_out, stretch)
+    held_out, shares = _held_out(nets, rows.x, fold_of)
+    stretch = calibrate(held_out, shares, known)
+    calibrated = stretched(held_out, stretch) * by_cause(shares, stretch[1])[:, None]
     model = replace(
         model,
         nets=nets,
@@ -345,13 +346,17 @@ def _held_out_loss(nets: Nets, rows: _Rows, mine: list[Tensor]) -> float:
     return total / count
 
 
-def _held_out(nets: Nets, x: Tensor, fold_of: Whole) -> Reals:
-    """Survival (n, edges) of every row under the net that has not seen its asset."""
-    alive = np.empty((len(x), len(EDGES_DAYS)))
+def _held_out(nets: Nets, x: Tensor, fold_of: Whole) -> tuple[Reals, Reals]:
+    """Cumulative hazard (n, edges) of every row under the net that has not seen its asset, and the
+    components' shares (n, c) in the failures of HORIZON_DAYS."""
+    hazard = np.empty((len(x), len(EDGES_DAYS)))
+    shares = np.empty((len(x), nets.usual_odds.shape[1]))
     for fold in range(FOLDS):
         mine = np.flatnonzero(fold_of == fold)
-        alive[mine] = survival(_of_fold(nets, fold), x[mine])
-    return alive
+        alive, failed = survival(_of_fold(nets, fold), x[mine])
+        hazard[mine] = -np.log(np.maximum(alive, 1e-37))
+        shares[mine] = shares_by(failed, HORIZON_DAYS)
+    return hazard, shares
 
 
 def _levels(hazard: Reals, known: Outcomes) -> tuple[float, float, float]:
@@ -363,19 +368,21 @@ def _levels(hazard: Reals, known: Outcomes) -> tuple[float, float, float]:
 # --- calibration and scores ----------------------------------------------------------------------
 
 
-def calibrate(hazard: Reals, known: Outcomes) -> tuple[tuple[float, float], float]:
-    """The stretch that makes the held-out lives of 30 days likeliest, and their log loss then."""
+def calibrate(hazard: Reals, shares: Reals, known: Outcomes) -> tuple[float, float]:
+    """The stretch that makes the held-out lives of 30 days likeliest; shares (n, c) of hazard."""
     ended = torch.from_numpy((known.failed & (known.days < HORIZON_DAYS)).astype(np.float64))
     days = np.minimum(known.days, HORIZON_DAYS)
     before = torch.from_numpy(np.log(hazard_on(hazard, days) + 1e-9))
     after = torch.from_numpy(np.log(hazard_on(hazard, days + 1) + 1e-9))
+    causes = torch.from_numpy(np.log(np.maximum(shares, 1e-12)))
     stretch = torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([stretch], max_iter=30, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        survived = torch.exp(stretch[0] + stretch[1] * before)
-        step = torch.exp(stretch[0] + stretch[1] * after) - survived
+        shift = stretch[0] + torch.logsumexp(stretch[1] * causes, 1)
+        survived = torch.exp(shift + stretch[1] * before)
+        step = torch.exp(shift + stretch[1] * after) - survived
         loss: Tensor = (survived - ended * torch.log(-torch.expm1(-step.clamp(min=1e-9)))).mean()
         torch.autograd.backward(loss)
         return loss
@@ -384,5 +391,4 @@ def calibrate(hazard: Reals, known: Outcomes) -> tuple[tuple[float, float], floa
         optimiser.step(closure)  # type: ignore[no-untyped-call]
     shift, power = (float(value) for value in stretch.detach())
     fine = np.isfinite(shift + power) and 0.2 <= power <= 3.0 and abs(shift) <= 3.0
-    found = (shift, power) if fine else (0.0, 1.0)
-    return found, log_loss(stretched(hazard, found), known.days, known.failed, HORIZON_DAYS)
+    return (shift, power) if fine else (0.0, 1.0)

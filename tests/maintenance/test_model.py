@@ -49,6 +49,16 @@ def test_chances_rise_and_lives_invert_them(
         assert np.allclose(survival.hazard_on(curve, life)[inside], level)
 
 
+def test_a_stretched_hazard_is_the_sum_of_its_stretched_causes() -> None:
+    hazard, shares, stretch = (
+        np.array([[0.4], [1.5]]),
+        np.array([[0.9, 0.1], [0.5, 0.5]]),
+        (0.1, 1.3),
+    )
+    whole = survival.stretched(hazard, stretch)[:, 0] * survival.by_cause(shares, stretch[1])
+    assert np.allclose(whole, survival.stretched(hazard * shares, stretch).sum(axis=1))
+
+
 def test_held_out_lives_of_a_true_curve_need_no_correction() -> None:
     rng = np.random.default_rng(1)
     rate = rng.uniform(0.01, 0.1, 20_000)
