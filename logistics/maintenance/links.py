@@ -59,9 +59,7 @@ def fit_line(
     sensors, components = len(windows.sensors), len(windows.components)
     signals = x[:, : sensors * features].reshape(len(x), sensors, features)
     found = evidence(windows, known, signals)
-    # What goes with all components at once, as a count of errors does, is known for each of them.
-    common = link(found.sum(axis=0, keepdims=True) / components**0.5)[0]
-    own = _own_inputs(link(found), common, x.shape[1], features)
+    own = _own_inputs(link(found), common_to_all(found), x.shape[1], features)
     rows = np.arange(len(x))
     if len(x) > MOST_ROWS:
         rows = np.random.default_rng(0).choice(len(x), MOST_ROWS, replace=False)
@@ -87,6 +85,18 @@ def link(found: Reals) -> Reals:
     return np.asarray(
         np.sign(found) * share / (share.sum(1, keepdims=True) + np.exp(NO_LINK - most))
     )
+
+
+def common_to_all(found: Reals) -> Reals:
+    """(s,) each sensor's chance to be the one that tells of all components, as a count of errors
+    does; none where there is but one, which is told by its own.
+
+    On the companies named below, with PRIOR_FAILURES of train.py, it raised the line's PR-AUC for
+    7 days from .38 to .41, for 30 days by nothing.
+    """
+    if len(found) < 2:
+        return np.zeros(found.shape[1])
+    return np.asarray(link(found.sum(axis=0, keepdims=True) / len(found) ** 0.5)[0])
 
 
 def specific(found: Reals) -> Reals:
@@ -143,7 +153,7 @@ def _correlation(level: Reals, errors: Small, num_assets: int) -> Reals:
 
 
 def _own_inputs(joined: Reals, common: Reals, inputs: int, features: int) -> Small:
-    """(c, g, inputs) that picks from all inputs those of a component: its sensor's (c, s), its
+    """(c, g, inputs) that picks from all inputs those of a component: its sensor's, its
     history, and the levels of what all have in common (s,)."""
     components, sensors = joined.shape
     history = len(HISTORY_FEATURES)
