@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import ray
 
 from logistics.config import Config
+from logistics.storage import one_line
 
 RAY_SETTINGS = {
     # A unit that always runs out of memory would otherwise be tried for ever.
@@ -19,8 +20,15 @@ RAY_SETTINGS = {
 }
 
 
+class ClusterError(ValueError):
+    """A cluster that cannot be joined; the message says which and why."""
+
+
 def start_ray(config: Config) -> None:
-    """Start Ray here, or join the cluster that cluster.address names."""
+    """Start Ray here, or join the cluster that cluster.address names.
+
+    Raises ClusterError where there is none that lets us in.
+    """
     cluster = config.cluster
     # The V2 reader starts 32 footer-reading actors per read; models and solvers are single-threaded
     # so that parallelism is Ray's alone.
@@ -42,12 +50,18 @@ def start_ray(config: Config) -> None:
                 logging_level=quiet,
             )
         else:
-            ray.init(
-                cluster.address,
-                runtime_env=environment,
-                log_to_driver=config.verbose,
-                logging_level=quiet,
-            )
+            try:
+                ray.init(
+                    cluster.address,
+                    runtime_env=environment,
+                    log_to_driver=config.verbose,
+                    logging_level=quiet,
+                )
+            except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as fault:
+                reason = one_line(fault)
+                raise ClusterError(
+                    f"cluster.address={cluster.address} cannot be joined: {reason}"
+                ) from None
     context = ray.data.DataContext.get_current()
     context.use_datasource_v2 = False
     context.enable_progress_bars = config.verbose

@@ -5,7 +5,7 @@ The defaults live in conf/ alone, so a field without a value there is refused by
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import ConfigDict, Field, SecretStr
@@ -259,9 +259,17 @@ def parse(raw: Mapping[str, object]) -> Config:
     try:
         return pydantic.TypeAdapter(Config).validate_python(raw)
     except pydantic.ValidationError as faults:
-        lines = []
-        for fault in faults.errors():
-            key = ".".join(str(part) for part in fault["loc"])
-            got = "" if fault["type"] == "missing" else f" (got {fault['input']!r})"
-            lines.append(f"{key}: {fault['msg'].lower()}{got}")
-        raise ConfigError("\n".join(lines)) from None
+        raise ConfigError("\n".join(_line(fault) for fault in faults.errors())) from None
+
+
+def _line(fault: Mapping[str, Any]) -> str:
+    """Pydantic's fault in the words of who has written key=value."""
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "value_error":  # of a group: it says itself which keys
+        return f"{key}: {fault['ctx']['error']}"
+    got = "" if fault["type"] == "missing" else f" (got {fault['input']!r})"
+    if fault["type"].startswith("date_"):
+        return f"{key}: not a day; write it as 2026-03-02{got}"
+    if fault["type"] == "tuple_type":
+        return f"{key}: not a list; write it as [{fault['input']}]{got}"
+    return f"{key}: {fault['msg'].lower()}{got}"

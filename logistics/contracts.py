@@ -26,7 +26,24 @@ class Checked:
     good: pl.DataFrame
     rejects: pl.DataFrame
 
+    @property
+    def misread(self) -> str | None:
+        """Of many rows none of which is good, for what is in them, what is wrong with the first: a
+        plan without them would look whole.
 
+        Rows that refer to nothing known are of another company's, and only rejected.
+        """
+        unknown = self.rejects["rule"].str.starts_with("not in ").sum()
+        if self.good.height or self.rejects.height < _MANY or unknown * 2 > self.rejects.height:
+            return None
+        first = self.rejects.row(0, named=True)
+        return (
+            f"all {self.rejects.height:,} rows are bad, as if misread; the first ({first['key']}): "
+            f"{first['column']} {first['rule']}, it was {first['value']}"
+        )
+
+
+_MANY = 20  # rows, that are hardly all bad by chance
 _MOST_STRETCHES = 100  # of rows: slices are free, but every column has as many chunks then
 REJECTS = pl.Schema(
     dict.fromkeys(("table", "site_id", "key", "column", "rule", "value"), pl.String())

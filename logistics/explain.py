@@ -28,8 +28,18 @@ def unknown(config: Config) -> str:
     for thing in _STORIES:
         wanted = getattr(config, thing)
         if wanted is not None:
-            return f"{thing}={wanted} is not in the plan for {config.date} at {config.plan}"
+            told = f"{thing}={wanted} is not in the plan for {config.date} at {config.plan}"
+            return f"{told}; {_nights(config)}"
     return "task=explain: say what to explain with order=, sku= or asset="
+
+
+def _nights(config: Config) -> str:
+    """Which nights there are, for who has named another one."""
+    found = plan.read_runs(config.plan)
+    if found is None:
+        return "no night has been planned there"
+    days = [str(day) for day in found["run_date"].unique().sort()]
+    return f"it has {', '.join(days[-5:])}"
 
 
 def _order(config: Config, order_id: str) -> Iterator[str]:
@@ -129,7 +139,8 @@ def _because(config: Config, sku_id: str, site: str) -> Iterator[str]:
 
 
 def _asset(config: Config, asset_id: str) -> Iterator[str]:
-    for risk in _find(config, "risks", "asset_id", asset_id):
+    risks = _find(config, "risks", "asset_id", asset_id)
+    for risk in risks:
         yield (
             f"{risk['kind']} {asset_id} at {risk['site_id']}: fails within 7 days with "
             f"{_percent(risk['p_fail_7d'])}, within 30 days with {_percent(risk['p_fail_30d'])}."
@@ -141,7 +152,10 @@ def _asset(config: Config, asset_id: str) -> Iterator[str]:
         )
         if risk["leading_sensors"]:
             yield f"  What says so: {', '.join(_leads(risk))}; last heard {risk['last_seen']}."
-    for order in _find(config, "work_orders", "asset_id", asset_id):
+    orders = _find(config, "work_orders", "asset_id", asset_id)
+    if risks and not orders:
+        yield "  No visit is wanted: leaving it alone costs less, and no inspection is due."
+    for order in orders:
         if order["status"] == "booked":
             yield (
                 f"  Workshop {order['workshop_id']}, bay {order['bay']}: "

@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from fsspec import AbstractFileSystem
 
 from logistics import plan
@@ -24,7 +25,7 @@ from logistics.codes import encode
 from logistics.contracts import Checked, check
 from logistics.reading import read_table
 from logistics.schema import Contract, TableError
-from logistics.storage import LakeError, absolute, at, stamp
+from logistics.storage import LakeError, absolute, at, faults, one_line, stamp
 from logistics.tables import CONTRACTS
 from logistics.units import Count, Run, StagedFile, Unit
 
@@ -32,6 +33,8 @@ COMPANY = Unit("company")  # the unit that reads the tables no site owns
 # Hive's name for a null partition; here also the unit of rows whose site is null, so that they are
 # read once, and rejected, instead of belonging to nobody.
 UNKNOWN = "__HIVE_DEFAULT_PARTITION__"
+# Files of a table that nobody can have meant to be passed over: they are named as unreadable.
+FOREIGN = (".csv", ".csv.gz", ".tsv", ".xls", ".xlsx", ".jsonl", ".ndjson", ".avro", ".orc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +48,21 @@ class Entry:
 
 def tables(lake: str) -> list[str]:
     """Names of the contract tables present. Raises LakeError when the location is unreadable."""
+    names = {name.removesuffix(".parquet") for name in entries(lake)}
+    return [name for name in CONTRACTS if name in names]
+
+
+def entries(lake: str) -> list[str]:
+    """All that lies in the lake. Raises LakeError when the location is unreadable."""
     fs, root = at(lake)
     try:
-        found = {path.rstrip("/").rpartition("/")[2] for path in fs.ls(root, detail=False)}
-    except (OSError, ValueError) as fault:
-        reason = "there is no such folder" if isinstance(fault, FileNotFoundError) else str(fault)
+        if fs.isfile(root):
+            raise NotADirectoryError("it is a file, not a folder of tables")
+        return [path.rstrip("/").rpartition("/")[2] for path in fs.ls(root, detail=False)]
+    except faults(fs) as fault:
+        missing = isinstance(fault, FileNotFoundError)
+        reason = "there is no such folder" if missing else one_line(fault)
         raise LakeError(f"lake={lake} cannot be read: {reason}") from None
-    names = {name.removesuffix(".parquet") for name in found}
-    return [name for name in CONTRACTS if name in names]
 
 
 def units(lake: str, tables: Sequence[str], max_unit_mb: int) -> list[Unit]:
@@ -95,6 +105,22 @@ def states(lake: str, table: str) -> dict[str | None, str]:
         site: hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()
         for site, files in parts.items()
     }
+
+
+def columns(lake: str, table: str) -> set[str]:
+    """The columns of a table's first file, or of all where it is Delta, with those of its
+    partitions; none where that cannot be told, which its reader will report."""
+    fs, root = at(f"{lake}/{table}")
+    try:
+        if _is_delta(fs, root):
+            return {field.name for field in DeltaTable(absolute(f"{lake}/{table}")).schema().fields}
+        path = f"{root}.parquet" if fs.isfile(f"{root}.parquet") else _first(fs, root)
+        if path is None:
+            return set()
+        with fs.open(path) as file:
+            return {*pq.read_schema(file).names, *_hive_values(path[len(root) :])}
+    except (OSError, pa.ArrowException, DeltaError):
+        return set()
 
 
 def in_bucket(entity: str, unit: Unit) -> bool:
@@ -154,6 +180,10 @@ def _check_tables(
         raw = _read(run.config.lake, CONTRACTS[name], unit, since.get(name))
         site_id = None if unit == COMPANY else unit.site_id
         found = check(raw, CONTRACTS[name], known, site_id)
+        nobodys = found.rejects["column"] == (CONTRACTS[name].bucket_by or "")  # in one bucket
+        whole = unit.site_id != UNKNOWN and not (unit.buckets > 1 and nobodys.all())
+        if whole and found.misread is not None:
+            raise TableError(f"{name}: {found.misread}")
         checked[name] = (raw.height, found)
         if unit == COMPANY:
             known |= _keys({name: found.good} if name in refs else {})
@@ -254,6 +284,8 @@ def _read_file(
     since: date | None = None,
 ) -> pl.DataFrame:
     """values: of the hive partition, which stand for columns of the file."""
+    if path.lower().endswith(FOREIGN):
+        raise LakeError(f"{contract.name}: {path} is not read: tables are Parquet or Delta")
     try:
         parquet = _open(file, contract)
         wanted = [name for name in parquet.schema_arrow.names if name not in values]
@@ -320,7 +352,8 @@ def _of_bucket(rows: pl.DataFrame, contract: Contract, unit: Unit) -> pl.DataFra
 def _files(
     fs: AbstractFileSystem, root: str, only: Mapping[str, str] | None = None
 ) -> list[tuple[str, dict[str, int]]]:
-    """Parquet files below a table, or the single file <table>.parquet, in path order.
+    """Parquet files below a table, or the single file <table>.parquet, in path order; foreign ones
+    among them, for their reader to name.
 
     only: value wanted of a partition column. Folders right below the table with another value are
     not opened, or each of 1,000 sites would list the files of all.
@@ -336,8 +369,21 @@ def _files(
         if all(values.get(column, value) == value for column, value in (only or {}).items()):
             found |= fs.find(top, detail=True)
     # Below the table only: a lake may lie in a folder whose own name begins with "_".
-    inside = [p for p in sorted(found) if p.endswith(".parquet") and "/_" not in p[len(root) :]]
+    kinds = (".parquet", *FOREIGN)
+    inside = [p for p in sorted(found) if p.lower().endswith(kinds) and "/_" not in p[len(root) :]]
     return [(path, found[path]) for path in inside]
+
+
+def _first(fs: AbstractFileSystem, folder: str) -> str | None:
+    """Some Parquet file below a folder, without listing all of it."""
+    for entry in sorted(fs.ls(folder, detail=True), key=lambda entry: str(entry["name"])):
+        name = str(entry["name"]).rstrip("/")
+        if name.rpartition("/")[2].startswith(("_", ".")):
+            continue
+        path = _first(fs, name) if entry["type"] == "directory" else name
+        if path is not None and path.lower().endswith(".parquet"):
+            return path
+    return None
 
 
 def _hive_values(relative: str) -> dict[str, str]:

@@ -40,7 +40,7 @@ class Works:
 
     run: Run
     dims: Dims
-    broken: Mapping[str, str]  # of the company's tables: those that cannot be read, and why
+    broken: Mapping[str, str]  # of the company's tables: those that cannot be used, and why
     lock: Lock
     stop: threading.Event
     progress: Progress
@@ -53,8 +53,6 @@ class TrainingError(ValueError):
 
 def check_lake(config: Config, workloads: Sequence[Workload]) -> None:
     """Raises LakeError naming the location or table that cannot be used, before Ray starts."""
-    plan.prepare("plan", config.plan)
-    plan.prepare("models", config.models)
     present = lake.tables(config.lake)
     for workload in workloads:
         missing = [table for table in workload.needs if table not in present]
@@ -63,6 +61,8 @@ def check_lake(config: Config, workloads: Sequence[Workload]) -> None:
                 f"lake={config.lake} lacks the table {', '.join(missing)} that {workload.name} "
                 f"needs; add it, or run another task (the lake has {', '.join(present) or 'none'})"
             )
+    plan.prepare("plan", config.plan)
+    plan.prepare("models", config.models)
 
 
 def as_it_was(config: Config) -> Config:
@@ -104,7 +104,8 @@ def run_night(config: Config, progress: Progress, stop: threading.Event) -> Nigh
         workloads = chosen(config.task)
         dims, door = _enter_company(run, workloads)
         watch.workload_ended(door)
-        works = Works(run, dims, door.failures, lock, stop, progress, watch)
+        broken = {**_all_rejected(door, workloads), **door.failures}
+        works = Works(run, dims, broken, lock, stop, progress, watch)
         outcomes = {"company": door}
         for outcome in _in_order(works, workloads):
             outcomes[outcome.workload] = outcome
@@ -177,6 +178,16 @@ def _enter_company(run: Run, workloads: Sequence[Workload]) -> tuple[Dims, Outco
     """The company's tables that the workloads read; a broken one fails only who reads it."""
     used = {table for workload in workloads for table in workload.company_tables}
     return company.enter(run, [table for table in CONTRACTS if table in used])
+
+
+def _all_rejected(door: Outcome, workloads: Sequence[Workload]) -> dict[str, str]:
+    """Of the company's tables that some workload needs, those without a good row."""
+    needed = {table for workload in workloads for table in workload.needs}
+    return {
+        count.table: f"{count.table}: all {count.rows_in:,} rows are rejected (see `rejects`)"
+        for count in door.counts
+        if count.table in needed and count.rows_in and not count.rows_out
+    }
 
 
 def _run_workload(works: Works, workload: Workload) -> Outcome:

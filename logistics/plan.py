@@ -20,7 +20,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from logistics.outputs import OUTPUTS, REJECTS
 from logistics.schema import Output
-from logistics.storage import LakeError, absolute, at, one_line, put
+from logistics.storage import LakeError, absolute, at, faults, one_line, put
 from logistics.units import Run, StagedFile, Unit
 
 _LONGEST = 150  # of a name in a path: two of them and a digest must stay below 255 bytes
@@ -34,8 +34,8 @@ def prepare(key: str, location: str) -> None:
         fs.makedirs(root, exist_ok=True)
         fs.pipe_file(f"{root}/.writable", b"")
         fs.rm_file(f"{root}/.writable")
-    except (OSError, ValueError) as fault:
-        raise LakeError(f"{key}={location} cannot be written: {fault}") from None
+    except faults(fs) as fault:
+        raise LakeError(f"{key}={location} cannot be written: {one_line(fault)}") from None
 
 
 def publish(run: Run, unit: Unit, outputs: Mapping[str, pl.DataFrame]) -> tuple[StagedFile, ...]:

@@ -22,6 +22,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from logistics import explain as story
+from logistics import freshness
 from logistics.config import Config
 from logistics.cost import cost
 from logistics.outcome import Night, Outcome, Progress
@@ -72,6 +73,12 @@ def refuse(reason: str) -> int:
     return 2
 
 
+def oversights(lines: Iterable[str]) -> None:
+    """What in the lake is probably meant to be read and is not."""
+    for line in lines:
+        _err.print(f"[bold yellow]?[/] {_plain(line)}")
+
+
 def interrupted() -> int:
     whole = "every table that was published is whole, and units that are done are kept"
     _err.print(f"[bold red]✗[/] interrupted; {whole}. Run the same command again to go on")
@@ -83,8 +90,9 @@ def stopping() -> None:
     _err.print("stopping: units in flight are finished and published; once more stops at once")
 
 
-def nothing() -> int:
-    """The exit code of a request that asks for nothing that is not there already."""
+def nothing(config: Config) -> int:
+    """Said of a request that asks for nothing that is not there already; its exit code."""
+    _out.print(f"Every night from {config.first} to {config.last} is whole in {config.plan}")
     return 0
 
 
@@ -92,8 +100,8 @@ def tidied(config: Config, tables: Iterable[Tidied]) -> int:
     """What task=tidy did, table by table."""
     for done in tables:
         _out.print(
-            f"{done.table:<16} {done.nights_dropped:,} nights dropped, "
-            f"{done.files_compacted:,} files compacted, {done.files_removed:,} removed"
+            f"{done.table:<20} {done.nights_dropped:,} nights dropped, "
+            f"{done.files_compacted:,} files compacted, {done.files_removed:,} files removed"
         )
     kept = config.retention
     _out.print(f"plan      {config.plan}, {kept.versions_days} days of versions kept")
@@ -110,7 +118,9 @@ def rolled_back(config: Config, run_id: str, changed: Sequence[str]) -> int:
 def made(config: Config) -> int:
     """What task=world made."""
     _out.print(f"{config.world.name} (seed {config.seed}) is at {config.lake}")
-    _out.print(f"Next: python -m logistics.run world={config.world.name} seed={config.seed}")
+    same = f"world={config.world.name} seed={config.seed}"
+    where = same if config.made else f"lake={config.lake} date={config.world.date}"
+    _out.print(f"Next: python -m logistics.run {where}")
     return 0
 
 
@@ -172,6 +182,9 @@ def summary(night: Night) -> int:
     _out.print(f"{mark} [bold]The plan for {config.date:%A, %-d %B %Y}[/]   run {night.run.run_id}")
     _out.print()
     _out.print(_workloads(night.outcomes))
+    for outcome in night.outcomes.values():
+        for line in freshness.told(outcome.figures, config.date):
+            _out.print(f"[yellow]stale[/]     {_plain(line)}")
     for line in _remarks(night.outcomes):
         _out.print(line)
     _out.print(_rejects(night.outcomes))
@@ -216,7 +229,9 @@ def _forecast(outcome: Outcome) -> tuple[str, str]:
 
 
 def _levels(outcome: Outcome) -> tuple[str, str]:
-    mean, low, high = (outcome.figures.get(name, 0) for name in ("mean", "q10", "q90"))
+    if not outcome.figures.get("series"):
+        return "no forecasts to add up", ""
+    mean, low, high = (outcome.figures[name] for name in ("mean", "q10", "q90"))
     planned = f"the company's 30 days: {mean:,.0f} units"
     return planned, f"80 % between {low:,.0f} and {high:,.0f}, sums of all levels agree"
 
@@ -224,6 +239,9 @@ def _levels(outcome: Outcome) -> tuple[str, str]:
 def _maintenance(outcome: Outcome) -> tuple[str, str]:
     assets, at_risk = (outcome.figures.get(name, 0) for name in ("assets", "at_risk"))
     planned = f"{assets:,.0f} assets, [bold]{at_risk:,.0f} at risk[/] of failing this week"
+    if outcome.card and outcome.card.scores.keys() == {"failures"}:
+        few = outcome.card.scores["failures"]
+        return planned, f"{few:.0f} failures to learn from are too few: base rates only"
     told = "PR-AUC {:.2f} (30 days) against {:.2f} by age, back-tested"
     return planned, _against(outcome.card, "PR-AUC 30 d", "by age 30 d", told) + _earlier(outcome)
 
@@ -350,15 +368,14 @@ def _next_step(night: Night) -> str:
     config = night.run.config
     if night.stopped:
         return "next      stopped; run the same command again to go on, what is done is kept"
+    again = f"python -m logistics.run plan={config.plan}"
     if not night.complete:
         return (
             "next      mend what failed, then the same command again, or "
-            f"task=repair run={night.run.run_id}: only what failed is computed"
+            f"{again} task=repair run={night.run.run_id}: only what failed is computed"
         )
-    where = f"lake={config.lake} date={config.date}" if not config.made else ""
-    return "next      the story of one thing: python -m logistics.run " + " ".join(
-        part for part in (where, "task=explain order=… (or sku=…, asset=…)") if part
-    )
+    story = f"{again} date={config.date} task=explain order=… (or sku=…, asset=…)"
+    return f"next      the story of one thing: {story}"
 
 
 def _plain(text: str) -> str:

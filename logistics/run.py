@@ -41,6 +41,13 @@ GROUPS = (
     "retention",
     "watch",
 )
+# Keys that only some tasks know.
+_OF_TASKS = {
+    **dict.fromkeys(("order", "sku", "asset"), ("explain",)),
+    **dict.fromkeys(("from", "to"), ("backfill",)),
+    "run": ("repair", "rollback"),
+    "workload": ("train", "rollback_model", "backtest"),
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -65,10 +72,13 @@ def main(arguments: Sequence[str]) -> int:
 def compose_config(arguments: Sequence[str]) -> dict[str, object]:
     """The whole config as plain values. Raises ConfigError naming the faulty key."""
     overrides = [argument for argument in arguments if argument != "--cfg"]
+    for override in overrides:
+        if not re.match(r"\+{0,2}[\w.@/]+=", override):
+            raise ConfigError(_no_override(override))
     try:
         with warnings.catch_warnings(), initialize_config_dir(str(CONF), version_base="1.3"):
             warnings.simplefilter("ignore")
-            composed = compose("config", overrides=list(overrides))
+            composed = compose("config", overrides=overrides)
             raw = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as fault:
         raise ConfigError(_one_line(fault)) from None
@@ -106,7 +116,13 @@ def _date(raw: dict[str, object], made: bool, first: object) -> object:
 
 
 def _consistent(config: Config) -> Config:
-    """The config itself. Raises ConfigError when the task lacks what it is about."""
+    """The config itself. Raises ConfigError when the task lacks what it is about, or is given what
+    another one is about: who forgets task=explain does not want a night planned."""
+    for key, tasks in _OF_TASKS.items():
+        given = getattr(config, {"from": "first", "to": "last"}.get(key, key))
+        if given is not None and config.task not in tasks:
+            meant = " or ".join(f"task={task}" for task in tasks)
+            raise ConfigError(f"{key}={given}: this is of {meant}, not of task={config.task}")
     if config.task == "train" and config.workload is None:
         raise ConfigError(
             "task=train: say what to train, workload=forecast or workload=maintenance"
@@ -143,7 +159,7 @@ def _run(config: Config) -> int:
     if config.task == "explain":
         return report.explain(config)
     # Ray and Torch take seconds to import: only once the request is known to be sound.
-    from logistics import cluster, night, notice, registry, watch
+    from logistics import cluster, night, notice, oversights, registry, watch
     from logistics.storage import LakeError
     from logistics.workloads import chosen
     from logistics.world import batch as world
@@ -158,6 +174,7 @@ def _run(config: Config) -> int:
             config.made and not world.exists(config.world, config.lake, config.seed)
         )
         if not make:
+            report.oversights(oversights.told(config.lake))
             night.check_lake(config, chosen(_subject(config)))
         with report.progress() as progress:
             progress("starting Ray", 0, 1)
@@ -171,8 +188,16 @@ def _run(config: Config) -> int:
             if config.task in ("train", "backtest"):
                 return _learn(config, progress)
             nights = _nights(config, progress)
-        return max((report.summary(finished) for finished in nights), default=report.nothing())
-    except (LakeError, registry.RegistryError, night.TrainingError, world.WorldError) as fault:
+        if not nights:  # told to stop before the first one, or none is missing
+            return report.interrupted() if night.asked_for(config) else report.nothing(config)
+        return max(report.summary(finished) for finished in nights)
+    except (
+        LakeError,
+        cluster.ClusterError,
+        registry.RegistryError,
+        night.TrainingError,
+        world.WorldError,
+    ) as fault:
         watch.refused(config, str(fault))
         return report.refuse(str(fault))
 
@@ -240,16 +265,32 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _no_override(argument: str) -> str:
+    """Why an argument cannot be understood."""
+    if argument in _choices("task"):
+        return f"{argument}: say task={argument}"
+    what = "there is no such option" if argument.startswith("-") else "this is not key=value"
+    return f"{argument}: {what}; --help lists tasks and keys"
+
+
 def _one_line(fault: Exception) -> str:
-    """Hydra's message without its advice on Hydra, with the nearest key that exists."""
+    """Hydra's message without its advice on Hydra, with the nearest key or choice that exists."""
     message = " ".join(line.strip() for line in str(fault).splitlines() if line.strip())
     message = re.split(r" To append to your| Config search path| See https", message)[0]
-    wrong = re.match(r"Could not override '(.+)'", message)
-    if wrong is None:
-        return message
-    near = difflib.get_close_matches(wrong[1], _keys(), n=1)
-    hint = f"did you mean {near[0]}?" if near else "--help lists the keys, --cfg all of them"
-    return f"{wrong[1]}: there is no such key; {hint}"
+    if wrong := re.match(r"Could not override '(.+)'", message):
+        near = difflib.get_close_matches(wrong[1], _keys(), n=1)
+        hint = f"did you mean {near[0]}?" if near else "--help lists the keys, --cfg all of them"
+        return f"{wrong[1]}: there is no such key; {hint}"
+    if wrong := re.match(r"In 'config': Could not find '(\w+)/(.+?)'", message):
+        choices = _choices(wrong[1])
+        near = difflib.get_close_matches(wrong[2], choices, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"
+        return f"{wrong[1]}={wrong[2]}: there is no such {wrong[1]}; {hint}"
+    return message
+
+
+def _choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
 def _keys() -> list[str]:
@@ -266,16 +307,13 @@ def _help() -> str:
     told = {task.stem: task.read_text().splitlines()[1].lstrip("# ") for task in tasks}
     lines = (CONF / "config.yaml").read_text().splitlines()
     keys = [re.match(r"(\w+): (\S+) +# (.*)", line) for line in lines]
-    groups = {
-        group: ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
-        for group in GROUPS[1:]
-    }
+    groups = {group: ", ".join(_choices(group)) for group in GROUPS[1:]}
     return "\n".join(
         [
             "python -m logistics.run [key=value …]   plan a night of the supply chain",
             "",
             "task= one of",
-            *(f"  {name:<12} {text}" for name, text in told.items()),
+            *(f"  {name:<14} {text}" for name, text in told.items()),
             "",
             "keys and their defaults",
             *(f"  {key[1] + '=' + key[2]:<20} {key[3]}" for key in keys if key),

@@ -27,6 +27,16 @@ def at(location: str) -> tuple[AbstractFileSystem, str]:
     return fs, path
 
 
+def faults(fs: AbstractFileSystem) -> tuple[type[Exception], ...]:
+    """What a file system raises when it cannot be used: S3's without credentials or endpoint too,
+    which are no OSError."""
+    if "s3" not in fs.protocol:
+        return OSError, ValueError
+    from botocore.exceptions import BotoCoreError  # of the extra `s3`
+
+    return OSError, ValueError, BotoCoreError
+
+
 def absolute(location: str) -> str:
     """An absolute path or a URL, as delta-rs wants it."""
     fs, path = at(location)

@@ -87,9 +87,13 @@ def tidy(config: Config) -> Iterator[Tidied]:
     """Compact every table, drop nights past their retention, and remove the files that no kept
     version needs: those replaced, and those that killed nights have staged.
 
-    Yields what was done, table by table. Raises LakeError while a night is being run.
+    Yields what was done, table by table. Raises LakeError while a night is being run, and where
+    there is no plan.
     """
     keep = config.retention
+    fs, root = at(config.plan)
+    if not fs.exists(root):
+        raise LakeError(f"plan={config.plan} cannot be tidied: there is no such plan")
     with hold(config.plan, "tidy", f"tidy-{uuid.uuid4().hex[:8]}", against="*") as lock:
         for table in (*OUTPUTS, "runs"):
             url = f"{absolute(config.plan)}/{table}"

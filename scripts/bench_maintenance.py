@@ -2,11 +2,13 @@
 """Remaining life and risk of failure as a night would tell them, beside those of usual models.
 
     scripts/bench_maintenance.py --data DIR --out FILE.json [--seeds N] [--peers all|none|NAME,…]
+                                 [--companies N]
 
 DIR is one C-MAPSS subset (train.parquet, test.parquet, rul.parquet) or the lake of a made company
-(task=world). Every subset is trained with the same settings, those of conf/maintenance; the code is
-the night's own. Peers see the same readings, already made alike where there are operating regimes.
-Further arguments are settings of ours, as maintenance.hidden=32.
+(task=world), which is judged with others like it, N in all. Every one is trained with the same
+settings, those of conf/maintenance; the code is the night's own. Peers see the same readings,
+already made alike where there are operating regimes. Further arguments are settings of ours,
+as maintenance.hidden=32.
 
 C-MAPSS: at the last cycle of each test unit RMSE and NASA's score (prediction and truth capped at
 125 cycles), RMSE against the uncapped truth, coverage and width of the 80 % interval, RMSE with a
@@ -31,6 +33,7 @@ import maintenance_fleet
 import numpy as np
 import polars as pl
 from maintenance_case import NIGHT, Case, Tables
+from maintenance_companies import companies
 from maintenance_peers import PEERS, Predictor, Readings
 from rich.console import Console
 from rich.table import Table
@@ -72,7 +75,8 @@ def main(arguments: Sequence[str]) -> int:
             report = _cmapss(maintenance_case.load(options.data), config, options)
             _show(report)
         else:
-            report = maintenance_fleet.report(options.data, config, options.peers, options.seeds)
+            fleets = companies(options.data, options.companies)
+            report = maintenance_fleet.report(fleets, config, options.peers, options.seeds)
             maintenance_fleet.show(report)
     except (OSError, ValueError, KeyError, ImportError, pl.exceptions.PolarsError) as fault:
         words = " ".join(f"{type(fault).__name__}: {fault}".split())
@@ -241,13 +245,14 @@ def _options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--data", type=Path, required=True, help="a C-MAPSS subset, or a made lake")
     parser.add_argument("--peers", default="all", help=f"all, none or some of {', '.join(PEERS)}")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--companies", type=int, default=5, help="made ones in all")
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the figures")
     options, overrides = parser.parse_known_args(arguments)
     options.peers = {"all": list(PEERS), "none": []}.get(options.peers, options.peers.split(","))
     if unknown := [name for name in options.peers if name not in PEERS]:
         parser.error(f"--peers: no peer {', '.join(unknown)}; there are {', '.join(PEERS)}")
-    if options.seeds < 1:
-        parser.error("--seeds: at least one")
+    if min(options.seeds, options.companies) < 1:
+        parser.error("--seeds, --companies: at least one")
     return options, overrides
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import aiohttp
 import requests
-from ray.exceptions import AuthenticationError
+from ray.exceptions import AuthenticationError, RpcError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         client = JobSubmissionClient(options.address)
         job = _submit(client, options.overrides, environment)
         return _follow(client, job, options)
-    except (ConnectionError, requests.RequestException):
+    except (ConnectionError, requests.RequestException, RpcError):
         return _refuse(f"no Ray cluster answers at --address {options.address}")
     except AuthenticationError:
         return _refuse(
@@ -59,6 +59,7 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("scripts/submit", description="Send a night to a Ray cluster.")
     parser.add_argument(
         "--address",
+        type=_dashboard,
         default=os.environ.get("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:8265"),
         help="of the cluster's dashboard (default: RAY_API_SERVER_ADDRESS, else %(default)s)",
     )
@@ -76,6 +77,11 @@ def _options() -> argparse.ArgumentParser:
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as of logistics.run")
     return parser
+
+
+def _dashboard(address: str) -> str:
+    """A host and port alone is a dashboard's, too; Ray would take it for its own."""
+    return address if "://" in address or address == "auto" else f"http://{address}"
 
 
 def _environment(given: Sequence[str]) -> dict[str, str]:

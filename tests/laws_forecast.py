@@ -118,6 +118,11 @@ def _totals(config: Config, forecasts: pl.DataFrame, totals: pl.DataFrame) -> It
         off = (both["mean"] - both["sum"]).abs() > 1e-3 * both["sum"] + 1e-3
         if off.any():
             yield f"forecast_totals: {off.sum()} of {horizon} days are not the sum of their days"
+    longer = totals.sort("dc_id", "sku_id", "horizon_days").select(
+        pl.col(LEVELS) - pl.col(LEVELS).shift().over("dc_id", "sku_id")
+    )
+    if (longer.min_horizontal() < -1e-4).any():
+        yield "forecast_totals: more days have less demand"
 
 
 def _overrides(config: Config, forecasts: pl.DataFrame, rows: list[dict]) -> Iterator[str]:

@@ -73,7 +73,7 @@ LAYERS = (
     ("plan.py", "lock.py", "registry.py", "handouts.py"),
     ("lake.py", "records.py", "outcome.py", "kept.py"),
     ("cluster.py", "runs.py", "tasks.py", "cost.py", "gauges.py", "publish.py"),
-    ("company.py", "notice.py", "stream.py"),
+    ("company.py", "notice.py", "oversights.py", "stream.py"),
     ("watch.py",),
     ("upkeep.py",),
     ("*/batch.py", "*/shop_batch.py"),

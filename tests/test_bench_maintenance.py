@@ -66,3 +66,19 @@ def test_a_quarter_of_each_units_sensors_is_gone(bench: ModuleType, subset: Path
     assert blind.select("asset_id", "at", "setting_1").equals(
         case.test.telemetry.select("asset_id", "at", "setting_1")
     )
+
+
+def test_companies_are_judged_together(bench: ModuleType) -> None:
+    fleet, rng = importlib.import_module("maintenance_fleet"), np.random.default_rng(2)
+
+    def company(skill: float) -> dict[tuple[str, int], object]:
+        failed = np.arange(90) < 3
+        chance = np.clip(0.5 * skill * failed + rng.uniform(0, 0.5, 90), 0, 1)
+        return {("belt", days): fleet.Told(failed, chance, 3) for days in fleet.HORIZONS}
+
+    good, poor = ([company(skill) for _ in range(4)] for skill in (1.0, 0.3))
+    assert fleet._pooled(good[:1], 7) == {}, "three assets tell too little of a component"
+    assert fleet._scores(good)["components"]["belt 7 d"]["assets"] == 12
+    above, low, high = fleet._above([good], [poor])["pr_auc_7d"]
+    assert 0.0 < low <= above <= high
+    assert fleet._above([good], [good])["pr_auc_30d"] == [0.0, 0.0, 0.0]

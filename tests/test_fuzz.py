@@ -381,10 +381,11 @@ def test_one_giant_site_is_its_buckets_exactly(run: Run, company: Company, table
     assert entity is not None
     many = pl.concat([rows] * (30_000 // rows.height)).with_row_index()
     many = many.with_columns(
-        pl.when(rng.random(many.height) < 0.99)
+        pl.when(pl.Series(rng.random(many.height) < 0.99))
         .then(pl.format("{}-{}", entity, pl.col("index") % 997))
         .alias(entity)
     ).drop("index")
+    assert 0 < many[entity].null_count() < 0.05 * many.height
     _write_beside_good(run, table, arrow(many), rows)
     dims = company.good | {"assets": company.good["assets"].clear()}
     site = company.sites[table] or ""

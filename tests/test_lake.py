@@ -9,6 +9,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from logistics import lake, plan
 from logistics.outputs import MOVES
+from logistics.schema import TableError
 from logistics.storage import LakeError
 from logistics.units import Run, Unit
 from tests.settings import config
@@ -91,6 +92,18 @@ def test_a_corrupt_file_is_named(run: Run) -> None:
     (folder / "part-0.parquet").write_bytes(b"PAR1 this is not Parquet")
     with pytest.raises(LakeError, match=r"sales: .*part-0\.parquet cannot be read"):
         lake.enter(run, Unit("A"), ["sales"], {})
+
+
+def test_a_table_whose_every_row_was_written_otherwise_fails_its_site(tmp_path: Path) -> None:
+    run = Run("r", config(tmp_path))
+    sales = {"sku_id": [f"S{n}" for n in range(30)], "date": ["2026-03-01"] * 30}
+    folders = [Path(run.config.lake, "sales", f"dc_id={site}") for site in ("DC1", "DC2")]
+    for folder, units in zip(folders, ("3,5", "3.5"), strict=True):
+        folder.mkdir(parents=True)
+        pl.DataFrame({**sales, "units": [units] * 30}).write_parquet(folder / "part.parquet")
+    with pytest.raises(TableError, match=r"sales: all 30 rows are bad.*not a float64, it was 3,5"):
+        lake.enter(run, Unit("DC1"), ["sales"], {})
+    assert lake.enter(run, Unit("DC2"), ["sales"], {}).counts[0].rows_out == 30
 
 
 def test_an_absent_table_is_empty_with_its_columns(run: Run) -> None:

@@ -259,3 +259,12 @@ def test_a_company_table_that_cannot_be_read_fails_only_those_who_read_it(
     assert {n for n, o in torn.outcomes.items() if o.failures} == {"company", "forecast"}
     assert "promotions" in torn.outcomes["forecast"].failures["all sites"]
     assert torn.outcomes["routes"].figures == first.outcomes["routes"].figures
+
+
+def test_a_company_table_without_a_good_row_fails_those_who_need_it(own: Config) -> None:
+    (file,) = partition(own, "vehicles").glob("*.parquet")
+    vehicles = pl.read_parquet(file)
+    vehicles.with_columns(depot_id=pl.col("depot_id") + " ").write_parquet(file)
+    routes = planned(replace(own, task="routes")).outcomes["routes"]
+    said = f"vehicles: all {vehicles.height} rows are rejected (see `rejects`)"
+    assert routes.failures == {"all sites": said}

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from logistics.cluster import ClusterError, start_ray
 from logistics.run import main
+from tests.settings import config
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -26,6 +28,16 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("+slotting.magic=1", "slotting.magic"),
         ("seed=", "seed"),
         ("deterministic=perhaps", "deterministic"),
+        ("task=nigth", "did you mean night?"),
+        ("night", "task=night"),
+        ("--quiet", "no such option"),
+        ("~seed", "not key=value"),
+        ("date=20260302", "2026-03-02"),
+        ("closed=D001", "[D001]"),
+        ("slotting.keep_apart=[[a,a]]", "slotting: keep_apart names pairs of two different groups"),
+        ("order=O1", "task=explain"),
+        ("from=2026-03-02", "task=backfill"),
+        ("workload=forecast", "task=train"),
     ],
 )
 def test_a_wrong_override_is_named(
@@ -38,6 +50,33 @@ def test_a_missing_lake_is_named(capsys: pytest.CaptureFixture[str], tmp_path: P
     said = refused(capsys, f"lake={tmp_path}/none", "date=2026-01-01")
     assert f"lake={tmp_path}/none" in said
     assert "no such folder" in said
+
+
+def test_a_lake_that_is_not_there_leaves_nothing_behind(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    refused(capsys, f"lake={tmp_path}/none", "date=2026-01-01")
+    assert list(tmp_path.iterdir()) == []
+    assert "no such plan" in refused(capsys, "task=tidy", f"plan={tmp_path}/none")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    assert "not a folder" in refused(capsys, f"lake={tmp_path}/file", "date=2026-01-01")
+
+
+def test_s3_without_credentials_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/none")
+    said = refused(capsys, "lake=s3://no-such/lake", "date=2026-01-01", f"plan={tmp_path}")
+    assert "lake=s3://no-such/lake cannot be read" in said
+
+
+def test_a_cluster_out_of_reach_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match=r"cluster\.address=nowhere cannot be joined"):
+        start_ray(config(tmp_path, "cluster.address=nowhere"))
 
 
 def test_a_missing_table_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

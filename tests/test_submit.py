@@ -151,7 +151,7 @@ def test_an_interrupt_stops_the_night_when_asked_to(head: Head, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("address", "token", "reason"),
     [
-        ("http://127.0.0.1:1", None, "no Ray cluster answers at --address http://127.0.0.1:1"),
+        ("127.0.0.1:1", None, "no Ray cluster answers at --address http://127.0.0.1:1"),
         (None, "another-token", "refuses the token"),
     ],
 )

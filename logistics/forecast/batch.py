@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache, partial
+from typing import cast
 
 import polars as pl
 
@@ -18,6 +19,7 @@ from logistics.forecast.published import about, published
 from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.reconcile import corrected
 from logistics.forecast.weeks import horizon_days, weekly
+from logistics.freshness import ended
 from logistics.outputs_forecast import (
     FORECAST_LEVELS,
     FORECAST_OVERRIDDEN,
@@ -98,6 +100,10 @@ def _forecast(answer: Forecaster, run: Run, dims: Tables, parcel: Parcel) -> Par
     )
     files = entry.files + plan.publish(run, unit, outputs)
     figures = {"series": float(len(series)), "units_30d": float(final.total_mean[:, 0].sum())}
+    sold = entry.tables["sales"]["date"]
+    if not sold.is_empty():
+        newest = cast("date | None", sold.filter(sold < config.date).max())
+        figures |= ended("sales", newest, config.date)
     return replace(parcel, counts=entry.counts, files=files, figures=figures)
 
 

@@ -13,7 +13,7 @@ from logistics.forecast.parts import Parts
 from logistics.forecast.parts import rows as parts_rows
 from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.stock import reorder_points
-from logistics.forecast.totals import days, totals
+from logistics.forecast.totals import days, growing, totals
 
 
 def about(series: Panel, items: pl.DataFrame, lead_time_days: int) -> pl.DataFrame:
@@ -56,7 +56,7 @@ def published(
     the nights before; parts: None where nothing is to be explained.
     """
     applied = overrides(series, statistical.mean, changes)
-    final = finished(statistical, applied, series.period_days)
+    final = growing(finished(statistical, applied, series.period_days))
     lead_days = np.asarray(told["lead_time_days"].to_numpy(), np.float32)
     tables = {
         "forecasts": days(series, final),

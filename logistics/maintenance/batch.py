@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache, partial
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ import ray
 from numpy.typing import NDArray
 
 from logistics import lake, plan, registry, stream, tasks
+from logistics.freshness import ended
 from logistics.maintenance import alerts, inputs, regimes
 from logistics.maintenance.memory import RECIPE, Memory
 from logistics.maintenance.regimes import Regimes
@@ -137,6 +138,9 @@ def _score(
     outputs = {RISKS.name: risks, SENSOR_STATES.name: kept}
     at_risk = risks["p_fail_7d"] >= config.maintenance.at_risk_p7
     figures = {"assets": float(risks.height), "at_risk": float(at_risk.sum())}
+    newest = cast("datetime | None", last_seen["last_seen"].max())
+    if newest is not None:  # a site that was never heard has base rates, and no feed
+        figures |= ended("telemetry", newest.date(), config.date)
     if ALERTS.name in earlier:
         mine = earlier[ALERTS.name].join(about, on="asset_id", how="semi")
         outputs[ALERT_OUTCOMES.name] = outcomes = alerts.became(mine, events, config.date)

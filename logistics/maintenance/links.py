@@ -19,6 +19,7 @@ from logistics.maintenance.windows import HISTORY_FEATURES, Outcomes, SensorWind
 PIECES_DAYS = np.array([0, 3, 7, 14, 22, 30, 45, 70, LIFE_CAP_DAYS])
 SIGNED = SENSOR_FEATURES.index("deviation")  # features before it turn with the sensor's direction
 LEVEL, NEWEST = SENSOR_FEATURES.index("average_6"), SENSOR_FEATURES.index("average_2")
+COMMON = LEVEL, SENSOR_FEATURES.index("average_40")
 NEAR_DAYS = 14  # before a failure its sensor shows it
 RENEWED_DAYS = (2, 9)  # after a replacement the newest average is the new part's
 KINDS_OF_EVIDENCE = 3
@@ -57,8 +58,8 @@ def fit_line(
     """
     sensors, components = len(windows.sensors), len(windows.components)
     signals = x[:, : sensors * features].reshape(len(x), sensors, features)
-    joined = link(evidence(windows, known, signals))
-    own = _own_inputs(joined, x.shape[1], features)
+    found = evidence(windows, known, signals)
+    own = _own_inputs(link(found), common_to_all(found), x.shape[1], features)
     rows = np.arange(len(x))
     if len(x) > MOST_ROWS:
         rows = np.random.default_rng(0).choice(len(x), MOST_ROWS, replace=False)
@@ -84,6 +85,18 @@ def link(found: Reals) -> Reals:
     return np.asarray(
         np.sign(found) * share / (share.sum(1, keepdims=True) + np.exp(NO_LINK - most))
     )
+
+
+def common_to_all(found: Reals) -> Reals:
+    """(s,) each sensor's chance to be the one that tells of all components, as a count of errors
+    does; none where there is but one, which is told by its own.
+
+    On the companies named below, with PRIOR_FAILURES of train.py, it raised the line's PR-AUC for
+    7 days from .38 to .41, for 30 days by nothing.
+    """
+    if len(found) < 2:
+        return np.zeros(found.shape[1])
+    return np.asarray(link(found.sum(axis=0, keepdims=True) / len(found) ** 0.5)[0])
 
 
 def specific(found: Reals) -> Reals:
@@ -113,12 +126,13 @@ def evidence(windows: SensorWindows, known: Outcomes, signals: Small) -> Reals:
         failing = near & (known.component == component)
         since = np.expm1(windows.history[:, c, 0])
         renewed = (since >= RENEWED_DAYS[0]) & (since < RENEWED_DAYS[1])
-        # Kinds that never lose it have neither errors nor wear of it to compare.
-        mine = np.isin(windows.kinds, windows.kinds[known.component == component])
-        reported = windows.history[mine, c, HISTORY_FEATURES.index("log_errors_30")]
+        reported = windows.history[:, c, HISTORY_FEATURES.index("log_errors_30")]
+        # Kinds that do not have it have neither errors nor wear of it to compare.
+        named = (known.component == component) | (reported > 0)
+        mine = np.isin(windows.kinds, windows.kinds[named])
         found[c] = _together(level[failing], assets[failing])
         found[c] -= _together(newest[renewed], assets[renewed])
-        found[c] += _correlation(level[mine], reported, len(np.unique(assets[mine])))
+        found[c] += _correlation(level[mine], reported[mine], len(np.unique(assets[mine])))
     return np.asarray(found / KINDS_OF_EVIDENCE**0.5)
 
 
@@ -138,17 +152,20 @@ def _correlation(level: Reals, errors: Small, num_assets: int) -> Reals:
     return np.asarray(together / deviation * num_assets**0.5)
 
 
-def _own_inputs(joined: Reals, inputs: int, features: int) -> Small:
-    """(c, g, inputs) that picks from all inputs those of a component: its sensor's, its history."""
+def _own_inputs(joined: Reals, common: Reals, inputs: int, features: int) -> Small:
+    """(c, g, inputs) that picks from all inputs those of a component: its sensor's, its
+    history, and the levels of what all have in common (s,)."""
     components, sensors = joined.shape
     history = len(HISTORY_FEATURES)
-    own = np.zeros((components, features + history, inputs), np.float32)
+    own = np.zeros((components, features + history + len(COMMON), inputs), np.float32)
     for c in range(components):
         for feature in range(features):
             linked = joined[c] if feature < SIGNED else np.abs(joined[c])
             own[c, feature, feature : sensors * features : features] = linked
         start = sensors * features + c * history
-        own[c, features:, start : start + history] = np.eye(history)
+        own[c, features : features + history, start : start + history] = np.eye(history)
+    for g, feature in enumerate(COMMON, start=features + history):
+        own[:, g, feature : sensors * features : features] = common
     return own
 
 

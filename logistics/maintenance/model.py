@@ -24,6 +24,7 @@ from logistics.maintenance.survival import (
     COVERAGE,
     EDGES_DAYS,
     EXPONENTIAL_LEVELS,
+    by_cause,
     life_at,
     p_fail,
     stretched,
@@ -31,7 +32,7 @@ from logistics.maintenance.survival import (
 )
 from logistics.maintenance.windows import SensorWindows, select
 
-FORMAT = 1  # of a saved model: raise it when a feature or layer changes its shape or its meaning
+FORMAT = 2  # of a saved model: raise it when a feature or layer changes its shape or its meaning
 LEADING_SENSORS = 3
 # Readings older than this count half as much with every further such period.
 STALE_AFTER_DAYS, STALE_HALF_LIFE_DAYS = 3.0, 7.0
@@ -65,7 +66,9 @@ class Fleet:
 class RiskModel:
     """Nets, each trained without a part of the assets, and what calibrates their mean.
 
-    stretch: the cumulative hazard H becomes exp(stretch[0]) · H ** stretch[1];
+    stretch: each component's cumulative hazard H becomes exp(stretch[0]) · H ** stretch[1]. The
+    power of their sum would raise a sound component's with that of the one about to fail: PR-AUC
+    by component within 7 days was .39 instead of .40;
     residuals: the cumulative hazards at which 10, 50 and 90 % of held-out lives had ended;
     masses: by band of expected life, what an interval must hold to cover 80 % of held-out lives.
     nets is None where the fleet had too few failures to learn from: then `fleet` is the answer.
@@ -101,9 +104,12 @@ def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Ri
         own = -np.log(np.maximum(alive, 1e-37))
         # The stretch is that of the next month's chances; lives are told better without it.
         curve = trust * own + (1 - trust) * base
-        hazard = trust * stretched(own, model.stretch) + (1 - trust) * base
+        power = model.stretch[1]
+        calibrated = stretched(own, model.stretch) * by_cause(shares_by(failed, 30), power)[:, None]
+        hazard = trust * calibrated + (1 - trust) * base
         for days, share in shares.items():
-            shares[days] = trust * shares_by(failed, days) * (usual > 0) + (1 - trust) * share
+            told = shares_by(failed**power, days) * (usual > 0)
+            shares[days] = trust * told + (1 - trust) * share
         leads = _leads(model, known, parts)
     p7, p30 = p_fail(hazard, 7.0), p_fail(hazard, 30.0)
     return Risk(
@@ -211,11 +217,13 @@ def single_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def survival(nets: Nets, x: Tensor) -> Reals:
-    """Survival (n, edges), mean over nets."""
+def survival(nets: Nets, x: Tensor) -> tuple[Reals, Reals]:
+    """Survival (n, edges) and first failures (n, c, HORIZONS_DAYS), as `curves` has them."""
     scorer = arrange(nets)
     with torch.inference_mode(), single_thread():
-        return _reals([curves(scorer, forward(scorer, part))[0] for part in torch.split(x, CHUNK)])
+        found = [curves(scorer, forward(scorer, part)) for part in torch.split(x, CHUNK)]
+    alive, failed = zip(*found, strict=True)
+    return _reals(alive), _reals(failed)
 
 
 def _score(

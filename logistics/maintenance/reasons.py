@@ -63,12 +63,15 @@ def _why(
     fitting = [day for day in open_days if _part_is_left(problem, job, day, visits)]
     if not fitting:
         part = problem.parts[job.component or ""]
-        return f"part {what} arrives on {problem.date_of(part.lead_days)}, too late to pay"
-    until = problem.date_of(fitting[-1])
+        then = "it can wait until then" if pays[-1] >= part.lead_days else "too late to pay"
+        return f"part {what} arrives on {problem.date_of(part.lead_days)}, {then}"
+    last = problem.date_of(fitting[-1])
+    when = f"until {last}" if len(fitting) > 1 else f"on {last}"
+    when += "; after that it can wait" if fitting[-1] < pays[-1] else ""
     at_home = [day for day in fitting if _may_be_away(problem, days[day], job, day, visits)]
     if not at_home:
-        return f"enough assets of {job.site_id} are away until {until}"
-    return f"no free {_lacking(problem, days, job, at_home, visits)} until {until}"
+        return f"enough assets of {job.site_id} are away {when}"
+    return f"no free {_lacking(problem, days, job, at_home, visits)} {when}"
 
 
 def _part_is_left(problem: WorkshopProblem, job: Job, day: int, visits: Sequence[Visit]) -> bool:

@@ -87,20 +87,15 @@ def stretched(hazard: Reals, stretch: tuple[float, float]) -> Reals:
     return np.asarray(np.exp(stretch[0]) * hazard ** stretch[1])
 
 
+def by_cause(shares: Reals, power: float) -> Reals:
+    """(n,) what `stretched` has to be times if the power is that of each cause's own hazard, of
+    which shares (n, c) tell, and not of their sum."""
+    return np.asarray((shares**power).sum(axis=1))
+
+
 def unstretched(hazard: Reals, stretch: tuple[float, float]) -> Reals:
     """What `stretched` makes these of."""
     return np.asarray((hazard / np.exp(stretch[0])) ** (1 / stretch[1]))
-
-
-def log_loss(hazard: Reals, days: Whole, failed: Flags, horizon: int) -> float:
-    """Mean negative log likelihood of lives up to a horizon, censored ones included.
-
-    A failure is known to the day: its likelihood is the chance to fail on that day.
-    """
-    ended = failed & (days < horizon)
-    before = hazard_on(hazard, np.minimum(days, horizon))
-    step = hazard_on(hazard, np.minimum(days, horizon) + 1) - before
-    return float(np.mean(before - ended * np.log(-np.expm1(-np.maximum(step, 1e-9)))))
 
 
 def residual_levels(hazard: Reals, days: Whole, failed: Flags) -> tuple[float, float, float]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from logistics.config import MaintenanceConfig
 from logistics.maintenance import impute
 from logistics.maintenance.backtest import FOLDS, PRIOR_DAYS, age_rule, scores
-from logistics.maintenance.features import Flags, Reals, Whole
+from logistics.maintenance.features import LONG_AGO_DAYS, Flags, Reals, Small, Whole
 from logistics.maintenance.links import Line, fit_line, lives
 from logistics.maintenance.model import (
     CHUNK,
@@ -24,6 +24,7 @@ from logistics.maintenance.model import (
     encode,
     fit_scaling,
     kind_indices,
+    shares_by,
     single_thread,
     survival,
 )
@@ -32,13 +33,13 @@ from logistics.maintenance.survival import (
     EDGES_DAYS,
     LAST_DAY,
     LIFE_CAP_DAYS,
+    by_cause,
     hazard_on,
-    log_loss,
     residual_levels,
     shares_to_cover,
     stretched,
 )
-from logistics.maintenance.windows import Outcomes, SensorWindows, select
+from logistics.maintenance.windows import HISTORY_FEATURES, Outcomes, SensorWindows, select
 
 # Fewer failures than this teach a net nothing that a base rate does not say.
 MIN_FAILURES = 10
@@ -51,6 +52,9 @@ LIFE_WEIGHT = 300.0  # of the squared error of the expected life, as a share of 
 # from a share of them, which took 5 % off the error of the expected life on held-out units of
 # C-MAPSS. The chances to fail are calibrated on all, or they would be too high.
 FAR_DAYS, FAR_SHARE = 150, 0.15
+# Failures counted for each component that a kind has, beside those seen. Without them one that it
+# has not lost yet was told never to fail: PR-AUC .34 instead of .38 on companies of 200 assets.
+PRIOR_FAILURES = 2.0
 UNUSUAL = 0.02  # share left to components that a kind has not lost yet
 WEIGHT_DECAY = 0.05
 AVERAGE_DECAY = 0.99  # of the weights; what is kept of a net is its running average
@@ -77,7 +81,7 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
         sensors=windows.sensors,
         components=components,
         scaling=fit_scaling(windows.take(np.flatnonzero(learnt)), kinds),
-        fleet=fleet_rates(kind_of, known, len(kinds), components),
+        fleet=fleet_rates(windows, kind_of, known, len(kinds)),
         nets=None,
     )
     failures = _num_failures(windows, known)
@@ -89,9 +93,9 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
     fold_of_learnt = np.where(learnt, fold_of, FOLDS)
     lines = _lines(windows, known, rows.x, kind_of, fold_of_learnt, model.fleet)
     nets = _fit_folds(rows, fold_of_learnt, model, lines, options, seed)
-    held_out = -np.log(np.maximum(_held_out(nets, rows.x, fold_of), 1e-37))
-    stretch, _ = calibrate(held_out, known)
-    calibrated = stretched(held_out, stretch)
+    held_out, shares = _held_out(nets, rows.x, fold_of)
+    stretch = calibrate(held_out, shares, known)
+    calibrated = stretched(held_out, stretch) * by_cause(shares, stretch[1])[:, None]
     model = replace(
         model,
         nets=nets,
@@ -110,9 +114,7 @@ def _learnt(known: Outcomes, seed: int) -> Flags:
     return np.asarray((known.days < FAR_DAYS) | drawn)
 
 
-def fleet_rates(
-    kind_of: Whole, known: Outcomes, num_kinds: int, components: tuple[str, ...]
-) -> Fleet:
+def fleet_rates(windows: SensorWindows, kind_of: Whole, known: Outcomes, num_kinds: int) -> Fleet:
     """Failures per asset-day by kind, drawn towards the whole fleet where there are few.
 
     Counted over the month after each window: over whole lives, machines that wear out evenly would
@@ -124,14 +126,30 @@ def fleet_rates(
     by_kind = np.bincount(kind_of, weights=days, minlength=num_kinds + 1)
     ends = np.bincount(kind_of, weights=failed, minlength=num_kinds + 1)
     rate = (ends + everyone * PRIOR_DAYS) / (by_kind + PRIOR_DAYS)
-    share = np.zeros((num_kinds + 1, len(components)))
-    for i, component in enumerate(components):
-        own = (known.component == component).astype(np.float64)
-        share[:, i] = np.bincount(kind_of, weights=own, minlength=num_kinds + 1)
-        share[-1, i] = own.sum()
-    total = share.sum(axis=1, keepdims=True)
-    share = np.where(total > 0, share / np.maximum(total, 1), share[-1:] / max(total[-1, 0], 1))
-    return Fleet(rate, share)
+    return Fleet(rate, _shares(windows, kind_of, known, num_kinds))
+
+
+def _shares(windows: SensorWindows, kind_of: Whole, known: Outcomes, num_kinds: int) -> Reals:
+    """(kinds + 1, components) each one's share in a kind's failures, none where the kind does not
+    have it: no event has ever named it."""
+    losing = known.component[:, None] == np.array(windows.components, dtype=np.str_)
+    per_failure = losing.sum() / max(_num_failures(windows, known), 1)  # windows
+    counts = np.zeros((num_kinds + 1, len(windows.components)))
+    for kind in range(num_kinds):
+        mine = kind_of == kind
+        carried = _has_events(windows.history[mine]).any(axis=0) | losing[mine].any(axis=0)
+        counts[kind] = losing[mine].sum(axis=0) + PRIOR_FAILURES * per_failure * carried
+    counts[-1] = counts[:-1].sum(axis=0)
+    empty = counts.sum(axis=1) == 0
+    counts[empty] = counts[-1]
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9))
+
+
+def _has_events(history: Small) -> Flags:
+    """(n, components) whether errors of it were reported, or it was replaced, not long ago."""
+    since_days = np.expm1(history[:, :, HISTORY_FEATURES.index("log_days_since_replaced")])
+    reported = history[:, :, HISTORY_FEATURES.index("log_errors_30")] > 0
+    return np.asarray(reported | (since_days < LONG_AGO_DAYS - 0.5))
 
 
 def _num_failures(windows: SensorWindows, known: Outcomes) -> int:
@@ -328,13 +346,17 @@ def _held_out_loss(nets: Nets, rows: _Rows, mine: list[Tensor]) -> float:
     return total / count
 
 
-def _held_out(nets: Nets, x: Tensor, fold_of: Whole) -> Reals:
-    """Survival (n, edges) of every row under the net that has not seen its asset."""
-    alive = np.empty((len(x), len(EDGES_DAYS)))
+def _held_out(nets: Nets, x: Tensor, fold_of: Whole) -> tuple[Reals, Reals]:
+    """Cumulative hazard (n, edges) of every row under the net that has not seen its asset, and the
+    components' shares (n, c) in the failures of HORIZON_DAYS."""
+    hazard = np.empty((len(x), len(EDGES_DAYS)))
+    shares = np.empty((len(x), nets.usual_odds.shape[1]))
     for fold in range(FOLDS):
         mine = np.flatnonzero(fold_of == fold)
-        alive[mine] = survival(_of_fold(nets, fold), x[mine])
-    return alive
+        alive, failed = survival(_of_fold(nets, fold), x[mine])
+        hazard[mine] = -np.log(np.maximum(alive, 1e-37))
+        shares[mine] = shares_by(failed, HORIZON_DAYS)
+    return hazard, shares
 
 
 def _levels(hazard: Reals, known: Outcomes) -> tuple[float, float, float]:
@@ -346,19 +368,21 @@ def _levels(hazard: Reals, known: Outcomes) -> tuple[float, float, float]:
 # --- calibration and scores ----------------------------------------------------------------------
 
 
-def calibrate(hazard: Reals, known: Outcomes) -> tuple[tuple[float, float], float]:
-    """The stretch that makes the held-out lives of 30 days likeliest, and their log loss then."""
+def calibrate(hazard: Reals, shares: Reals, known: Outcomes) -> tuple[float, float]:
+    """The stretch that makes the held-out lives of 30 days likeliest; shares (n, c) of hazard."""
     ended = torch.from_numpy((known.failed & (known.days < HORIZON_DAYS)).astype(np.float64))
     days = np.minimum(known.days, HORIZON_DAYS)
     before = torch.from_numpy(np.log(hazard_on(hazard, days) + 1e-9))
     after = torch.from_numpy(np.log(hazard_on(hazard, days + 1) + 1e-9))
+    causes = torch.from_numpy(np.log(np.maximum(shares, 1e-12)))
     stretch = torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([stretch], max_iter=30, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        survived = torch.exp(stretch[0] + stretch[1] * before)
-        step = torch.exp(stretch[0] + stretch[1] * after) - survived
+        shift = stretch[0] + torch.logsumexp(stretch[1] * causes, 1)
+        survived = torch.exp(shift + stretch[1] * before)
+        step = torch.exp(shift + stretch[1] * after) - survived
         loss: Tensor = (survived - ended * torch.log(-torch.expm1(-step.clamp(min=1e-9)))).mean()
         torch.autograd.backward(loss)
         return loss
@@ -367,5 +391,4 @@ def calibrate(hazard: Reals, known: Outcomes) -> tuple[tuple[float, float], floa
         optimiser.step(closure)  # type: ignore[no-untyped-call]
     shift, power = (float(value) for value in stretch.detach())
     fine = np.isfinite(shift + power) and 0.2 <= power <= 3.0 and abs(shift) <= 3.0
-    found = (shift, power) if fine else (0.0, 1.0)
-    return found, log_loss(stretched(hazard, found), known.days, known.failed, HORIZON_DAYS)
+    return (shift, power) if fine else (0.0, 1.0)

@@ -32,6 +32,7 @@ Constraint = Literal[
     "several",
 ]
 _FAR_S = 10**7
+_FAR_KM = 1000  # no night's delivery: swapped coordinates, or a lost sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,22 @@ def _fits(problem: DepotProblem, order: int, timed: TimedRoute, delta: float) ->
 
 
 def _several(problem: DepotProblem, order: int) -> Reason:
-    """No single rule; those that bar whole crews are named."""
+    """No single rule; a place that nobody reaches in a shift, or rules that bar whole crews, are
+    named."""
+    if all(_beyond(problem, crew, order) for crew in problem.crews):
+        km = problem.travel.distance_m.item(0, order + 1) / 1000
+        ask = "; are its lat and lon right?" if km > _FAR_KM else ""
+        far = f"it lies {km:,.0f} km from the depot, farther than any shift reaches{ask}"
+        return Reason(order, "several", far, None)
     barred = sorted({m for c in range(len(problem.crews)) if (m := problem.misfit(c, order))})
     also = f" ({', '.join(barred)} among them)" if barred else ""
     return Reason(order, "several", f"more than one rule stands against it{also}", None)
+
+
+def _beyond(problem: DepotProblem, crew: Crew, order: int) -> bool:
+    base = problem.base(crew.depot)
+    there_s = problem.travel.arrive(base, order + 1, crew.starts_s, crew.speed_factor)
+    return there_s > crew.ends_s
 
 
 # --- one rule lifted at a time -------------------------------------------------------------------

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from logistics.slotting.detours import direct
 from logistics.slotting.exchanges import Slopes, exchanges
 from logistics.slotting.floor import Floor, Move, Step
 from logistics.slotting.problem import (
@@ -146,7 +147,9 @@ def _place(
     ones that are left have none."""
     moves: list[Move] = []
     unplaced: dict[int, str] = {}
-    picks = floor.demand.picks_per_day
+    picks, holds = floor.demand.picks_per_day, floor.holds.copy()
+    # Else who goes there sooner may lie near what it must not, or crowd an aisle for a while.
+    unruled = floor.demand.relations is None and bool(np.isinf(floor.warehouse.aisle_picks))
     new, misplaced = np.flatnonzero(floor.slot_of == NONE), floor.misplaced()
     urgent = [skus[np.argsort(-picks[skus], kind="stable")] for skus in (new, misplaced)]
     urgent[1] = urgent[1][: _TRIED_PER_MOVE * max_moves]
@@ -159,6 +162,7 @@ def _place(
         worth = floor.savings(small) - least_m * np.array([len(step) for step in small])
         if np.isfinite(worth).any() and (not is_new or floor.may_place(sku)):
             moves += floor.make(small[int(np.argmax(worth))])
+            moves = direct(holds, moves) if unruled else moves
         elif is_new:
             unplaced[sku] = _reason(floor, sku, bool(steps), crowds=bool(small))
     return moves, unplaced

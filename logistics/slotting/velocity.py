@@ -8,7 +8,10 @@ articles share a season, and all SKUs.
 On three earlier origins of real order lines this, against a plain mean of picks by age, brought 150
 moves 0.3 points more and gathered layouts 0.4 points more of the oracle's gain; with half-lives of
 14 and 28 days 0.1 and 0.2 points more, and 1.2 and 0.1 less. A Poisson regression on many
-half-lives, age, idle days and neighbours was no better than the plain mean.
+half-lives, age, idle days and neighbours was no better than the plain mean. SKUs of the same tours
+beside the neighbours, and whether a SKU is out of stock (two hidden states), foretell two months'
+picks better (deviance 7.3, 6.9, 6.7), but brought moves no more than chance: what is moved sells
+well, and what is lost there are SKUs that are sold out for good later on.
 """
 
 import numpy as np

@@ -1,5 +1,6 @@
 """Stock for a lead time lies between that of the totals around it, and grows with all it should."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from logistics.forecast.panel import Panel
 from logistics.forecast.stock import demand_within, reorder_points, safety_within
-from logistics.forecast.totals import safety_stock
+from logistics.forecast.totals import growing, safety_stock
 from tests.forecast.made import panel_of, tables
 from tests.forecast.test_levels import NUM_SKUS, forecast_of
 
@@ -43,6 +44,18 @@ def test_a_longer_lead_time_or_a_higher_service_level_never_needs_less(series: P
     assert all((low <= high + 1e-4).all() for low, high in pairwise(points))
     levels = [safety_within(series, forecast, s, leads[1]) for s in (0.6, 0.8, 0.9, 0.98)]
     assert all((low <= high + 1e-4).all() for low, high in pairwise(levels))
+
+
+def test_more_days_never_have_less_demand_where_sales_end_within_the_first() -> None:
+    said = forecast_of(np.full(NUM_SKUS, 50.0), np.full(NUM_SKUS, 20.0))
+    ended = said.total_quantiles[:, :1] * np.array([1, 0.98, 0.97], np.float32)[None, :, None]
+    same = np.repeat(said.total_mean[:, :1], 3, axis=1)
+    grown = growing(replace(said, total_mean=same, total_quantiles=ended))
+    assert (np.diff(grown.total_quantiles, axis=1) >= 0).all()
+    assert (np.diff(grown.total_quantiles, axis=2) >= 0).all()
+    assert (grown.total_quantiles >= ended).all()
+    assert (np.diff(safety_stock(grown, 0.95), axis=1) >= 0).all()
+    assert np.array_equal(growing(said).total_quantiles, said.total_quantiles)
 
 
 def test_the_reorder_point_is_demand_and_safety_stock_of_each_items_lead_time(

@@ -14,7 +14,7 @@ from logistics.maintenance import survival, windows
 from logistics.maintenance.features import SENSOR_FEATURES
 from logistics.maintenance.model import dumps, loads, predict
 from logistics.maintenance.risk import Risk
-from logistics.maintenance.train import MIN_FAILURES, Fit, fit
+from logistics.maintenance.train import MIN_FAILURES, Fit, fit, fleet_rates
 from logistics.maintenance.windows import Outcomes, SensorWindows
 
 STEPS = hnp.arrays(np.float64, (6, len(survival.WIDTHS_DAYS)), elements=st.floats(1e-7, 2.0))
@@ -47,6 +47,16 @@ def test_chances_rise_and_lives_invert_them(
         life = survival.life_at(curve, level)
         inside = (life > 0) & (life < survival.LAST_DAY)
         assert np.allclose(survival.hazard_on(curve, life)[inside], level)
+
+
+def test_a_stretched_hazard_is_the_sum_of_its_stretched_causes() -> None:
+    hazard, shares, stretch = (
+        np.array([[0.4], [1.5]]),
+        np.array([[0.9, 0.1], [0.5, 0.5]]),
+        (0.1, 1.3),
+    )
+    whole = survival.stretched(hazard, stretch)[:, 0] * survival.by_cause(shares, stretch[1])
+    assert np.allclose(whole, survival.stretched(hazard * shares, stretch).sum(axis=1))
 
 
 def test_held_out_lives_of_a_true_curve_need_no_correction() -> None:
@@ -160,6 +170,18 @@ def test_a_fleet_that_hardly_fails_gets_its_base_rate(
     assert "base rate" in fitted.remark
     assert ordered(risk)
     assert risk.p_fail_7d.std() == pytest.approx(0, abs=1e-12)
+
+
+def test_a_kind_can_lose_what_its_events_name(learnt: tuple[SensorWindows, Outcomes]) -> None:
+    found, known = windows.select(learnt[0], learnt[0].sensors, ("belt", "motor")), learnt[1]
+    pump, fan = 0, 1
+    kind_of = (found.asset_ids >= "M020").astype(np.int64)
+    # Fans' motors were replaced like the pumps', but of the failures ahead none is a motor's.
+    lost = np.where((known.component == "motor") & (kind_of == fan), "belt", known.component)
+    share = fleet_rates(found, kind_of, replace(known, component=lost), num_kinds=2).share
+    assert 0.0 < share[fan, 1] < share[fan, 0] < 1.0
+    assert share[pump].tolist() == [0.0, 1.0]
+    assert np.allclose(share.sum(axis=1), 1.0)
 
 
 def test_no_windows_at_all_still_give_a_model(

@@ -107,8 +107,11 @@ def test_a_job_waits_for_its_part() -> None:
         (shop(job("A"), technicians=()), "no technician repairs brakes"),
         (shop(job("A", component=None), bays=()), "is not known"),
         (shop(job("A"), bays=(), workshop_id=NO_WORKSHOP), "no workshop looks after it"),
-        (shop(job("A"), parts={"brakes": Part(0, 9)}), "part brakes arrives on 2026-03-11"),
-        (shop(job("A"), job("B"), num_days=1, max_away={"S1": (1,)}), "of S1 are away"),
+        (shop(job("A"), parts={"brakes": Part(0, 9)}), "on 2026-03-11, too late to pay"),
+        (
+            shop(job("A"), job("B"), num_days=1, max_away={"S1": (1,)}),
+            "of S1 are away on 2026-03-02",
+        ),
         (shop(*(job(f"A{n}") for n in range(4)), num_days=1), "no free bay or technician"),
     ],
 )

@@ -111,6 +111,14 @@ def test_the_binding_rule_is_named_with_the_change_that_is_enough(
     assert (reason.constraint, reason.relaxation) == (constraint, relaxation)
 
 
+def test_a_place_that_no_shift_reaches_is_told_with_its_distance() -> None:
+    problem = changed(weight_mg=112 * 10**6, ends_s=60)
+    reason = explain(problem, (), 0)
+    km = problem.travel.distance_m.item(0, 1) / 1000
+    assert f"{km:,.0f} km from the depot, farther than any shift" in reason.reason
+    assert reason.relaxation is None
+
+
 UNTIL = re.compile(
     r"(?:its window|the window of S(?P<id>\d+)) would have to be open until "
     r"(?P<h>\d\d):(?P<min>\d\d)(?= \(V| and)"

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logistics.slotting.affinity import slopes as slopes_of
+from logistics.slotting.detours import direct
 from logistics.slotting.faces import FaceRules
+from logistics.slotting.floor import Move
 from logistics.slotting.moves import Night, plan_moves
 from logistics.slotting.problem import NONE, Demand, Warehouse, reached_m
 from logistics.slotting.solve import assign
@@ -112,6 +114,17 @@ def test_no_night_saves_less_per_move_than_is_worth_a_move(company: Company, lea
 @settings(max_examples=10, deadline=None)
 def test_the_same_company_gets_the_same_moves(company: Company) -> None:
     assert planned(company, 10)[0].moves == planned(company, 10)[0].moves
+
+
+def test_a_sku_that_makes_way_twice_is_carried_once() -> None:
+    # SKU 0 goes from slot 0 to 3 for SKU 1, then on to 4 for SKU 2; slot 4 is empty all the while.
+    holds = np.array([0, NONE, NONE, NONE, NONE])
+    twice = [Move(0, 0, 3, -2.0, 1), Move(1, NONE, 0, 0.0, 1)]
+    twice += [Move(0, 3, 4, -1.0, 2), Move(2, NONE, 3, 0.0, 2)]
+    once = [Move(0, 0, 4, -3.0, 1), Move(1, NONE, 0, 0.0, 1), Move(2, NONE, 3, 0.0, 2)]
+    assert direct(holds, twice) == once
+    holds[4] = 3  # full until SKU 3 leaves, so there is no shorter way
+    assert direct(holds, after := [twice[0], Move(3, 4, 2, 1.0, 2), twice[2]]) == after
 
 
 def saved(night: Night) -> float:
