@@ -123,6 +123,8 @@ def _consistent(config: Config) -> Config:
         if given is not None and config.task not in tasks:
             meant = " or ".join(f"task={task}" for task in tasks)
             raise ConfigError(f"{key}={given}: this is of {meant}, not of task={config.task}")
+    if config.plan == config.lake:
+        raise ConfigError(f"plan={config.plan} is the lake itself; give it a folder of its own")
     if config.task == "train" and config.workload is None:
         raise ConfigError(
             "task=train: say what to train, workload=forecast or workload=maintenance"

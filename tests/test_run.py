@@ -52,6 +52,11 @@ def test_a_missing_lake_is_named(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert "no such folder" in said
 
 
+def test_a_plan_is_not_the_lake(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = refused(capsys, f"lake={tmp_path}", f"plan={tmp_path}/", "date=2026-01-01")
+    assert "is the lake itself" in said
+
+
 def test_a_lake_that_is_not_there_leaves_nothing_behind(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
