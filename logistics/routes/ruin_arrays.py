@@ -22,7 +22,7 @@ KIND = _fields(
 VISIT = _fields(
     "after before node place tour window leg_m leg_s"  # the leg from here on
     " head_s head_early head_late tail_s tail_early tail_late"
-    # Under traffic; slot: when it is left; soonest: when it would be if the tour began at once;
+    # Under traffic; slot: when it is left; soonest: when it is reached if the tour begins at once;
     # due: when service has to begin; rest: before it.
     " comes leaves slot soonest due rest"
 )

@@ -14,23 +14,6 @@ _MOST_RESTS = 3
 
 
 @compiled
-def arrival(t: Tables, zone: int, work: float, leaves: int) -> int:
-    """When work's seconds of free flow, begun in a zone's traffic then, are driven."""
-    last = t.traffic.pace.shape[1] - 1
-    slot = min(leaves // t.traffic.slot_s, last)
-    worked = (
-        t.traffic.worked[zone, slot]
-        + (leaves - slot * t.traffic.slot_s) * t.traffic.pace[zone, slot]
-        + work
-    )
-    while slot < last and t.traffic.worked[zone, slot + 1] <= worked:
-        slot += 1
-    into = (worked - t.traffic.worked[zone, slot]) * t.traffic.slowness[zone, slot]
-    comes: int = ceil(slot * t.traffic.slot_s + into - _ROUNDING_S)
-    return comes
-
-
-@compiled
 def drive(t: Tables, s: State, r: int) -> bool:
     """The tour's times, legs with the rests before the next stop; whether it keeps to windows,
     shift and breaks."""
@@ -47,14 +30,14 @@ def drive(t: Tables, s: State, r: int) -> bool:
         leaves = _back(t, s, first, last, kind, s.visits[last].comes)
         i = first
         while i != last:
-            s.visits[i].soonest = s.visits[i].leaves
             i = s.visits[i].after
+            s.visits[i].soonest = s.visits[i].comes
         if leaves > kind.opens and not _forth(t, s, first, last, kind, leaves):
             return False
-        due = _overworked(t, s, first, last, kind)
+        begin, due, fresh = _overworked(t, s, first, last, kind)
         if due < 0:
             break
-        if rests == _MOST_RESTS or not _rest(t, s, first, last, kind, due):
+        if rests == _MOST_RESTS or not _rest(t, s, first, last, kind, begin, due, fresh):
             return False
         rests += 1
     i = first
@@ -128,9 +111,10 @@ def _back(t: Tables, s: State, first: int, last: int, kind: Records, clock: int)
 
 
 @compiled
-def _overworked(t: Tables, s: State, first: int, last: int, kind: Records) -> int:
-    """The index on arrival at which a break was due, or -1."""
-    i = first
+def _overworked(t: Tables, s: State, first: int, last: int, kind: Records) -> tuple[int, int, int]:
+    """The index of the last break, that on arrival at which another was due (-1: none was), and
+    since when work has gone on."""
+    begin = i = first
     fresh: int = s.visits[first].leaves
     while i != last:
         i = s.visits[i].after
@@ -138,34 +122,31 @@ def _overworked(t: Tables, s: State, first: int, last: int, kind: Records) -> in
         begins: int = NEVER if i == last else here.leaves - t.stops[i].service
         if i == last or begins - here.comes >= kind.rest_s:
             if here.comes - fresh > kind.rest_after:
-                break
-            fresh = begins
-    else:
-        i = -1
-    return i
+                return begin, i, fresh
+            begin, fresh = i, begins
+    return begin, -1, fresh
 
 
 @compiled
-def _rest(t: Tables, s: State, first: int, last: int, kind: Records, due: int) -> bool:
+def _rest(
+    t: Tables,
+    s: State,
+    first: int,
+    last: int,
+    kind: Records,
+    begin: int,
+    due: int,
+    fresh: int,
+) -> bool:
     """A rest at the first stop from where on the break lasts, as there the most of it is waited
     anyway; whether there is one where it still may begin."""
-    begin = s.visits[due].before
-    while begin != first:
-        begins = s.visits[begin].leaves - t.stops[begin].service
-        if begins - s.visits[begin].comes >= kind.rest_s:
-            break
-        begin = s.visits[begin].before
-    fresh = s.visits[begin].leaves - (0 if begin == first else t.stops[begin].service)
     _back(t, s, first, last, kind, kind.closes)
     best, home, i = -1, s.visits[due].comes, s.visits[begin].after
     while i != due:
         here = s.visits[i]
         if here.comes - fresh > kind.rest_after:
             break
-        node = s.visits[here.before].node
-        work = t.traffic.work[kind.profile, node, here.node]
-        comes = arrival(t, t.traffic.zone[node], work, s.visits[here.before].soonest)
-        begins = max(comes + kind.rest_s, t.windows[i, here.window, 0])
+        begins = max(here.soonest + kind.rest_s, t.windows[i, here.window, 0])
         if begins <= here.due:
             best = i
             if home + kind.rest_s - begins <= kind.rest_after:

@@ -51,9 +51,37 @@ def swap_kinds(t: Tables, s: State) -> None:
 
 @compiled
 def eject(t: Tables, s: State, u: int) -> bool:
-    """A stop that fits nowhere in place of a smaller one near it, which is then out instead; where
-    that is the shortest way; whether there is one."""
-    num, best, least, node = len(t.stops), -1, NEVER, t.stops[u].node
+    """A stop that fits nowhere in place of a smaller one near it, which is then out instead;
+    whether there is one."""
+    v, fits = _smaller(t, s, u), False
+    if v < 0:
+        return False
+    r = s.visits[v].tour
+    keep(s, r, len(t.stops))
+    link(s, s.visits[v].before, u)
+    link(s, u, s.visits[v].after)
+    for window in range(t.stops[u].num_windows):
+        s.visits[u].window = window
+        fits = refresh(t, s, r)
+        if fits:
+            break
+    if not fits:
+        link(s, s.visits[u].before, v)
+        link(s, v, s.visits[u].after)
+        s.visits[u].tour = -1
+        refresh(t, s, r)
+        return False
+    s.visits[v].tour = -1
+    s.count[0].missed += t.stops[v].penalty - t.stops[u].penalty
+    s.out[s.count[0].out] = v
+    s.count[0].out += 1
+    return True
+
+
+@compiled
+def _smaller(t: Tables, s: State, u: int) -> int:
+    """The stop whose place makes room for u by the shortest way, or -1."""
+    best, least, node = -1, NEVER, t.stops[u].node
     for v in t.near[u, 1:NEAR]:
         r = s.visits[v].tour
         if r < 0 or t.keys[_BULK, v] <= t.keys[_BULK, u] or not t.allowed[s.tours[r].kind, u]:
@@ -71,26 +99,4 @@ def eject(t: Tables, s: State, u: int) -> bool:
         metres -= t.distance[p, before, here.node] + t.distance[p, here.node, after]
         if metres < least and chance(s.random) >= BLINK:
             best, least = v, metres
-    if best < 0:
-        return False
-    r = s.visits[best].tour
-    keep(s, r, num)
-    link(s, s.visits[best].before, u)
-    link(s, u, s.visits[best].after)
-    fits = False
-    for window in range(t.stops[u].num_windows):
-        s.visits[u].window = window
-        fits = fits or refresh(t, s, r)
-        if fits:
-            break
-    if not fits:
-        link(s, s.visits[u].before, best)
-        link(s, best, s.visits[u].after)
-        s.visits[u].tour = -1
-        refresh(t, s, r)
-        return False
-    s.visits[best].tour = -1
-    s.count[0].missed += t.stops[best].penalty - t.stops[u].penalty
-    s.out[s.count[0].out] = best
-    s.count[0].out += 1
-    return True
+    return best

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from logistics.routes import ruin_arrays as arrays
 from logistics.routes.ruin_arrays import NEVER, Ints, Records
 from logistics.routes.ruin_tour import refresh
-from logistics.routes.static import Day, Fleet, Found, StaticProblem, Stop, Tour
+from logistics.routes.static import Day, Fleet, Found, StaticProblem, Stop, Tour, Traffic
 
 _NEAR = 250  # stops around each that may be taken out with it
 _LARGEST = 2**30  # metres or seconds of an arc
@@ -154,25 +154,19 @@ def _tables(problem: StaticProblem) -> arrays.Tables:
 
 
 def _traffic(problem: StaticProblem) -> arrays.Traffic:
-    traffic, num_nodes = problem.traffic, len(problem.distance_m[0])
-    if traffic is None:
-        base_s = tuple(np.zeros((num_nodes, num_nodes)) for _ in problem.duration_s)
-        factors, slot_s = np.ones((1, 1)), NEVER
-        zone_of = np.zeros(num_nodes, dtype=np.int64)
-    else:
-        base_s, zone_of = traffic.base_s, traffic.zone_of
-        factors, slot_s = traffic.factors, traffic.slot_s
-    work, begins = np.array(base_s), np.zeros_like(factors)
-    begins[:, 1:] = slot_s * np.cumsum(factors[:, :-1], axis=1)
+    nothing = Traffic((np.zeros((1, 1)),), np.zeros(1, dtype=np.int64), np.ones((1, 1)), NEVER)
+    traffic = problem.traffic or nothing
+    work, begins = np.array(traffic.base_s), np.zeros_like(traffic.factors)
+    begins[:, 1:] = traffic.slot_s * np.cumsum(traffic.factors[:, :-1], axis=1)
     return arrays.Traffic(
-        there=traffic is not None,
+        there=problem.traffic is not None,
         work=work,
         work_to=work.transpose(0, 2, 1).copy(),
-        zone=zone_of,
-        pace=factors,
-        slowness=1 / factors,
+        zone=traffic.zone_of,
+        pace=traffic.factors,
+        slowness=1 / traffic.factors,
         worked=begins,
-        slot_s=slot_s,
+        slot_s=traffic.slot_s,
     )
 
 
