@@ -47,8 +47,8 @@ def solve(job: Job) -> Found:
 
 
 def prepare() -> None:
-    """Afterwards a search begins at once: compiling takes half a minute the first time, loading what
-    was compiled half a second in every new process."""
+    """Afterwards a search begins at once: compiling takes half a minute the first time, loading it
+    half a second in every new process."""
     way = np.zeros((2, 2), dtype=np.int64)
     stop = Stop(1, (TimeWindow(0, 0),), (0,), (0,))
     problem = StaticProblem(1, (stop,), (Fleet(1, (0,), 0, 0),), (way,), (way,))
