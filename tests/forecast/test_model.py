@@ -151,13 +151,22 @@ def test_an_empty_unit_has_an_empty_forecast(series: Panel, fitted: Fitted) -> N
     assert totals(nothing, forecast, 0.9).is_empty()
 
 
-def test_a_short_history_is_enough_to_train_and_to_total(
+def test_a_short_history_of_sales_alone_is_enough_to_train_and_to_total(
     series: Panel, small: ForecastConfig
 ) -> None:
-    short = fit([series.rewind(NUM_DAYS - 62)], replace(small, train_steps=60), seed=1)
+    bare = replace(
+        series.rewind(NUM_DAYS - 62),
+        covariates=series.covariates[:, : 62 + HORIZON_DAYS, :0],
+        covariate_names=(),
+        known_ahead=series.known_ahead[:, :0],
+        signals=series.signals[:, : 62 + HORIZON_DAYS, :0],
+        signal_names=(),
+        lead=(),
+    )
+    short = fit([bare], replace(small, train_steps=60), seed=1)
     assert short.scores["held_out_periods"] == short.scores["total_periods"] == 20
-    forecast = predict(short.model, series.rewind(NUM_DAYS - 62))
-    level = np.nanmean(series.units[:, :62])
+    forecast = predict(short.model, bare)
+    level = np.nanmean(bare.units)
     assert 0.4 * level < forecast.mean[:, -30:].mean() < 2.5 * level
 
 
