@@ -2,6 +2,7 @@
 
 A day without a row is one without a sale while the site's other days have rows. A stretch without
 any row of any SKU is a feed that stood still, if it is longer than the pauses this feed is used to.
+However long: a site that is no more must be said to be (`closed`), it cannot be told from silence.
 """
 
 import numpy as np
@@ -11,9 +12,6 @@ from logistics.freshness import PAUSE_DAYS
 
 USUAL = 0.99  # of the pauses between a feed's days: one that comes seldom has long ones
 LONGER = 2  # times the usual pause
-# A feed silent for longer has ended with its site: the night has told of it for eight weeks, which
-# is also all that the base of a forecast looks at. From then on its days count as without sales.
-CLOSED_DAYS = 56
 YEAR_DAYS, AROUND_DAYS = 364, 7  # closed at about this time last year or the next: a holiday
 
 
@@ -28,9 +26,8 @@ def missing(days: NDArray[np.int64], t: int) -> NDArray[np.bool_]:
     pauses = np.diff(at) - 1
     usual = float(np.quantile(pauses, USUAL, method="lower"))  # never the longest one
     long = pauses > max(PAUSE_DAYS, LONGER * usual)
-    long[-1] &= pauses[-1] <= CLOSED_DAYS
     silent = np.repeat(long, np.diff(at))[:t] & ~came
-    near = np.convolve(silent, np.ones(2 * AROUND_DAYS + 1), "same") > 0 if t else silent
+    near = np.convolve(silent, np.ones(2 * AROUND_DAYS + 1), "same") > 0
     yearly = np.zeros(t, np.bool_)
     yearly[YEAR_DAYS:] |= near[:-YEAR_DAYS]
     yearly[:-YEAR_DAYS] |= near[YEAR_DAYS:]
