@@ -55,7 +55,7 @@ def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str 
     before = [panel.take(np.flatnonzero(panel.age > 0)) for panel in before]
     rng = np.random.default_rng(seed)
     past = _trained(before, config, rng, device)
-    judged = backtest(past, panels, held_out, device)
+    judged = backtest(past, panels, held_out, _reach(panels), device)
     model = _trained(panels, config, rng, device)
     model.margin.copy_(torch.from_numpy(judged.margin))
     model.total_margin.copy_(torch.from_numpy(judged.total_margin))
@@ -71,7 +71,7 @@ def _trained(
     From scratch. Training on from the back-test's model was tried on juice sales only, where it
     kept that one's bias; which of the two is better is not settled.
     """
-    scope = _scope(panels)
+    scope = scope_of(panels, _reach(panels))
     windows = _windows(panels, scope, config, rng)
     model = _model(windows, scope, config).to(device)
     _train(model, windows, config, config.train_steps, config.learning_rate, rng, device)
@@ -89,10 +89,11 @@ def _held_out(panels: Sequence[Panel]) -> int:
     return min(max(panel.horizon for panel in panels), max(longest // HELD_OUT_PART, shortest))
 
 
-def _scope(panels: Sequence[Panel]) -> Scope:
+def _reach(panels: Sequence[Panel]) -> int:
+    """The furthest period ahead that these panels show."""
     longest = max(panel.num_periods for panel in panels)
     horizon = max(panel.horizon for panel in panels)
-    return scope_of(panels, min(longest - MIN_PAST[panels[0].period_days], horizon))
+    return min(longest - MIN_PAST[panels[0].period_days], horizon)
 
 
 def _windows(
