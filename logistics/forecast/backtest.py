@@ -74,6 +74,26 @@ def backtest(
     )
 
 
+def together(stretches: Sequence[Backtest]) -> Backtest:
+    """Several held-out stretches as one, the latest first: borders are that one's."""
+    latest = stretches[0]
+    return Backtest(
+        {
+            name: float(np.mean([stretch.scores[name] for stretch in stretches]))
+            for name in latest.scores
+            if all(name in stretch.scores for stretch in stretches)
+        },
+        _middle([stretch.margin for stretch in stretches]),
+        _middle([stretch.total_margin for stretch in stretches]),
+        latest.borders,
+    )
+
+
+def _middle(factors: Sequence[Array]) -> Array:
+    """Their geometric mean."""
+    return np.asarray(np.exp(np.mean(np.log(np.stack(factors)), axis=0)), np.float32)
+
+
 def _lengths(held_out: int) -> tuple[int, ...]:
     """A length of totals for each block of the horizon."""
     parts = np.arange(1, calibrate.BLOCKS + 1) / calibrate.BLOCKS
