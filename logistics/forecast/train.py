@@ -1,8 +1,8 @@
 """Fitting the forecaster. Knows Torch and panels; nothing of Ray or storage.
 
-The last periods are held out, twice as many where there are plenty of days: a model trained strictly before
-them is scored there and its margins set. The champion is trained again, as that model was, with the
-held-out periods included.
+The last periods are held out, twice as many where there are plenty of days: a model trained
+strictly before them is scored there and its margins set. The champion is trained again, as that
+model was, with the held-out periods included.
 """
 
 from collections.abc import Sequence
