@@ -40,6 +40,8 @@ ROUTES = Output(
         "load_m3": REAL,
         "cost": REAL,
         "returns": pl.Boolean(),  # to the depot
+        "start_load_kg": REAL,  # on board when leaving the depot first
+        "start_load_m3": REAL,
     },
     key=("route_id",),
 )
@@ -64,6 +66,8 @@ STOPS = Output(
         "pair_id": TEXT,  # the goods go to, or come from, the stop that has it, too
         # The order's own depot where that is another of the pool; depot_id is the vehicle's.
         "order_depot_id": TEXT,
+        # The order's, in time order; null: any time the depot is open.
+        "windows_local": pl.List(pl.Struct({"opens": _LOCAL, "closes": _LOCAL})),
     },
     key=("route_id", "stop"),
 )

@@ -144,8 +144,9 @@ def _loads(route: dict, calls: list[dict], orders: list[dict], vehicle: dict) ->
         ("volume_m3", "load_m3", "capacity_m3"),
     ):
         from_depot = [o for o in orders if o["kind"] == "delivery" and o.get("pair_id") is None]
-        board = sum(o[order_column] for o in from_depot)
-        most = board
+        most = board = sum(o[order_column] for o in from_depot)
+        if abs(board - route[f"start_{load}"]) > 1e-3:
+            yield f"{route['route_id']}: {board:.3f} is on board at first, not start_{load}"
         for stop, order in zip(calls, orders, strict=True):
             board += order[order_column] * (1 if order["kind"] == "pickup" else -1)
             most = max(most, board)
