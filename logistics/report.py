@@ -284,10 +284,14 @@ def _workshop(outcome: Outcome) -> tuple[str, str]:
 
 def _routes(outcome: Outcome) -> tuple[str, str]:
     figures = outcome.figures
+    depots = _units(outcome, "depot", int(figures.get("pool_mates", 0)))
+    if not figures.get("orders"):
+        return f"{depots}: {'nothing planned' if outcome.failures else 'no orders this day'}", ""
+    idle = figures.get("idle_depots", 0)
     planned = (
-        f"{_units(outcome, 'depot', int(figures.get('pool_mates', 0)))}: "
-        f"{figures.get('served', 0):,.0f} of "
-        f"{figures.get('orders', 0):,.0f} orders served on {figures.get('routes', 0):,.0f} routes"
+        f"{depots}{f' ({idle:,.0f} idle)' if idle else ''}: "
+        f"{figures.get('served', 0):,.0f} of {figures['orders']:,.0f} orders served on "
+        f"{figures.get('routes', 0):,.0f} routes"
     )
     quality = (
         f"{figures.get('distance_km', 0):,.0f} km, {figures.get('late_stops', 0):,.0f} late stops, "
