@@ -22,7 +22,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from logistics import explain as story
-from logistics import freshness
+from logistics import freshness, matches
 from logistics.config import Config
 from logistics.cost import cost
 from logistics.outcome import Night, Outcome, Progress
@@ -185,6 +185,8 @@ def summary(night: Night) -> int:
     for outcome in night.outcomes.values():
         for line in freshness.told(outcome.figures, config.date):
             _out.print(f"[yellow]stale[/]     {_plain(line)}")
+        for line in matches.told(outcome.figures):
+            _out.print(f"[yellow]unmatched[/] {_plain(line)}")
     for line in _remarks(night.outcomes):
         _out.print(line)
     _out.print(_rejects(night.outcomes))
