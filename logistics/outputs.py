@@ -238,7 +238,10 @@ MOVES = Output(
         "step": WHOLE,  # moves of one step pay only together: all of them or none
         "saving_per_day": REAL,  # in money: the time saved
         "labour_cost": REAL,
-        "payback_days": REAL,  # of the whole step; null: a first slot, or not expected to pay
+        # Of the whole step, at most slotting.max_payback_days; null: it has to be made, for a first
+        # slot or a SKU that may not stay where it is.
+        "payback_days": REAL,
+        "why": TEXT,  # walks less, makes way, first slot, may not stay where it is, further face
     },
     key=("move",),
 )

@@ -305,6 +305,8 @@ def _routes(outcome: Outcome) -> tuple[str, str]:
 def _slotting(outcome: Outcome) -> tuple[str, str]:
     figures = outcome.figures
     planned = f"{_units(outcome, 'warehouse')}: {figures.get('moves', 0):,.0f} moves"
+    if figures.get("saving_per_day"):
+        planned += f", paid back in {figures['labour_cost'] / figures['saving_per_day']:,.0f} days"
     hundreds = figures.get("picks", 0) / 100
     if not hundreds:
         return planned, "no picks to measure by"

@@ -361,6 +361,8 @@ def slots(config: Config, inputs: Rows) -> Iterator[str]:
             yield f"{name}: {move['to_slot']} is frozen"
         if (item.get("storage_class") or "ambient") != slot["storage_class"]:
             yield f"{name}: {item.get('storage_class')} goods into {slot['storage_class']}"
+        if (move["payback_days"] or 0.0) > config.slotting.max_payback_days * (1 + 1e-9):
+            yield f"{name}: paid back in {move['payback_days']} days only"
         for size, capacity in (("unit_m3", "capacity_m3"), ("unit_kg", "capacity_kg")):
             if (item.get(size) or 0.0) > slot[capacity]:
                 yield f"{name}: one unit is over {capacity}"
