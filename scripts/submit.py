@@ -77,7 +77,12 @@ def _options() -> argparse.ArgumentParser:
         action="store_true",
         help="ctrl-C stops the night instead of only ceasing to follow it",
     )
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="as of logistics.run")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="as of logistics.run; lake and plan are URLs, or paths from the root",
+    )
     return parser
 
 
