@@ -36,7 +36,7 @@ def test_nets_a_share_of_the_way_from_the_line_have_log_rates_in_between() -> No
         for parameter in nets.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
         x = 0.3 * torch.randn(2, 5, 36)
-        ends = [each.eval()(x) for each in (line, nets)]
+        begun, become = (each.eval()(x) for each in (line, nets))
         told = between(line, nets, 0.25).eval()(x)
-    assert torch.allclose(told, torch.lerp(*ends, 0.25), atol=1e-4)
-    assert not torch.allclose(*ends, atol=1e-2)
+    assert torch.allclose(told, torch.lerp(begun, become, 0.25), atol=1e-4)
+    assert not torch.allclose(begun, become, atol=1e-2)
