@@ -11,7 +11,7 @@ lines, a larger order is dealt at random into tours of like size. Every policy l
 before DATE and keeps its layout from then on; a new SKU is put into an empty slot on its first
 pick, near those with neighbouring ids. Walked are S-shape and shortest tours (Ratliff and
 Rosenthal). The walk-forward begins with the forecast's layout, or with ABC's, and moves up to 30
-SKUs a night, where that pays back within 90 days. DIR holds instances of joint assignment and
+SKUs a night, where that pays back within 240 days. DIR holds instances of joint assignment and
 routing (SLAPRP), solved within S seconds each, and K times within L seconds to tell how far the
 first value is from the best of all. N warehouses of 10,000 SKUs and slots are solved in Ray tasks,
 side by side. Exit code 2: it could not be done.

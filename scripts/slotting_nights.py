@@ -21,7 +21,9 @@ from logistics.slotting.travel import walk
 
 MOVES = 30
 MOVE_M = 240.0  # of walking that a move is as much work as: four minutes
-MAX_PAYBACK_DAYS = 90.0
+# As its first figures were measured. The default of a night, 90, makes fewer moves: in the first 20
+# nights from ABC's layout 558 where there were 567, for 0.08 % more walking.
+MAX_PAYBACK_DAYS = 240.0
 
 Night = Callable[[Layout, int], Layout]
 
