@@ -6,7 +6,7 @@ staged for the plan's `rejects`.
 
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import ceil
@@ -22,7 +22,7 @@ from fsspec import AbstractFileSystem
 
 from logistics import plan
 from logistics.codes import encode
-from logistics.contracts import Checked, check
+from logistics.contracts import Checked, check_pieces
 from logistics.reading import read_table
 from logistics.schema import Contract, TableError
 from logistics.storage import LakeError, absolute, at, faults, one_line, stamp
@@ -33,6 +33,7 @@ COMPANY = Unit("company")  # the unit that reads the tables no site owns
 # Hive's name for a null partition; here also the unit of rows whose site is null, so that they are
 # read once, and rejected, instead of belonging to nobody.
 UNKNOWN = "__HIVE_DEFAULT_PARTITION__"
+PIECE_ROWS = 2**19  # that are checked together: 10 MiB of sales
 # Files of a table that nobody can have meant to be passed over: they are named as unreadable.
 FOREIGN = (".csv", ".csv.gz", ".tsv", ".xls", ".xlsx", ".jsonl", ".ndjson", ".avro", ".orc")
 
@@ -177,14 +178,14 @@ def _check_tables(
     known = _keys({table: dims[table] for table in refs & dims.keys()})
     checked = {}
     for name in sorted(names, key=list(CONTRACTS).index):
-        raw = _read(run.config.lake, CONTRACTS[name], unit, since.get(name))
+        pieces = _read(run.config.lake, CONTRACTS[name], unit, since.get(name))
         site_id = None if unit == COMPANY else unit.site_id
-        found = check(raw, CONTRACTS[name], known, site_id)
+        found = check_pieces(pieces, CONTRACTS[name], known, site_id)
         nobodys = found.rejects["column"] == (CONTRACTS[name].bucket_by or "")  # in one bucket
         whole = unit.site_id != UNKNOWN and not (unit.buckets > 1 and nobodys.all())
         if whole and found.misread is not None:
             raise TableError(f"{name}: {found.misread}")
-        checked[name] = (raw.height, found)
+        checked[name] = (found.good.height + found.rejects.height, found)
         if unit == COMPANY:
             known |= _keys({name: found.good} if name in refs else {})
     return checked
@@ -232,8 +233,13 @@ def _distinct(rows: pl.LazyFrame, column: str) -> list[str]:
     return found[column].to_list()
 
 
-def _read(lake: str, contract: Contract, unit: Unit, since: date | None = None) -> pl.DataFrame:
-    """A unit's rows in the contract's types, with hive partition values as columns."""
+def _read(
+    lake: str, contract: Contract, unit: Unit, since: date | None = None
+) -> Iterator[pl.DataFrame]:
+    """A unit's rows in the contract's types, with hive partition values as columns.
+
+    In pieces of a few files: what is made of one for a moment stays small, and in the cache.
+    """
     fs, root = at(f"{lake}/{contract.name}")
     site = contract.site
     if _is_delta(fs, root):
@@ -246,9 +252,10 @@ def _read(lake: str, contract: Contract, unit: Unit, since: date | None = None) 
             found = _project(lazy, contract).collect()
         except pl.exceptions.PolarsError as fault:
             raise LakeError(f"{contract.name} cannot be read as Delta: {fault}") from None
-        parts = [_of_bucket(read_table(found.to_arrow(), contract), contract, unit)]
-        return _concat(parts, contract, unit)
-    parts = []
+        rows = _of_bucket(read_table(found.to_arrow(), contract), contract, unit)
+        yield _concat([rows], contract, unit)
+        return
+    parts, none = list[pl.DataFrame](), True
     for path, _ in _files(fs, root, {} if site is None else {site: unit.site_id}):
         values = _hive_values(path[len(root) :])
         if site is not None and values.get(site, unit.site_id) != unit.site_id:
@@ -260,7 +267,11 @@ def _read(lake: str, contract: Contract, unit: Unit, since: date | None = None) 
                 raise LakeError(f"{contract.name}: {path} has no column {site} that tells its site")
             part = part.filter(pl.col(site).fill_null(UNKNOWN) == unit.site_id)
         parts.append(_of_bucket(part, contract, unit))
-    return _concat(parts, contract, unit)
+        if sum(part.height for part in parts) >= PIECE_ROWS:
+            yield _concat(parts, contract, unit)
+            parts, none = [], False
+    if parts or none:
+        yield _concat(parts, contract, unit)
 
 
 def _concat(parts: Sequence[pl.DataFrame], contract: Contract, unit: Unit) -> pl.DataFrame:
@@ -343,7 +354,7 @@ def _of_bucket(rows: pl.DataFrame, contract: Contract, unit: Unit) -> pl.DataFra
     column = contract.bucket_by
     if unit.buckets == 1 or column is None or column not in rows.columns:
         return rows
-    names, codes = encode(rows[column].cast(pl.String))
+    names, codes = encode(rows[column])
     # The last one stands for null, whose code is the last.
     mine = np.array([*(in_bucket(name, unit) for name in names), unit.bucket == 0])
     return rows.filter(mine[codes])

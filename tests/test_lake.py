@@ -101,7 +101,7 @@ def test_a_table_whose_every_row_was_written_otherwise_fails_its_site(tmp_path: 
     for folder, units in zip(folders, ("3,5", "3.5"), strict=True):
         folder.mkdir(parents=True)
         pl.DataFrame({**sales, "units": [units] * 30}).write_parquet(folder / "part.parquet")
-    with pytest.raises(TableError, match=r"sales: all 30 rows are bad.*not a float64, it was 3,5"):
+    with pytest.raises(TableError, match=r"sales: all 30 rows are bad.*not a float32, it was 3,5"):
         lake.enter(run, Unit("DC1"), ["sales"], {})
     assert lake.enter(run, Unit("DC2"), ["sales"], {}).counts[0].rows_out == 30
 
