@@ -140,14 +140,12 @@ def _sum(panel: Panel, rows: Groups) -> dict[str, Any]:
     demand, weight = np.zeros(panel.num_periods), 1e-9
     covariates = np.zeros(panel.covariates.shape[1:], np.float32)
     for part in np.split(rows, range(STEP, len(rows), STEP)):
+        units, known = _known(panel.units[part])
         out = panel.in_stock[part] < 1
-        seen = ~np.isnan(panel.units[part]) & ~out
-        units = _known(panel.units[part])
-        usual = np.where(seen, units, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-        usual = usual.astype(np.float32)
-        units[out] = np.maximum(units, usual[:, None])[out]
-        demand += units.sum(axis=0, dtype=np.float64)
-        covariates += np.tensordot(usual, _known(panel.covariates[part]), 1)
+        seen = (known & ~out).astype(np.float32)
+        usual = np.einsum("nt,nt->n", units, seen) / np.maximum(seen.sum(axis=1), 1)
+        demand += np.ones(len(part), np.float32) @ np.maximum(units, out * usual[:, None])
+        covariates += np.tensordot(usual, _known(panel.covariates[part])[0], 1)
         weight += float(usual.sum(dtype=np.float64))
     return {
         "site": panel.site[rows[:1]],
@@ -156,14 +154,17 @@ def _sum(panel: Panel, rows: Groups) -> dict[str, Any]:
         "covariates": covariates[None] / np.float32(weight),
         "known_ahead": panel.known_ahead[rows[:1]],
         "codes": panel.codes[rows[:1]],
-        "attributes": _known(panel.attributes[rows]).mean(axis=0, keepdims=True),
+        "attributes": _known(panel.attributes[rows])[0].mean(axis=0, keepdims=True),
         "age": np.full(1, panel.num_periods, np.float32),
         "left": np.full(1, FOREVER, np.float32),
     }
 
 
-def _known(values: Array) -> Array:
-    return np.where(np.isnan(values), np.float32(0), values)
+def _known(values: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """The values, which nobody else has, with 0 where they are not known; and where they are."""
+    known = ~np.isnan(values)
+    values[~known] = 0
+    return values, known
 
 
 def _groups(categories: Sequence[str]) -> Groups:
