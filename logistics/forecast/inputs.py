@@ -131,8 +131,8 @@ def _days(dates: pl.Series, first: date) -> Ints:
 def _age(series: Ints, days: Ints, n: int) -> Array:
     """Days from the first sale on (n,)."""
     first = np.zeros(n, np.int64)
-    begins = np.flatnonzero(np.diff(series, prepend=-1))  # of rows of one series
-    if len(begins):
+    if len(series):  # the rows of one series mostly stand together
+        begins = np.concatenate([[0], np.flatnonzero(series[1:] != series[:-1]) + 1])
         np.minimum.at(first, series[begins], np.minimum.reduceat(days, begins))
     return (-first).astype(np.float32)
 
