@@ -94,7 +94,7 @@ class Network(nn.Module):
         # A plane of all periods for each output: what follows walks along memory, and so does who
         # writes a column of each.
         flat = torch.addmm(self.out.bias[:, None], self.out.weight, hidden.flatten(0, 1).T)
-        out = flat.view(-1, *hidden.shape[:2])
+        out = flat.view(len(flat), *hidden.shape[:2])
         located, mean = torch.exp((self.direct(inputs.step)[..., 0] + out[:2]).clamp(-8, 6))
         rises = nn.functional.softplus(out[2:])
         rises[0] = out[2] + 1.5
