@@ -99,7 +99,7 @@ def check_pieces(
         raise TableError(f"{contract.name}: required column {', '.join(absent)} is absent")
     rows = pl.concat([piece.rows for piece in found], how="diagonal")
     doubtful = np.concatenate([piece.doubtful for piece in found])
-    if not apart([piece.spans for piece in found]):
+    if not apart([piece.spans for piece in found if piece.rows.height]):
         doubtful |= doubled(rows, [name for name in contract.key if name not in given - there])
     if not doubtful.any():
         return Checked(rows, pl.DataFrame(schema=REJECTS))

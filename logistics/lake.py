@@ -8,7 +8,7 @@ import hashlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from math import ceil
 from urllib.parse import unquote
 
@@ -23,7 +23,7 @@ from fsspec import AbstractFileSystem
 from logistics import plan
 from logistics.codes import encode
 from logistics.contracts import Checked, check_pieces
-from logistics.reading import read_table
+from logistics.reading import read_table, row_groups
 from logistics.schema import Contract, TableError
 from logistics.storage import LakeError, absolute, at, faults, one_line, stamp
 from logistics.tables import CONTRACTS
@@ -143,12 +143,13 @@ def enter(
     """
     counts, rejects = [], []
     checked = _check_tables(run, unit, names, dims, since or {})
-    for name, (rows_in, found) in checked.items():
+    for name, found in checked.items():
         if unit.bucket > 0 and CONTRACTS[name].bucket_by is None:
             continue  # bucket 0 has counted this table, which every bucket of the site reads
-        counts.append(Count(name, rows_in, found.good.height, found.rejects.height))
+        rows_out, rejected = found.good.height, found.rejects.height
+        counts.append(Count(name, rows_out + rejected, rows_out, rejected))
         rejects.append(found.rejects)
-    good = {name: found.good for name, (_, found) in checked.items()}
+    good = {name: found.good for name, found in checked.items()}
     return Entry(good, tuple(counts), plan.publish_rejects(run, unit, rejects))
 
 
@@ -163,7 +164,7 @@ def peek(
         checked = _check_tables(run, unit, names, dims, {})
     except (LakeError, TableError):
         return None
-    return {name: found.good for name, (_, found) in checked.items()}
+    return {name: found.good for name, found in checked.items()}
 
 
 def _check_tables(
@@ -172,8 +173,8 @@ def _check_tables(
     names: Sequence[str],
     dims: Mapping[str, pl.DataFrame],
     since: Mapping[str, date],
-) -> dict[str, tuple[int, Checked]]:
-    """Table → rows found and what the contract makes of them, referred-to tables first."""
+) -> dict[str, Checked]:
+    """Table → what the contract makes of them, referred-to tables first."""
     refs = {table for name in names for table in CONTRACTS[name].refs.values()}
     known = _keys({table: dims[table] for table in refs & dims.keys()})
     checked = {}
@@ -185,7 +186,7 @@ def _check_tables(
         whole = unit.site_id != UNKNOWN and not (unit.buckets > 1 and nobodys.all())
         if whole and found.misread is not None:
             raise TableError(f"{name}: {found.misread}")
-        checked[name] = (found.good.height + found.rejects.height, found)
+        checked[name] = found
         if unit == COMPANY:
             known |= _keys({name: found.good} if name in refs else {})
     return checked
@@ -255,7 +256,7 @@ def _read(
         rows = _of_bucket(read_table(found.to_arrow(), contract), contract, unit)
         yield _concat([rows], contract, unit)
         return
-    parts, none = list[pl.DataFrame](), True
+    parts: list[pl.DataFrame] = []
     for path, _ in _files(fs, root, {} if site is None else {site: unit.site_id}):
         values = _hive_values(path[len(root) :])
         if site is not None and values.get(site, unit.site_id) != unit.site_id:
@@ -269,9 +270,8 @@ def _read(
         parts.append(_of_bucket(part, contract, unit))
         if sum(part.height for part in parts) >= PIECE_ROWS:
             yield _concat(parts, contract, unit)
-            parts, none = [], False
-    if parts or none:
-        yield _concat(parts, contract, unit)
+            parts = []
+    yield _concat(parts, contract, unit)
 
 
 def _concat(parts: Sequence[pl.DataFrame], contract: Contract, unit: Unit) -> pl.DataFrame:
@@ -302,7 +302,7 @@ def _read_file(
         wanted = [name for name in parquet.schema_arrow.names if name not in values]
         if contract.extra is None:
             wanted = [name for name in wanted if name in {*contract.columns, contract.site}]
-        found = parquet.read_row_groups(_row_groups(parquet, since), columns=wanted)
+        found = parquet.read_row_groups(row_groups(parquet.metadata, since), columns=wanted)
     except (pa.ArrowException, OSError) as fault:
         raise LakeError(f"{contract.name}: {path} cannot be read as Parquet: {fault}") from None
     for column, value in values.items():
@@ -312,25 +312,6 @@ def _read_file(
         codes = pa.repeat(code, found.num_rows)
         found = found.append_column(column, pa.DictionaryArray.from_arrays(codes, [value]))
     return read_table(found, contract)
-
-
-def _row_groups(parquet: pq.ParquetFile, since: date | None) -> list[int]:
-    """Those that may hold a time (`at`) of that day or later; all of them where nothing tells."""
-    every = range(parquet.metadata.num_row_groups)
-    paths = [parquet.schema.column(i).path for i in range(len(parquet.schema))]
-    if since is None or "at" not in paths:
-        return [*every]
-    column = paths.index("at")
-    told = (parquet.metadata.row_group(i).column(column).statistics for i in every)
-    return [i for i, s in zip(every, told, strict=True) if not (s and _ended(s, since))]
-
-
-def _ended(statistics: pq.Statistics, since: date) -> bool:
-    """Whether a row group has times, and all of them lie before a day."""
-    if not statistics.has_min_max or statistics.null_count:
-        return False
-    newest = statistics.max
-    return isinstance(newest, datetime) and newest.replace(tzinfo=None).date() < since
 
 
 def _open(file: object, contract: Contract) -> pq.ParquetFile:

@@ -4,11 +4,14 @@ Whatever is in a column, reading it raises nothing: what has no meaning in the t
 and told.
 """
 
+from datetime import date, datetime
+
 import numpy as np
 import polars as pl
 import pyarrow as arrow
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pyarrow import parquet
 
 from logistics.schema import Contract, TableError, spelt
 
@@ -44,6 +47,25 @@ def read_table(found: arrow.Table, contract: Contract) -> pl.DataFrame:
     if faults:
         unread = pl.Series([faults.get(row) for row in range(found.num_rows)], dtype=UNREAD_TYPE)
     return pl.DataFrame({**columns, UNREAD: unread})
+
+
+def row_groups(file: parquet.FileMetaData, since: date | None) -> list[int]:
+    """Those that may hold a time (`at`) of that day or later; all of them where nothing tells."""
+    every = range(file.num_row_groups)
+    paths = [file.schema.column(i).path for i in range(file.num_columns)]
+    if since is None or "at" not in paths:
+        return [*every]
+    column = paths.index("at")
+    told = (file.row_group(i).column(column).statistics for i in every)
+    return [i for i, s in zip(every, told, strict=True) if not (s and _ended(s, since))]
+
+
+def _ended(statistics: parquet.Statistics, since: date) -> bool:
+    """Whether a row group has times, and all of them lie before a day."""
+    if not statistics.has_min_max or statistics.null_count:
+        return False
+    newest = statistics.max
+    return isinstance(newest, datetime) and newest.replace(tzinfo=None).date() < since
 
 
 def _wanted(schema: arrow.Schema, contract: Contract) -> dict[str, pl.DataType]:

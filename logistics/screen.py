@@ -64,8 +64,8 @@ def apart(pieces: Sequence[Mapping[str, Span]]) -> bool:
 
     Of a table in pieces, by their spans; rows without a value in it are rejected anyway.
     """
-    names = set(pieces[0]).intersection(*pieces[1:])
-    return len(pieces) == 1 or any(
+    names = set[str]().union(*pieces[:1]).intersection(*pieces[1:])
+    return len(pieces) <= 1 or any(
         all(a[1] < b[0] for a, b in pairwise(sorted(piece[name] for piece in pieces)))
         for name in names
         if all(None not in piece[name] for piece in pieces)
