@@ -105,7 +105,10 @@ def check_pieces(
         return Checked(rows, pl.DataFrame(schema=REJECTS))
     # Only these can be faulty, on these columns, and only among them does a key stand twice.
     at = np.flatnonzero(doubtful)
-    typed = rows[at].cast({pl.Categorical: pl.String}).with_row_index(ROW)
+    ends = np.cumsum([piece.rows.height for piece in found])
+    inside = zip(found, np.split(at, np.searchsorted(at, ends[:-1])), ends, strict=True)
+    parts = [p.rows[i - (end - p.rows.height)] for p, i, end in inside]  # all would be copied first
+    typed = pl.concat(parts, how="diagonal").cast({pl.Categorical: pl.String}).with_row_index(ROW)
     unread = pl.concat([piece.unread for piece in found])
     unread = unread.with_columns(pl.Series(ROW, np.searchsorted(at, unread[ROW]), pl.UInt32))
     broken = frozenset[str]().union(*(piece.broken for piece in found))

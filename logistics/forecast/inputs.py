@@ -49,9 +49,10 @@ def panel(
     here = pl.col("dc_id").is_null() | pl.col("dc_id").is_in(sites)
     listed = prices.filter(here, pl.col("sku_id").is_in(names.implode()))
     promoted = promotions.filter(here, pl.col("sku_id").is_in(names.implode()))
-    covariates = np.empty((len(names), grid.total, len(COVARIATES)), np.float32)
-    covariates[..., 0] = _discounts(promoted, grid)
-    covariates[..., 1] = _log_prices(listed, past["price"], rows, grid)
+    # A plane of each: made where it stays, and read as such.
+    discounts, log_prices = planes = np.empty((len(COVARIATES), len(names), grid.total), np.float32)
+    _set_discounts(discounts, promoted, grid)
+    _set_log_prices(log_prices, listed, past["price"], rows, grid)
     of = names.to_frame("sku_id").join(items, on="sku_id", how="left", maintain_order="left")
     signal_names = tuple(signals["name"].unique().sort())
     values = _signal_grid(signals, signal_names, grid)
@@ -65,7 +66,7 @@ def panel(
         site=np.zeros(len(names), np.int64),
         units=_units(past["units"], rows, age, grid),
         in_stock=_in_stock(past["in_stock"], rows, grid),
-        covariates=covariates,
+        covariates=np.moveaxis(planes, 0, -1),
         covariate_names=COVARIATES,
         # A list price is known ahead; what was paid is known only afterwards.
         known_ahead=np.stack([np.ones(len(names), bool), known], axis=1),
@@ -154,7 +155,7 @@ def _in_stock(share: pl.Series, rows: _Rows, grid: _Grid) -> Array:
     return in_stock
 
 
-def _discounts(promotions: pl.DataFrame, grid: _Grid) -> Array:
+def _set_discounts(found: Array, promotions: pl.DataFrame, grid: _Grid) -> None:
     """The deepest discount of each day (n, t + h)."""
     promotions = promotions.sort("discount")  # of two on one cell the later one stays
     series, start = grid.places(promotions.select("sku_id", date="start"))
@@ -163,21 +164,23 @@ def _discounts(promotions: pl.DataFrame, grid: _Grid) -> Array:
     lengths = np.maximum(end - start + 1, 0)
     begins = np.cumsum(lengths) - lengths
     cells = np.repeat(series * grid.total + start - begins, lengths) + np.arange(lengths.sum())
-    found = np.zeros(len(grid.names) * grid.total, np.float32)
-    found[cells] = np.repeat(promotions["discount"].to_numpy().astype(np.float32), lengths)
-    return found.reshape(-1, grid.total)
+    found.fill(0)
+    deepest = np.repeat(promotions["discount"].to_numpy().astype(np.float32), lengths)
+    found.reshape(-1)[cells] = deepest
 
 
-def _log_prices(listed: pl.DataFrame, paid: pl.Series, rows: _Rows, grid: _Grid) -> Array:
+def _set_log_prices(
+    grids: Array, listed: pl.DataFrame, paid: pl.Series, rows: _Rows, grid: _Grid
+) -> None:
     """Log list price where the prices table knows the SKU, else the log of the price last paid.
 
     Prices are carried on until the next one. A DC's own list price overrides the general one.
     """
-    n, total = len(grid.names), grid.total
+    n = len(grid.names)
     general, of_general = _held(listed.filter(pl.col("dc_id").is_null()), grid)
     own, of_own = _held(listed.filter(pl.col("dc_id").is_not_null()), grid)
     known = np.isin(np.arange(n), [*of_general, *of_own])
-    grids = np.full((n, total), np.nan, np.float32)
+    grids.fill(np.nan)
     grids[of_general] = general
     grids[of_own] = np.where(np.isnan(own), grids[of_own], own)
     unlisted = np.flatnonzero(~known)
@@ -187,7 +190,6 @@ def _log_prices(listed: pl.DataFrame, paid: pl.Series, rows: _Rows, grid: _Grid)
         grids[unlisted, : grid.t] = log_paid[unlisted]
     gaps = np.flatnonzero(np.isnan(grids[:, 0]) | np.isnan(grids[:, -1]) | ~known)
     grids[gaps] = _fill_forward(grids[gaps])
-    return grids
 
 
 def _held(listed: pl.DataFrame, grid: _Grid) -> tuple[Array, Ints]:
