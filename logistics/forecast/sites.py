@@ -94,11 +94,11 @@ class Rivals:
     @classmethod
     def at(cls, site: Group, change: Array, level: Array) -> "Rivals":
         """change (n, h, k) against usual values; level (n,)."""
-        columns = np.moveaxis(change, 2, 0)
-        if len(site.starts) == 1:
-            sums = np.stack([level @ column for column in columns])[None]
-        else:
-            sums = np.stack([site.sums(c * level[:, None]) for c in columns], axis=1)
+        one, (_, h, k) = len(site.starts) == 1, change.shape
+        sums = np.empty((len(site.starts), k, h), np.float32)
+        for i in range(k):
+            column = change[..., i]
+            sums[:, i] = level @ column if one else site.sums(column * level[:, None])
         return cls(sums, site.sums(level), site.of, np.bincount(site.of)[site.of] < 2)
 
     def others(self, rows: slice, change: Array, level: Array) -> Array:
