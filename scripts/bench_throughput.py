@@ -223,11 +223,7 @@ def _bare_loop(config: Config) -> tuple[float, float]:
 def bare_site(config: Config, files: Sequence[Path], out: Path) -> float:
     """Forecast one site's files; the seconds on a core."""
     started = time.process_time()
-    tables = [pq.ParquetFile(file, read_dictionary=["sku_id"]).read() for file in files]
-    sales = pl.concat([pl.DataFrame(t).cast({"sku_id": pl.String}) for t in tables])
-    # A row without its key cannot be placed, nor can less than nothing be logged: no other checks.
-    sales = sales.drop_nulls(["sku_id", "date"])
-    sales = sales.with_columns(pl.col("units").clip(0), dc_id=pl.lit(files[0].parent.name))
+    sales = pl.concat([_bare_sales(file) for file in files])
     root = Path(config.lake)
     signals = pl.read_parquet(root / "signals" / files[0].parent.name / "*.parquet")
     signals = signals.drop_nulls(["date", "value"])
@@ -246,6 +242,13 @@ def bare_site(config: Config, files: Sequence[Path], out: Path) -> float:
         file = out / f"{name}.parquet"
         pq.write_table(rows.to_arrow(), file, compression="snappy", use_dictionary=keys)
     return time.process_time() - started
+
+
+def _bare_sales(file: Path) -> pl.DataFrame:
+    rows = pl.DataFrame(pq.ParquetFile(file, read_dictionary=["sku_id"]).read())
+    # A row without its key cannot be placed, nor can less than nothing be logged: no other checks.
+    rows = rows.drop_nulls(["sku_id", "date"]).cast({pl.Float64: pl.Float32})
+    return rows.with_columns(pl.col("units").clip(0), dc_id=pl.lit(file.parent.name))
 
 
 def _forecaster(config: Config) -> Forecaster:
