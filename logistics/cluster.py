@@ -3,8 +3,10 @@
 import contextlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
+from types import FrameType
 
 import ray
 
@@ -47,7 +49,8 @@ def start_ray(config: Config) -> None:
     quiet = logging.INFO if config.verbose else logging.ERROR
     for name, value in RAY_SETTINGS.items():
         os.environ.setdefault(name, value)
-    with contextlib.nullcontext() if config.verbose else _without_native_logs():
+    native_logs = contextlib.nullcontext() if config.verbose else _without_native_logs()
+    with _signals_deferred(), native_logs:
         if cluster.address is None:
             ray.init(
                 "local",  # one of our own even where another Ray runs
@@ -85,6 +88,30 @@ def start_ray(config: Config) -> None:
     context.retried_map_errors = True
     context.max_map_retries = 3
     logging.getLogger("ray.data").setLevel(quiet if config.verbose else logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Raises KeyboardInterrupt at the end where SIGTERM or ctrl-C came: an exception that crosses
+    Ray's C++ core aborts the process. Ray's own handler of SIGTERM, which raises one, is kept out.
+    """
+    told: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        signal.alarm(0)  # by which the core, once it has seen a SIGTERM, would abort 3 s later
+        told.append(number)
+
+    put = signal.signal
+    before = {number: put(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal = lambda number, handler: signal.getsignal(number)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        signal.signal = put
+        for number, handler in before.items():
+            put(number, handler)
+    if told:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

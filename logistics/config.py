@@ -174,7 +174,7 @@ class SlottingConfig:
     demand_days: Natural  # forecast days that drive the picks
     history_days: Natural  # order lines read for lines per order
     affinity_days: Natural  # and for what is picked together; as many as history_days at least
-    min_saving_m_per_day: Annotated[float, Field(ge=0)]  # a move below this is not worth making
+    max_payback_days: Positive  # until a move has earned back its labour, else it is not made
     replenish_days: Natural  # a slot must hold this many days of demand
     # By level, the floor first; higher ones are like the last. Of walking that a pick is as bad as:
     reach_m_by_level: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]

@@ -26,19 +26,22 @@ class Checked:
     good: pl.DataFrame
     rejects: pl.DataFrame
 
-    @property
-    def misread(self) -> str | None:
-        """Of many rows none of which is good, for what is in them, what is wrong with the first: a
-        plan without them would look whole.
+    def misread(self, needed: bool) -> str | None:
+        """Of rows none of which is good, for what is in them, what is wrong with the first: a plan
+        without them would look whole.
 
-        Rows that refer to nothing known are of another company's, and only rejected.
+        Of a table that is not needed so few may all be bad by chance; without them the site is
+        planned nevertheless. Rows that refer to nothing known are of another company's, and only
+        rejected.
         """
         unknown = self.rejects["rule"].str.starts_with("not in ").sum()
-        if self.good.height or self.rejects.height < _MANY or unknown * 2 > self.rejects.height:
+        fewest = 1 if needed else _MANY
+        if self.good.height or self.rejects.height < fewest or unknown * 2 > self.rejects.height:
             return None
         first = self.rejects.row(0, named=True)
+        many = f"all {self.rejects.height:,} rows are bad, as if misread; the first"
         return (
-            f"all {self.rejects.height:,} rows are bad, as if misread; the first ({first['key']}): "
+            f"{'its only row is bad' if self.rejects.height == 1 else many} ({first['key']}): "
             f"{first['column']} {first['rule']}, it was {first['value']}"
         )
 

@@ -4,18 +4,21 @@ Knows the output tables and where they are; knows nothing of how they were compu
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, cast
 
 import polars as pl
 
 from logistics import plan
 from logistics.config import Config
+from logistics.outputs import OUTPUTS
 
 Row = dict[str, object]
 
 
 def tell(config: Config) -> list[str] | None:
     """The story's lines, or None when the plan knows no such thing."""
+    _find.cache_clear()  # the plan may be another by now
     for thing, story in _STORIES.items():
         wanted = getattr(config, thing)
         if wanted is not None:
@@ -68,50 +71,62 @@ def _order(config: Config, order_id: str) -> Iterator[str]:
 
 
 def _sku(config: Config, sku_id: str) -> Iterator[str]:
-    totals = _find(config, "forecast_totals", "sku_id", sku_id)
-    for site in sorted({str(total["dc_id"]) for total in totals}):
-        yield f"SKU {sku_id} at {site}: demand to come"
-        for total in sorted(totals, key=lambda row: str(row["horizon_days"]).zfill(4)):
-            if total["dc_id"] == site:
-                yield (
-                    f"  {total['horizon_days']} days: {_number(total['mean'])} units "
-                    f"(80 % between {_number(total['q10'])} and {_number(total['q90'])}), "
-                    f"safety stock {_number(total['safety_stock'])}"
-                )
-        yield from _because(config, sku_id, site)
-        week = [
-            row for row in _find(config, "forecasts", "sku_id", sku_id) if row["dc_id"] == site
-        ][:7]
-        days = ", ".join(f"{row['date']:%a} {_number(row['mean'])}" for row in week)
-        yield f"  the first week: {days}"
-    for slot in _find(config, "slots_plan", "sku_id", sku_id):
-        yield f"SKU {sku_id} lies in slot {slot['slot_id']} of {slot['warehouse_id']}."
-    for slot in _find(config, "slots_plan", "sku_ideal", sku_id):
-        if slot["sku_id"] != sku_id:
-            yield f"  Its best slot would be {slot['slot_id']} of {slot['warehouse_id']}."
-    for move in _find(config, "moves", "sku_id", sku_id):
-        origin = move["from_slot"] or "the dock"
+    """DC by DC, each with the warehouse of its name."""
+    tables = ("forecast_totals", "slots_plan", "moves", "unplaced")
+    sites = {
+        str(row[OUTPUTS[table].site])
+        for table in tables
+        for row in _find(config, table, "sku_id", sku_id)
+    }
+    for site in sorted(sites):
+        yield from _demand(config, sku_id, site)
+        yield from _places(config, sku_id, site)
+
+
+def _demand(config: Config, sku_id: str, site: str) -> Iterator[str]:
+    totals = _at(site, config, "forecast_totals", sku_id)
+    if not totals:
+        return
+    yield f"SKU {sku_id} at {site}: demand to come"
+    for total in sorted(totals, key=lambda row: str(row["horizon_days"]).zfill(4)):
         yield (
-            f"  Tonight's move {move['move']} in {move['warehouse_id']}: {origin} → "
-            f"{move['to_slot']}, {_number(move['picks_per_day'])} picks a day, "
-            f"saves {_number(move['saving_m_per_day'])} m a day."
+            f"  {total['horizon_days']} days: {_number(total['mean'])} units "
+            f"(80 % between {_number(total['q10'])} and {_number(total['q90'])}), "
+            f"safety stock {_number(total['safety_stock'])}"
         )
-    for sku in _find(config, "unplaced", "sku_id", sku_id):
-        yield f"SKU {sku_id} has no slot in {sku['warehouse_id']}: {sku['reason']}"
+    yield from _because(config, sku_id, site)
+    week = _at(site, config, "forecasts", sku_id)[:7]
+    days = ", ".join(f"{row['date']:%a} {_number(row['mean'])}" for row in week)
+    yield f"  the first week: {days}"
+
+
+def _places(config: Config, sku_id: str, site: str) -> Iterator[str]:
+    for slot in _at(site, config, "slots_plan", sku_id):
+        yield f"SKU {sku_id} lies in slot {slot['slot_id']} of {site}."
+    for slot in _at(site, config, "slots_plan", sku_id, column="sku_ideal"):
+        if slot["sku_id"] != sku_id:
+            yield f"  Its best slot would be {slot['slot_id']}."
+    for move in _at(site, config, "moves", sku_id):
+        origin = move["from_slot"] or "the dock"
+        payback = move["payback_days"]
+        paid = "" if payback is None else f", its step paid back in {_number(payback)} days"
+        why = f" ({move['why']})" if move.get("why") else ""  # plans of before it was told
+        yield (
+            f"  Tonight's move {move['move']}: {origin} → {move['to_slot']}{why}, "
+            f"{_number(move['picks_per_day'])} picks a day, "
+            f"saves {_number(move['saving_m_per_day'])} m a day{paid}."
+        )
+    for sku in _at(site, config, "unplaced", sku_id):
+        yield f"SKU {sku_id} has no slot in {site}: {sku['reason']}"
 
 
 def _because(config: Config, sku_id: str, site: str) -> Iterator[str]:
     """Why the forecast is what it is, what planners changed, and when to order."""
-    for part in _find(config, "forecast_parts", "sku_id", sku_id):
-        if part["dc_id"] == site:
-            causes = ("base", "season", "promotion", "price", "signal", "planner")
-            told = ", ".join(f"{cause} {_signed(part[cause])}" for cause in causes)
-            yield f"  {part['days']} days are {_number(part['mean'])} because: {told}"
-    changed = [
-        row
-        for row in _find(config, "forecast_overridden", "sku_id", sku_id)
-        if row["dc_id"] == site
-    ]
+    for part in _at(site, config, "forecast_parts", sku_id):
+        causes = ("base", "season", "promotion", "price", "signal", "planner")
+        told = ", ".join(f"{cause} {_signed(part[cause])}" for cause in causes)
+        yield f"  {part['days']} days are {_number(part['mean'])} because: {told}"
+    changed = _at(site, config, "forecast_overridden", sku_id)
     if changed:
         said, final = (
             sum(float(str(row[f"{name}_mean"])) for row in changed)
@@ -121,21 +136,19 @@ def _because(config: Config, sku_id: str, site: str) -> Iterator[str]:
             f"  {changed[0]['planner']} changed {len(changed)} of its days: the model said "
             f"{_number(said)} units for them, the plan says {_number(final)}"
         )
-    for worth in _find(config, "forecast_value_added", "sku_id", sku_id):
-        if worth["dc_id"] == site:
-            yield (
-                f"  changes of {worth['night']} ({worth['planner']}): {worth['periods']} days came "
-                f"since, error {_number(worth['final_abs_error'])} units with them, "
-                f"{_number(worth['statistical_abs_error'])} without"
-            )
-    for point in _find(config, "reorder_points", "sku_id", sku_id):
-        if point["dc_id"] == site:
-            yield (
-                f"  order when stock falls to {_number(point['reorder_point'])}: "
-                f"{_number(point['lead_time_demand'])} are sold in "
-                f"{_number(point['lead_time_days'])} days, and {_number(point['safety_stock'])} "
-                f"more last with {_percent(point['service_level'])}"
-            )
+    for worth in _at(site, config, "forecast_value_added", sku_id):
+        yield (
+            f"  changes of {worth['night']} ({worth['planner']}): {worth['periods']} days came "
+            f"since, error {_number(worth['final_abs_error'])} units with them, "
+            f"{_number(worth['statistical_abs_error'])} without"
+        )
+    for point in _at(site, config, "reorder_points", sku_id):
+        yield (
+            f"  order when stock falls to {_number(point['reorder_point'])}: "
+            f"{_number(point['lead_time_demand'])} are sold in "
+            f"{_number(point['lead_time_days'])} days, and {_number(point['safety_stock'])} "
+            f"more last with {_percent(point['service_level'])}"
+        )
 
 
 def _asset(config: Config, asset_id: str) -> Iterator[str]:
@@ -183,6 +196,13 @@ _STORIES: dict[str, Callable[[Config, str], Iterator[str]]] = {
 }
 
 
+def _at(site: str, config: Config, table: str, sku_id: str, column: str = "sku_id") -> list[Row]:
+    """The rows of one site."""
+    rows = _find(config, table, column, sku_id)
+    return [row for row in rows if row[OUTPUTS[table].site] == site]
+
+
+@cache  # each site's story asks for the same
 def _find(config: Config, table: str, column: str, value: str) -> list[Row]:
     rows = plan.read_plan(config.plan, table, config.date, where=pl.col(column) == value)
     return [] if rows is None else rows.to_dicts()

@@ -5,7 +5,7 @@ demand looks like any other. Told by figures, which add up over units. Knows dat
 from collections.abc import Iterator, Mapping
 from datetime import date
 
-_PAUSE_DAYS = 3  # that come without rows at a site that is well: a long weekend
+PAUSE_DAYS = 3  # that come without rows at a site that is well: a long weekend
 _ENDS = "ends:"
 
 
@@ -14,7 +14,7 @@ def ended(table: str, newest: date | None, run_date: date) -> dict[str, float]:
 
     newest: the last day before it that the table has; None: it has none at all.
     """
-    if newest is not None and (run_date - newest).days - 1 <= _PAUSE_DAYS:
+    if newest is not None and (run_date - newest).days - 1 <= PAUSE_DAYS:
         return {}
     return {f"{_ENDS}{table}:{newest or ''}": 1.0}
 

@@ -138,6 +138,8 @@ def enter(
 ) -> Entry:
     """Read and check a unit's tables; an absent table is empty. Rejects are staged for `rejects`.
 
+    names: first the one without which there is nothing to plan. Raises TableError where no row of
+    it is good, or none of many of another's.
     dims are the company's checked tables, for foreign keys; an empty one refers to nothing.
     since: table → a day; parts of its files that only hold earlier times (`at`) are not read.
     """
@@ -184,8 +186,9 @@ def _check_tables(
         found = check_pieces(pieces, CONTRACTS[name], known, site_id)
         nobodys = found.rejects["column"] == (CONTRACTS[name].bucket_by or "")  # in one bucket
         whole = unit.site_id != UNKNOWN and not (unit.buckets > 1 and nobodys.all())
-        if whole and found.misread is not None:
-            raise TableError(f"{name}: {found.misread}")
+        needed = unit.buckets == 1 and unit != COMPANY and name == names[0] and name not in since
+        if whole and (fault := found.misread(needed)) is not None:
+            raise TableError(f"{name}: {fault}")
         checked[name] = found
         if unit == COMPANY:
             known |= _keys({name: found.good} if name in refs else {})

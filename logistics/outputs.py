@@ -40,6 +40,8 @@ ROUTES = Output(
         "load_m3": REAL,
         "cost": REAL,
         "returns": pl.Boolean(),  # to the depot
+        "start_load_kg": REAL,  # on board when leaving the depot first
+        "start_load_m3": REAL,
     },
     key=("route_id",),
 )
@@ -64,6 +66,8 @@ STOPS = Output(
         "pair_id": TEXT,  # the goods go to, or come from, the stop that has it, too
         # The order's own depot where that is another of the pool; depot_id is the vehicle's.
         "order_depot_id": TEXT,
+        # The order's, in time order; null: any time the depot is open.
+        "windows_local": pl.List(pl.Struct({"opens": _LOCAL, "closes": _LOCAL})),
     },
     key=("route_id", "stop"),
 )
@@ -234,7 +238,10 @@ MOVES = Output(
         "step": WHOLE,  # moves of one step pay only together: all of them or none
         "saving_per_day": REAL,  # in money: the time saved
         "labour_cost": REAL,
-        "payback_days": REAL,  # of the whole step; null: a first slot, or not expected to pay
+        # Of the whole step, at most slotting.max_payback_days; null: it has to be made, for a first
+        # slot or a SKU that may not stay where it is.
+        "payback_days": REAL,
+        "why": TEXT,  # walks less, makes way, first slot, may not stay where it is, further face
     },
     key=("move",),
 )

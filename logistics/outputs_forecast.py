@@ -77,7 +77,7 @@ FORECAST_PARTS = Output(
     {
         "sku_id": TEXT,
         "days": WHOLE,
-        "base": REAL,  # the level of the last eight weeks
+        "base": REAL,  # the level of the last eight weeks, while on sale
         "season": REAL,  # season and trend
         "promotion": REAL,
         "price": REAL,

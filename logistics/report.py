@@ -22,7 +22,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from logistics import explain as story
-from logistics import freshness
+from logistics import freshness, matches
 from logistics.config import Config
 from logistics.cost import cost
 from logistics.outcome import Night, Outcome, Progress
@@ -185,6 +185,8 @@ def summary(night: Night) -> int:
     for outcome in night.outcomes.values():
         for line in freshness.told(outcome.figures, config.date):
             _out.print(f"[yellow]stale[/]     {_plain(line)}")
+        for line in matches.told(outcome.figures):
+            _out.print(f"[yellow]unmatched[/] {_plain(line)}")
     for line in _remarks(night.outcomes):
         _out.print(line)
     _out.print(_rejects(night.outcomes))
@@ -284,10 +286,14 @@ def _workshop(outcome: Outcome) -> tuple[str, str]:
 
 def _routes(outcome: Outcome) -> tuple[str, str]:
     figures = outcome.figures
+    depots = _units(outcome, "depot", int(figures.get("pool_mates", 0)))
+    if not figures.get("orders"):
+        return f"{depots}: {'nothing planned' if outcome.failures else 'no orders this day'}", ""
+    idle = figures.get("idle_depots", 0)
     planned = (
-        f"{_units(outcome, 'depot', int(figures.get('pool_mates', 0)))}: "
-        f"{figures.get('served', 0):,.0f} of "
-        f"{figures.get('orders', 0):,.0f} orders served on {figures.get('routes', 0):,.0f} routes"
+        f"{depots}{f' ({idle:,.0f} idle)' if idle else ''}: "
+        f"{figures.get('served', 0):,.0f} of {figures['orders']:,.0f} orders served on "
+        f"{figures.get('routes', 0):,.0f} routes"
     )
     quality = (
         f"{figures.get('distance_km', 0):,.0f} km, {figures.get('late_stops', 0):,.0f} late stops, "
@@ -299,6 +305,8 @@ def _routes(outcome: Outcome) -> tuple[str, str]:
 def _slotting(outcome: Outcome) -> tuple[str, str]:
     figures = outcome.figures
     planned = f"{_units(outcome, 'warehouse')}: {figures.get('moves', 0):,.0f} moves"
+    if figures.get("saving_per_day"):
+        planned += f", paid back in {figures['labour_cost'] / figures['saving_per_day']:,.0f} days"
     hundreds = figures.get("picks", 0) / 100
     if not hundreds:
         return planned, "no picks to measure by"

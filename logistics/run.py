@@ -182,7 +182,6 @@ def _run(config: Config) -> int:
             progress("starting Ray", 0, 1)
             cluster.start_ray(config)
             progress("starting Ray", 1, 1)
-            signal.signal(signal.SIGTERM, _interrupt)  # Ray has put its own there
             if make:
                 world.generate(config.world, config.lake, config.seed, progress)
             if config.task == "world":

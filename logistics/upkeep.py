@@ -78,9 +78,10 @@ def _hand_out(config: Config) -> None:
 
 
 def _rows(config: Config, output: Output) -> pl.DataFrame:
-    """A table's rows of the night, with their site."""
+    """A table's rows of the night, with their site; of columns that it did not have yet, nulls."""
     rows = plan.read_plan(config.plan, output.name, config.date)
-    return (pl.DataFrame(schema=output.schema) if rows is None else rows).drop("run_date")
+    none = pl.DataFrame(schema=output.schema)
+    return (none if rows is None else pl.concat([none, rows], how="diagonal")).drop("run_date")
 
 
 def tidy(config: Config) -> Iterator[Tidied]:

@@ -10,10 +10,11 @@ FILE has order_id, sku, ts and qty. The standard warehouse is one block of 20 ai
 lines, a larger order is dealt at random into tours of like size. Every policy learns from the lines
 before DATE and keeps its layout from then on; a new SKU is put into an empty slot on its first
 pick, near those with neighbouring ids. Walked are S-shape and shortest tours (Ratliff and
-Rosenthal). The walk-forward begins with the forecast's layout, or with ABC's, and moves 30 SKUs a
-night. DIR holds instances of joint assignment and routing (SLAPRP), solved within S seconds each,
-and K times within L seconds to tell how far the first value is from the best of all. N warehouses
-of 10,000 SKUs and slots are solved in Ray tasks, side by side. Exit code 2: it could not be done.
+Rosenthal). The walk-forward begins with the forecast's layout, or with ABC's, and moves up to 30
+SKUs a night, where that pays back within 90 days. DIR holds instances of joint assignment and
+routing (SLAPRP), solved within S seconds each, and K times within L seconds to tell how far the
+first value is from the best of all. N warehouses of 10,000 SKUs and slots are solved in Ray tasks,
+side by side. Exit code 2: it could not be done.
 """
 
 import argparse

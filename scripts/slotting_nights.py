@@ -13,13 +13,15 @@ from slotting_case import Case
 from slotting_policies import Layout
 
 from logistics.slotting import velocity
-from logistics.slotting.effect import look_ahead, promised
+from logistics.slotting.effect import look_ahead
 from logistics.slotting.moves import plan_moves
+from logistics.slotting.payback import paying
 from logistics.slotting.problem import NONE, Ints, Reals
 from logistics.slotting.travel import walk
 
 MOVES = 30
-MIN_SAVING_M_PER_DAY = 1.0
+MOVE_M = 240.0  # of walking that a move is as much work as: four minutes
+MAX_PAYBACK_DAYS = 90.0
 
 Night = Callable[[Layout, int], Layout]
 
@@ -73,12 +75,12 @@ def moved(
         ),
         ideal.slot_of[skus],
         max_moves,
-        MIN_SAVING_M_PER_DAY,
+        MOVE_M / MAX_PAYBACK_DAYS,
         policies.slopes(case, day, skus),
     )
     walking = policies.walking(case, day, float(rate.sum()))
     prospect = look_ahead(warehouse, demand, walking, policies.tours(case, day, skus))
-    night = promised(prospect, night)
+    night = paying(prospect, night, MOVE_M / MAX_PAYBACK_DAYS)
     slot_of = np.full(len(case.sku_ids), NONE)
     slot_of[skus] = night.slot_of
     saved_m = sum(move.saving_m_per_day for move in night.moves)

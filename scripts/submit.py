@@ -3,8 +3,9 @@
     scripts/submit [options] [key=value …]      (key=value as of logistics.run)
 
 The night runs from a copy of this checkout's logistics/ and conf/; the nodes must have the package
-installed for its dependencies (cluster.yaml and conf/deploy/Dockerfile do so). Exit codes are those
-of logistics.run; 2 also when the cluster cannot be reached or refuses the token.
+installed for its dependencies (cluster.yaml and conf/deploy/Dockerfile do so). Places are those of
+the cluster, URLs or paths from the root: a job's own folder goes with it. Exit codes are those of
+logistics.run; 2 also when the cluster cannot be reached or refuses the token.
 """
 
 import argparse
@@ -35,10 +36,11 @@ POLL_S = 0.5
 def main(arguments: Sequence[str]) -> int:
     """Submit, follow and return the night's exit code."""
     options = _options().parse_intermixed_args(arguments)
-    logging.disable(logging.INFO)  # the client's uploads and sockets; its loggers set INFO
-    os.environ.setdefault("RAY_AUTH_MODE", "token")  # a cluster without tokens ignores ours
     try:
+        _lasting(options.overrides)
         environment = _environment(options.env)
+        logging.disable(logging.INFO)  # the client's uploads and sockets; its loggers set INFO
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # a cluster without tokens ignores ours
         client = JobSubmissionClient(options.address)
         job = _submit(client, options.overrides, environment)
         return _follow(client, job, options)
@@ -75,7 +77,12 @@ def _options() -> argparse.ArgumentParser:
         action="store_true",
         help="ctrl-C stops the night instead of only ceasing to follow it",
     )
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="as of logistics.run")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="as of logistics.run; lake and plan are URLs, or paths from the root",
+    )
     return parser
 
 
@@ -93,6 +100,20 @@ def _environment(given: Sequence[str]) -> dict[str, str]:
             raise ValueError(f"--env {name}: it is not set here; give it as {name}=VALUE")
         found[name] = value if assigned else os.environ[name]
     return found
+
+
+def _lasting(overrides: Sequence[str]) -> None:
+    """Raises ValueError where the plan, or what it is made of, would lie in the job's own folder,
+    which goes with the job."""
+    given = dict(override.split("=", 1) for override in overrides if "=" in override)
+    if not given.get("plan") and not given.get("lake"):
+        raise ValueError("plan= is not said: say where on the cluster, as plan=s3://bucket/plan")
+    for key in ("lake", "plan", "models"):
+        place = given.get(key, "")
+        if place and "://" not in place and not place.startswith(("/", "~")):
+            raise ValueError(
+                f"{key}={place}: it would go with the job; say it from the root, /…/{place}"
+            )
 
 
 def _submit(

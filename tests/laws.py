@@ -144,8 +144,9 @@ def _loads(route: dict, calls: list[dict], orders: list[dict], vehicle: dict) ->
         ("volume_m3", "load_m3", "capacity_m3"),
     ):
         from_depot = [o for o in orders if o["kind"] == "delivery" and o.get("pair_id") is None]
-        board = sum(o[order_column] for o in from_depot)
-        most = board
+        most = board = sum(o[order_column] for o in from_depot)
+        if abs(board - route[f"start_{load}"]) > 1e-3:
+            yield f"{route['route_id']}: {board:.3f} is on board at first, not start_{load}"
         for stop, order in zip(calls, orders, strict=True):
             board += order[order_column] * (1 if order["kind"] == "pickup" else -1)
             most = max(most, board)
@@ -360,6 +361,8 @@ def slots(config: Config, inputs: Rows) -> Iterator[str]:
             yield f"{name}: {move['to_slot']} is frozen"
         if (item.get("storage_class") or "ambient") != slot["storage_class"]:
             yield f"{name}: {item.get('storage_class')} goods into {slot['storage_class']}"
+        if (move["payback_days"] or 0.0) > config.slotting.max_payback_days * (1 + 1e-9):
+            yield f"{name}: paid back in {move['payback_days']} days only"
         for size, capacity in (("unit_m3", "capacity_m3"), ("unit_kg", "capacity_kg")):
             if (item.get(size) or 0.0) > slot[capacity]:
                 yield f"{name}: one unit is over {capacity}"

@@ -94,16 +94,26 @@ def test_a_corrupt_file_is_named(run: Run) -> None:
         lake.enter(run, Unit("A"), ["sales"], {})
 
 
-def test_a_table_whose_every_row_was_written_otherwise_fails_its_site(tmp_path: Path) -> None:
+def test_a_site_without_a_good_row_of_what_it_is_planned_from_fails(tmp_path: Path) -> None:
     run = Run("r", config(tmp_path))
-    sales = {"sku_id": [f"S{n}" for n in range(30)], "date": ["2026-03-01"] * 30}
-    folders = [Path(run.config.lake, "sales", f"dc_id={site}") for site in ("DC1", "DC2")]
-    for folder, units in zip(folders, ("3,5", "3.5"), strict=True):
-        folder.mkdir(parents=True)
-        pl.DataFrame({**sales, "units": [units] * 30}).write_parquet(folder / "part.parquet")
-    with pytest.raises(TableError, match=r"sales: all 30 rows are bad.*not a float32, it was 3,5"):
-        lake.enter(run, Unit("DC1"), ["sales"], {})
-    assert lake.enter(run, Unit("DC2"), ["sales"], {}).counts[0].rows_out == 30
+    sales = {"sku_id": ["S1", "S2"], "date": ["2026-03-01"] * 2}
+    days = [f"2026-03-{day:02d}" for day in range(1, 21)]
+    misread = {"name": ["rain"] * 20, "date": days, "value": ["3,5"] * 20}
+    for site, units, signals in (("DC1", "3,5", 0), ("DC2", "3.5", 19), ("DC3", "3.5", 20)):
+        for table, rows in (("sales", {**sales, "units": [units] * 2}), ("signals", misread)):
+            folder = Path(run.config.lake, table, f"dc_id={site}")
+            folder.mkdir(parents=True)
+            found = pl.DataFrame(rows)
+            (found.head(signals) if table == "signals" else found).write_parquet(
+                folder / "a.parquet"
+            )
+    with pytest.raises(TableError, match=r"sales: all 2 rows are bad.*not a float32, it was 3,5"):
+        lake.enter(run, Unit("DC1"), ["sales", "signals"], {})
+    # So few of another table may all be bad by chance.
+    counts = lake.enter(run, Unit("DC2"), ["sales", "signals"], {}).counts
+    assert [(count.table, count.rows_out) for count in counts] == [("sales", 2), ("signals", 0)]
+    with pytest.raises(TableError, match="signals: all 20 rows are bad"):
+        lake.enter(run, Unit("DC3"), ["sales", "signals"], {})
 
 
 def test_an_absent_table_is_empty_with_its_columns(run: Run) -> None:

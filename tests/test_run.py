@@ -1,8 +1,12 @@
 """The command line refuses what it cannot do: one clear line, exit code 2, no traceback, no Ray."""
 
+import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
+import ray
 
 from logistics.cluster import ClusterError, start_ray
 from logistics.run import main
@@ -82,6 +86,24 @@ def test_s3_without_credentials_is_one_line(
 def test_a_cluster_out_of_reach_is_named(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=r"cluster\.address=nowhere cannot be joined"):
         start_ray(config(tmp_path, "cluster.address=nowhere"))
+
+
+def test_a_signal_waits_until_ray_has_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started = []
+
+    def init(*_: object, **__: object) -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))  # as Ray does
+        os.kill(os.getpid(), signal.SIGTERM)
+        started.append(True)
+
+    monkeypatch.setattr(ray, "init", init)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        start_ray(config(tmp_path))
+    assert started
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_missing_table_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ import requests
 from tests.autoscaling import MAX_WORKERS, VARIABLES, autoscaling
 from tests.head import ROOT, Head, ended_after, free_port, started
 
+sys.path.insert(0, str(ROOT / "scripts"))
+from submit import main
+
 # A whole night, as small as every workload can be.
 SMALL = (
     "world.num_dcs=1",
@@ -124,7 +127,7 @@ def test_workers_come_for_a_night_on_s3_and_go_after_it(head: Head, bucket: dict
 
 
 def test_a_request_that_cannot_be_carried_out_is_told_with_its_code(head: Head) -> None:
-    ended = submit(head, "forecast.horizon=90")
+    ended = submit(head, "forecast.horizon=90", "plan=/nowhere")
     assert ended.returncode == 2
     assert "did you mean forecast.horizon_days?" in ended.stdout
 
@@ -159,7 +162,7 @@ def test_a_cluster_out_of_reach_is_one_line(
     head: Head, address: str | None, token: str | None, reason: str
 ) -> None:
     options = ["--address", address] if address else []
-    ended = submit(head, *options, **({"RAY_AUTH_TOKEN": token} if token else {}))
+    ended = submit(head, *options, "plan=/nowhere", **({"RAY_AUTH_TOKEN": token} if token else {}))
     assert ended.returncode == 2
     assert reason in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
@@ -167,6 +170,21 @@ def test_a_cluster_out_of_reach_is_one_line(
 
 
 def test_a_variable_without_a_value_is_refused_by_name(head: Head) -> None:
-    ended = submit(head, "--env=NOWHERE_SET")
+    ended = submit(head, "--env=NOWHERE_SET", "plan=/nowhere")
     assert ended.returncode == 2
     assert ended.stderr == "--env NOWHERE_SET: it is not set here; give it as NOWHERE_SET=VALUE\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ((), "plan= is not said"),
+        (("lake=lake",), "lake=lake: it would go with the job"),
+        (("lake=/lake", "plan=.night/plan"), "plan=.night/plan: it would go with the job"),
+    ],
+)
+def test_a_plan_that_would_go_with_the_job_is_refused(
+    capsys: pytest.CaptureFixture[str], given: tuple[str, ...], reason: str
+) -> None:
+    assert main(given) == 2
+    assert capsys.readouterr().err.startswith(reason)

@@ -20,6 +20,7 @@ from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.reconcile import corrected
 from logistics.forecast.weeks import horizon_days, weekly
 from logistics.freshness import ended
+from logistics.matches import matched
 from logistics.outputs_forecast import (
     FORECAST_LEVELS,
     FORECAST_OVERRIDDEN,
@@ -107,11 +108,27 @@ def _entered(run: Run, parcel: Parcel, dims: Tables) -> tuple[Parcel, Panel]:
     unit, items = parcel.unit, dims["items"]
     entry = lake.enter(run, unit, TABLES, dims)
     series = joined(panel_of(run, unit, entry.tables | dims), items, _launching(run, unit, items))
-    figures, sold = {}, entry.tables["sales"]["date"]
+    figures = _matched(unit.site_id, entry.tables, dims, series)
+    sold = entry.tables["sales"]["date"]
     if not sold.is_empty():
         newest = cast("date | None", sold.filter(sold < run.config.date).max())
-        figures = ended("sales", newest, run.config.date)
+        figures |= ended("sales", newest, run.config.date)
     return replace(parcel, counts=entry.counts, files=entry.files, figures=figures), series
+
+
+def _matched(site_id: str, own: Tables, dims: Tables, series: Panel) -> dict[str, float]:
+    """Whether the other tables speak of the SKUs, and of the DC, that sales have."""
+    skus, sites = pl.Series(series.sku_ids, dtype=pl.String), pl.Series([site_id])
+    told = matched("signals.dc_id", sites[: own["signals"].height], "sales", sites[: len(skus)])
+    if skus.is_empty():
+        return told
+    told |= matched("items.sku_id", dims["items"]["sku_id"], "sales", skus, each=True)
+    for name in ("promotions", "prices", "forecast_overrides"):
+        rows = dims[name]
+        told |= matched(f"{name}.sku_id", rows["sku_id"], "sales", skus)
+        if not rows["dc_id"].has_nulls():
+            told |= matched(f"{name}.dc_id", rows["dc_id"], "sales", sites)
+    return told
 
 
 def panel_of(run: Run, unit: Unit, tables: Tables) -> Panel:

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from logistics.codes import encode
+from logistics.forecast.feed import missing
 from logistics.forecast.panel import FOREVER, NUM_CODES, Array, Panel
 
 COVARIATES = ("discount", "log_price")
@@ -36,7 +37,8 @@ def panel(
     """The panel of one DC's checked tables.
 
     A series is a SKU with a sales row before run_date; a day without a row after its first one had
-    no sale. The history is as long as the longest series, context_days at most.
+    no sale, but for the days that the DC's feed stood still: they are not known of any series. The
+    history is as long as the longest series, context_days at most.
     """
     past = _before(sales, run_date)
     names, series = encode(past["sku_id"])
@@ -64,7 +66,7 @@ def panel(
         site_ids=sites or ("",),
         sku_ids=tuple(names),
         site=np.zeros(len(names), np.int64),
-        units=_units(past["units"], rows, age, grid),
+        units=_units(past["units"], rows, age, missing(days, t), grid),
         in_stock=_in_stock(past["in_stock"], rows, grid),
         covariates=np.moveaxis(planes, 0, -1),
         covariate_names=COVARIATES,
@@ -138,13 +140,17 @@ def _age(series: Ints, days: Ints, n: int) -> Array:
     return (-first).astype(np.float32)
 
 
-def _units(sold: pl.Series, rows: _Rows, age: Array, grid: _Grid) -> Array:
+def _units(
+    sold: pl.Series, rows: _Rows, age: Array, silent: NDArray[np.bool_], grid: _Grid
+) -> Array:
     units = np.zeros((len(age), grid.t), np.float32)
     rows.place(sold, units)
     young = np.flatnonzero(age < grid.t)
     units[young] = np.where(
         np.arange(grid.t) < (grid.t - age[young])[:, None], np.nan, units[young]
     )
+    if silent.any():
+        units[:, silent] = np.nan
     return units
 
 

@@ -7,7 +7,7 @@ means, so that totals and periods agree.
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -97,7 +97,8 @@ def predict(
 ) -> QuantileForecast:
     """Demand from the panel's run date on; 0 from a series' end of life on."""
     parts = [
-        _within(model, part, total_periods) for part in outlook(model, panel, device, total_periods)
+        _within(model, part, total_periods, panel.num_unseen)
+        for part in outlook(model, panel, device, total_periods)
     ]
     return QuantileForecast(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
@@ -117,8 +118,13 @@ class Outlook:
 def outlook(
     model: Forecaster, panel: Panel, device: str, lengths: Sequence[int]
 ) -> Iterator[Outlook]:
-    """What the networks say of the panel's series, a chunk at a time, in their order."""
-    seen = features(panel, panel.num_periods, model.settings.scope)
+    """What the networks say of the panel's series, a chunk at a time, in their order.
+
+    Where the sales of the last periods did not come they look ahead from where those ended.
+    """
+    late = panel.num_unseen
+    longer = replace(panel, horizon=panel.horizon + late)
+    seen = features(longer, panel.num_periods - late, model.settings.scope)
     alive = (panel.left[:, None] > np.arange(panel.horizon)).astype(np.float32)
     shared = tensor(seen.shared).to(device)
     for start in range(0, max(len(panel), 1), CHUNK):
@@ -142,9 +148,10 @@ def _outlook(
 ) -> Outlook:
     units = tensor(scale[:, None]).to(inputs.past)
     on_sale = tensor(alive).to(inputs.past)
-    scaled, quantiles = model(inputs)
+    scaled, quantiles = (answer[:, -alive.shape[1] :] for answer in model(inputs))
     scaled = scaled * on_sale
-    sums, ratios = model.totals(inputs, scaled, lengths)
+    ahead = replace(inputs, step=inputs.step[:, -alive.shape[1] :])
+    sums, ratios = model.totals(ahead, scaled, lengths)
     answers = (
         scaled * units,
         quantiles * (on_sale * units)[..., None],
@@ -159,12 +166,17 @@ def forecaster(model: Forecaster, device: str, series: Panel) -> QuantileForecas
     return predict(model, series, device, lengths_of(series))
 
 
-def _within(model: Forecaster, part: Outlook, lengths: Sequence[int]) -> tuple[Array, ...]:
-    """mean, quantiles, total_mean and total_quantiles with the margins of the back-test."""
+def _within(
+    model: Forecaster, part: Outlook, lengths: Sequence[int], late: int
+) -> tuple[Array, ...]:
+    """mean, quantiles, total_mean and total_quantiles with the margins of the back-test.
+
+    late: periods between the last sales that came and the first one forecast.
+    """
     reach = model.settings.scope.reach
     group = classes_of(model, part.scale)[:, None]
-    block = calibrate.block_of(np.arange(part.mean.shape[1]), reach)[None]
-    of_total = calibrate.block_of(np.array(lengths) - 1, reach)[None]
+    block = calibrate.block_of(late + np.arange(part.mean.shape[1]), reach)[None]
+    of_total = calibrate.block_of(late + np.array(lengths) - 1, reach)[None]
     margin, total_margin = model.margin.cpu().numpy(), model.total_margin.cpu().numpy()
     return (
         part.mean,

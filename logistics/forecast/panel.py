@@ -20,7 +20,7 @@ class Panel:
     """n series of g sites over t past and h future periods; the first future one is run_date's.
 
     period_days: 1, or 7 for weeks. Row i is SKU sku_ids[i] at site site_ids[site[i]].
-    units (n, t): NaN where not known, as before a series' first sale.
+    units (n, t): NaN where not known, as before a series' first sale or while no sales came in.
     in_stock (n, t): share of opening hours; below 1 units show less than the demand.
     covariates (n, t + h, k): prices, discounts and the like, NaN where not known, named
       covariate_names. known_ahead (n, k): the future values will be known on every such night;
@@ -59,6 +59,14 @@ class Panel:
     @property
     def num_periods(self) -> int:
         return int(self.units.shape[1])
+
+    @property
+    def num_unseen(self) -> int:
+        """The latest periods of which nothing is known of any series: a feed has stopped."""
+        t, num = self.num_periods, 0
+        while len(self) and num < t and np.isnan(self.units[:, t - 1 - num]).all():
+            num += 1
+        return num
 
     def take(self, rows: NDArray[np.int64]) -> "Panel":
         """The panel of some series; its sites stay all of them. Neighbours are not copied."""

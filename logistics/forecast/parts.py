@@ -2,7 +2,8 @@
 
 Knows panels and any forecaster as a function. A part is what changes when its cause is taken away:
 first the promotions to come, then the changes of price, then what is unusual in the signals. What
-is left is the level lately seen and what the season and trend make of it.
+is left is the level lately seen, for as long as the SKU is sold, and what the season and trend make
+of it.
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from logistics.forecast.panel import Array, Panel
+from logistics.forecast.panel import FOREVER, Array, Panel
 from logistics.forecast.quantiles import Predict
 from logistics.outputs_forecast import FORECAST_PARTS, TOTAL_HORIZONS_DAYS
 
@@ -35,13 +36,15 @@ def parts(predict: Predict, panel: Panel) -> Parts:
     span = min(round(TOTAL_HORIZONS_DAYS[0] / panel.period_days), panel.horizon)
     near = shortened(panel, span)
     told, last = [predict(near).mean.sum(axis=1)], near
-    for step in (without_promotions, at_usual_prices, at_usual_signals):
+    for step in (without_promotions, at_usual_prices, at_usual_signals, without_end):
         changed = step(last)
         told.append(told[-1] if changed is last else predict(changed).mean.sum(axis=1))
         last = changed
-    # What never sold has no level of its own: all of it is base.
+    # Of a level that runs out, as of the season on it, what is left.
+    on_sale = np.where(near.left < FOREVER, told[3] / np.maximum(told[4], 1e-9), 1)
     level = recent_level(near)
-    base = np.where(np.isnan(level), told[3], level * span).astype(np.float32)
+    # What never sold has no level of its own: all of it is base.
+    base = np.where(np.isnan(level), told[3], level * span * on_sale).astype(np.float32)
     return Parts(base, told[3] - base, told[0] - told[1], told[1] - told[2], told[2] - told[3])
 
 
@@ -83,6 +86,13 @@ def at_usual_signals(panel: Panel) -> Panel:
     signals[:, t:] = np.where(known, np.broadcast_to(usual, known.shape), np.nan)
     same = np.array_equal(signals, panel.signals, equal_nan=True)
     return panel if same else replace(panel, signals=signals)
+
+
+def without_end(panel: Panel) -> Panel:
+    """No series ends; the panel itself where none does in sight."""
+    if (panel.left >= FOREVER).all():
+        return panel
+    return replace(panel, left=np.full(len(panel), FOREVER, np.float32))
 
 
 def _held(panel: Panel, name: str, value: Array) -> Panel:

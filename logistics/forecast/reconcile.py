@@ -126,6 +126,9 @@ def _both(
 def summed(panel: Panel, groups: Sequence[NDArray[np.int64]]) -> Panel:
     """One series for the series of each group, none of which is empty."""
     sums = [_sum(panel, rows) for rows in groups]
+    silent = np.isnan(panel.units).all(axis=0)  # no sales came: nothing is known of any sum
+    for one in sums:
+        one["units"][:, silent] = np.nan
     arrays: dict[str, Any] = {
         name: np.concatenate([one[name] for one in sums]) for name in OF_SERIES
     }

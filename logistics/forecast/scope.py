@@ -69,9 +69,8 @@ class Scope:
 def scope_of(panels: Sequence[Panel], reach: int) -> Scope:
     """The scope of panels that have the same columns."""
     first = panels[0]
-    covariates = np.concatenate(
-        [p.covariates[:, : p.num_periods].reshape(-1, len(p.covariate_names)) for p in panels]
-    )
+    known = [panel.covariates[:, : panel.num_periods] for panel in panels]
+    covariates = np.concatenate([k.reshape(k.shape[0] * k.shape[1], k.shape[2]) for k in known])
     centres, spreads = _moments(covariates)
     attributes = np.concatenate([panel.attributes for panel in panels])
     attribute_centres, attribute_spreads = _moments(attributes)

@@ -4,6 +4,7 @@ Every net gives a rate of failure per day and component for each stretch of the 
 (piecewise constant, competing hazards). Axes: e nets, n rows, c components.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -149,6 +150,18 @@ def start_from(nets: Nets, which: int, line: Line) -> None:
     nets.line.bias[which, 0] = torch.from_numpy(line.bias)
     nets.first_drift[which] = torch.from_numpy(line.drift)
     nets.drift.bias[which, 0] = torch.from_numpy(line.drift_bias)
+
+
+@torch.no_grad()
+def between(line: Nets, nets: Nets, share: float) -> Nets:
+    """The nets of which `line` is the beginning, only a share of the way from it: so are all their
+    log rates."""
+    drawn = copy.deepcopy(nets)
+    for name in ("rates", "components", "line", "drift"):
+        ends = (getattr(each, name).parameters() for each in (line, nets, drawn))
+        for begun, become, part in zip(*ends, strict=True):
+            part.copy_(torch.lerp(begun, become, share))
+    return drawn
 
 
 def some_of(nets: Nets, which: Sequence[int]) -> Nets:

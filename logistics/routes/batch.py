@@ -233,7 +233,7 @@ def _plan(
     config, (first, *mates) = run.config, depot_ids
     read = {name: cast(pl.DataFrame, pl.from_arrow(rows)) for name, rows in parcel.tables.items()}
     if read["orders"].is_empty():  # the door has rejected them all, and said so
-        return parcel.tally()
+        return replace(parcel, figures={"idle_depots": float(len(depot_ids))}).tally()
     last = read.pop("last")
     homes = dims["vehicles"].filter(pl.col("depot_id").is_in(depot_ids))
     kept_back = read.pop("kept_back").join(

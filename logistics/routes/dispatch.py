@@ -26,11 +26,13 @@ _MANIFEST = {
     "order_id": pl.String,
     "lat": pl.Float64,
     "lon": pl.Float64,
+    "window_start": pl.String,  # of several windows all, "; " between; null: any time
+    "window_end": pl.String,
     "eta": pl.String,
     "service_start": pl.String,
     "leaves": pl.String,
     "slack_min": pl.Float64,  # how much later is still within the window
-    "load_kg": pl.Float64,  # on board when leaving
+    "load_kg": pl.Float64,  # on board when leaving, the depot too
     "load_m3": pl.Float64,
     "pair_id": pl.String,
 }
@@ -101,7 +103,9 @@ def _manifest(run_date: str, depot: Row, route: Row, calls: Sequence[Row]) -> It
         **{name: route[name] for name in ("route_id", "vehicle_id", "driver_id")},
     }
     place = {"lat": depot["lat"], "lon": depot["lon"]}
-    yield {**same, **place, "stop": 0, "what": "leave", "leaves": _time(route["departs_local"])}
+    load = {name: route[f"start_{name}"] for name in ("load_kg", "load_m3")}
+    leave = {"stop": 0, "what": "leave", "leaves": _time(route["departs_local"])}
+    yield {**same, **place, **load, **leave}
     for call in calls:
         slack_s = call["slack_s"]
         assert slack_s is None or isinstance(slack_s, float)
@@ -112,6 +116,8 @@ def _manifest(run_date: str, depot: Row, route: Row, calls: Sequence[Row]) -> It
                 for name in ("stop", "order_id", "lat", "lon", "load_kg", "load_m3", "pair_id")
             },
             "what": call["kind"],
+            "window_start": _times(call["windows_local"], "opens"),
+            "window_end": _times(call["windows_local"], "closes"),
             "eta": _time(call["arrival_local"]),
             "service_start": _time(call["service_start_local"]),
             "leaves": _time(call["departure_local"]),
@@ -144,6 +150,11 @@ def _gpx(depot: Row, route: Row, calls: Sequence[Row]) -> bytes:
 
 def _returns(route: Row) -> bool:
     return route["returns"] is not False
+
+
+def _times(windows: object, end: str) -> str | None:
+    assert windows is None or isinstance(windows, list)
+    return "; ".join(_time(window[end]) for window in windows) if windows else None
 
 
 def _time(value: object) -> str:

@@ -7,7 +7,8 @@ import polars as pl
 
 from logistics.outputs import KEPT_BACK, ROUTES, STOPS, UNSERVED
 from logistics.routes.explain import Reason
-from logistics.routes.problem import DepotProblem
+from logistics.routes.loads import on_board
+from logistics.routes.problem import DepotProblem, Load, TimeWindow
 from logistics.routes.retime import Reload, TimedRoute, Visit
 
 _ADDITIVE = ("orders", "served", "unserved", "routes", "distance_km", "drive_h")
@@ -51,10 +52,10 @@ def route_rows(problem: DepotProblem, routes: Sequence[TimedRoute], run_date: da
             float(timed.drive_s),
             float(sum(visit.start_s - visit.arrival_s for visit in timed.visits)),
             float(sum(visit.departure_s - visit.start_s for visit in timed.visits)),
-            timed.peak[0] / 1e6,
-            timed.peak[1] / 1e9,
+            *_amounts(timed.peak),
             timed.cost,
             problem.crews[timed.crew].returns,
+            *_amounts(on_board(problem, timed.route.trips[0])[0]),
         )
         for timed in routes
     ]
@@ -75,11 +76,11 @@ def stop_rows(
             float(call.start_s - call.arrival_s),
             _local(run_date, call.start_s),
             _local(run_date, call.departure_s),
-            call.load[0] / 1e6,
-            call.load[1] / 1e9,
+            *_amounts(call.load),
             float(call.slack_s) if isinstance(call, Visit) else None,
             problem.orders[call.order].pair if isinstance(call, Visit) else None,
             _other_depot(problem, timed, call),
+            _windows(problem, call, run_date),
         )
         for timed in routes
         for number, call in enumerate(timed.calls, start=1)
@@ -108,6 +109,22 @@ def _other_depot(problem: DepotProblem, timed: TimedRoute, call: Visit | Reload)
         return None
     own = problem.orders[call.order].depot
     return None if own == problem.crews[timed.crew].depot else problem.depots[own].id
+
+
+def _windows(
+    problem: DepotProblem, call: Visit | Reload, run_date: date
+) -> list[dict[str, datetime]] | None:
+    """When the order may be served; none where that is all day."""
+    if isinstance(call, Reload):
+        return None
+    order = problem.orders[call.order]
+    depot = problem.depots[order.depot]
+    if order.windows == (TimeWindow(depot.opens_s, depot.closes_s),):
+        return None
+    return [
+        {"opens": _local(run_date, w.opens_s), "closes": _local(run_date, w.closes_s)}
+        for w in order.windows
+    ]
 
 
 def unserved_rows(problem: DepotProblem, reasons: Sequence[Reason], places: Places) -> pl.DataFrame:
@@ -157,11 +174,17 @@ def figures(
     """
     totals: dict[str, float] = {name: float(kpis[name].sum()) for name in _ADDITIVE}
     totals |= {"cost": cost, "kept_back": len(kept_back), "late_stops": late}
+    totals["idle_depots"] = float((kpis["orders"] == 0).sum())
     totals |= {f"kept_back:{vehicle}": 1.0 for vehicle in kept_back}
     for reason in reasons:
         name = f"unserved:{reason.constraint}"
         totals[name] = totals.get(name, 0) + 1
     return totals
+
+
+def _amounts(load: Load) -> tuple[float, float]:
+    """kg and m3."""
+    return load[0] / 1e6, load[1] / 1e9
 
 
 def _route_id(problem: DepotProblem, timed: TimedRoute) -> str:

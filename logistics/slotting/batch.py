@@ -7,6 +7,7 @@ from typing import cast
 import polars as pl
 
 from logistics import handouts, lake, plan, tasks
+from logistics.matches import matched
 from logistics.outputs import SLOTS_PLAN
 from logistics.outputs_forecast import FORECAST_TOTALS
 from logistics.slotting import heat_map, inputs, outputs
@@ -56,7 +57,7 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
     night, ideal, prospect = plan_warehouse(warehouse, demand, tours, config.slotting)
     slotting = config.slotting
     lately = tours.lately(slotting.history_days)
-    moves = outputs.moves_rows(warehouse, demand, night, slotting)
+    moves = outputs.moves_rows(prospect, night, slotting)
     heat = outputs.heat_rows(warehouse, demand, demand.face, night.slot_of, ideal)
     files = plan.publish(
         run,
@@ -78,4 +79,23 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
     handouts.write(config.plan, config.date, SLOTS_PLAN.site, unit.site_id, made)
     layout = prospect.walking.layout
     figures = outputs.figures(warehouse, demand, layout, lately, night, ideal)
+    paying = moves.filter(pl.col("payback_days").is_not_null())
+    figures |= {name: float(paying[name].sum()) for name in ("labour_cost", "saving_per_day")}
+    figures |= _matched(run, unit, tables, totals)
     return replace(parcel, files=parcel.files + files, figures=figures).tally()
+
+
+def _matched(run: Run, unit: Unit, tables: Tables, totals: pl.DataFrame | None) -> dict[str, float]:
+    """Whether the other tables speak of the warehouse, and of the SKUs that lie in its slots."""
+    held = tables["slots"]["sku_id"]
+    if not held.drop_nulls().len():  # a warehouse that is still empty
+        return {}
+    told: dict[str, float] = {}
+    for name, rows in (("items", tables["items"]), ("order_lines", tables["order_lines"])):
+        told |= matched(f"{name}.sku_id", rows["sku_id"], "slots", held, each=True)
+    config, here = run.config, pl.Series([unit.site_id])
+    if totals is not None:
+        told |= matched("sales.sku_id", totals["sku_id"], "slots", held, each=True)
+        return told | matched("slots.warehouse_id", here, "sales", here)
+    dcs = sorted(plan.file_digests(config.plan, FORECAST_TOTALS.name, config.date))
+    return told | (matched("slots.warehouse_id", here, "sales", pl.Series(dcs)) if dcs else {})

@@ -18,6 +18,7 @@ from logistics.slotting.congestion import spare_picks
 from logistics.slotting.effect import Prospect
 from logistics.slotting.floor import Move
 from logistics.slotting.moves import Night
+from logistics.slotting.payback import Step, by_step, is_urgent, only, per_move_m
 from logistics.slotting.problem import (
     NONE,
     TOLERANCE,
@@ -94,9 +95,6 @@ def _units_held(warehouse: Warehouse, demand: Demand, holds: Ints) -> Reals:
     return held
 
 
-Step = tuple[Move, ...]
-
-
 def _open(
     prospect: Prospect,
     night: Night,
@@ -113,11 +111,11 @@ def _open(
     while queue and left:
         _, sku = heapq.heappop(queue)
         possible = [step for step in floor.steps(sku) if len(step) <= left]
-        best = max(possible, key=_per_move_m, default=())
-        if not best or _per_move_m(best) < least_m:
+        best = max(possible, key=per_move_m, default=())
+        if not best or per_move_m(best) < least_m:
             continue
-        if queue and _per_move_m(best) < -queue[0][0]:
-            heapq.heappush(queue, (-_per_move_m(best), sku))  # another may be worth more
+        if queue and per_move_m(best) < -queue[0][0]:
+            heapq.heappush(queue, (-per_move_m(best), sku))  # another may be worth more
             continue
         floor.make(best)
         steps.append(best)
@@ -127,38 +125,19 @@ def _open(
     return steps
 
 
-def _per_move_m(step: Step) -> float:
-    return sum(move.saving_m_per_day for move in step) / len(step)
-
-
 def _without_what_faces_beat(
     prospect: Prospect, night: Night, steps: list[Step], max_moves: int
 ) -> Night:
     """The night without the last steps that save less per move than faces in their place would."""
-    numbers = sorted({move.step for move in night.moves})
-    made = [tuple(move for move in night.moves if move.step == step) for step in numbers]
-    num_moves = len(night.moves)
+    made, num_moves = by_step(night), len(night.moves)
     for face in steps:
         num_moves += len(face)
         while num_moves > max_moves:
-            urgent = not made or any(_is_urgent(prospect, move) for move in made[-1])
-            if urgent or _per_move_m(made[-1]) >= _per_move_m(face):
-                return _only(prospect.demand, night, made)
+            urgent = not made or is_urgent(prospect, made[-1])
+            if urgent or per_move_m(made[-1]) >= per_move_m(face):
+                return only(prospect.demand, night, made)
             num_moves -= len(made.pop())
-    return _only(prospect.demand, night, made)
-
-
-def _is_urgent(prospect: Prospect, move: Move) -> bool:
-    new = move.from_slot == NONE
-    return new or not fits(prospect.warehouse, prospect.demand, move.sku, move.from_slot)
-
-
-def _only(demand: Demand, night: Night, steps: list[Step]) -> Night:
-    slot_of = demand.face.copy()
-    moves = tuple(move for step in steps for move in step)
-    for move in moves:
-        slot_of[move.sku] = move.to_slot
-    return replace(night, moves=moves, slot_of=slot_of)
+    return only(prospect.demand, night, made)
 
 
 def _with(night: Night, steps: list[Step]) -> Night:

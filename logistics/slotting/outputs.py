@@ -9,7 +9,9 @@ from logistics.config import SlottingConfig
 from logistics.outputs import MOVES, SLOTS_EFFECT, SLOTS_HEAT, SLOTS_PLAN, UNPLACED
 from logistics.slotting.effect import Prospect
 from logistics.slotting.faces import replenishments
+from logistics.slotting.floor import Move
 from logistics.slotting.moves import Night
+from logistics.slotting.payback import by_step, is_urgent, per_move_m
 from logistics.slotting.problem import NONE, Demand, Ints, Warehouse, contents, reached_m
 from logistics.slotting.travel import Layout, Tours, walk
 
@@ -36,33 +38,45 @@ def after(warehouse: Warehouse, night: Night) -> Ints:
     return holds
 
 
-def moves_rows(
-    warehouse: Warehouse, demand: Demand, night: Night, config: SlottingConfig
-) -> pl.DataFrame:
+def moves_rows(prospect: Prospect, night: Night, config: SlottingConfig) -> pl.DataFrame:
     """moves, numbered from 1 in the order they are made, with what each costs and brings."""
+    sku_ids, slot_ids = prospect.demand.sku_ids, prospect.warehouse.slot_ids
     cost = config.minutes_per_move / 60 * config.labour_cost_per_h
     value_per_m = _cost_per_m(config)
-    step = np.array([move.step for move in night.moves], dtype=np.int64)
-    saving_m = np.array([move.saving_m_per_day for move in night.moves])
-    of_step = np.bincount(step, saving_m) * value_per_m
-    cost_of_step = np.bincount(step) * cost
+    payback_days = {
+        step[0].step: None
+        if is_urgent(prospect, step) or per_move_m(step) <= 0
+        else cost / (per_move_m(step) * value_per_m)
+        for step in by_step(night)
+    }
     rows = [
         (
             number,
-            demand.sku_ids[move.sku],
-            None if move.from_slot == NONE else warehouse.slot_ids[move.from_slot],
-            warehouse.slot_ids[move.to_slot],
+            sku_ids[move.sku],
+            None if move.from_slot == NONE else slot_ids[move.from_slot],
+            slot_ids[move.to_slot],
             move.opens_face,
-            float(demand.picks_per_day[move.sku]),
+            float(prospect.demand.picks_per_day[move.sku]),
             move.saving_m_per_day,
             move.step,
             move.saving_m_per_day * value_per_m,
             cost,
-            cost_of_step[move.step] / of_step[move.step] if of_step[move.step] > 0 else None,
+            payback_days[move.step],
+            _why(prospect, move),
         )
         for number, move in enumerate(night.moves, 1)
     ]
     return pl.DataFrame(rows, schema=MOVES.columns, orient="row")
+
+
+def _why(prospect: Prospect, move: Move) -> str:
+    if move.opens_face:
+        return "further face"
+    if move.from_slot == NONE:
+        return "first slot"
+    if is_urgent(prospect, (move,)):
+        return "may not stay where it is"
+    return "walks less" if move.saving_m_per_day > 0 else "makes way"
 
 
 def heat_rows(

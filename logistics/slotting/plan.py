@@ -6,9 +6,10 @@ from logistics.config import SlottingConfig
 from logistics.slotting import velocity
 from logistics.slotting.affinity import gather_if_it_helps
 from logistics.slotting.congestion import spread
-from logistics.slotting.effect import Prospect, look_ahead, promised
+from logistics.slotting.effect import Prospect, look_ahead
 from logistics.slotting.faces import FaceRules, open_faces
 from logistics.slotting.moves import Night, plan_moves
+from logistics.slotting.payback import paying
 from logistics.slotting.problem import NONE, Demand, Ints, Warehouse
 from logistics.slotting.solve import assign
 from logistics.slotting.travel import Tours, Walking, expect, lay_out
@@ -27,7 +28,7 @@ def plan_warehouse(
     if demand.relations is not None:
         demand = zoned(warehouse, demand, walking, assign(warehouse, demand, walking))
     ideal = assign(warehouse, demand, walking)
-    added_m, least_m = None, config.min_saving_m_per_day
+    added_m, least_m = None, least_saving_m(config)
     gathered = gather_if_it_helps(warehouse, demand, walking.layout, tours, ideal)
     if gathered is not None:
         together, added_m = gathered
@@ -36,7 +37,8 @@ def plan_warehouse(
     ahead = _with_newcomers(warehouse, demand, walking, lately, coming)
     night = plan_moves(warehouse, demand, ahead, ideal, max_moves, least_m, added_m)
     prospect, rules = look_ahead(warehouse, demand, walking, tours), face_rules(config)
-    night = open_faces(prospect, promised(prospect, night), rules, max_moves, least_m)
+    night = paying(prospect, night, least_m)
+    night = open_faces(prospect, night, rules, max_moves, least_m)
     plan = Plan(
         warehouse,
         demand,
@@ -68,6 +70,12 @@ def face_rules(config: SlottingConfig) -> FaceRules:
     """Faces, with the labour of replenishing in metres of walking."""
     replenishing_m = config.minutes_per_replenishment * 60 * config.walking_m_per_s
     return FaceRules(config.max_faces, replenishing_m)
+
+
+def least_saving_m(config: SlottingConfig) -> float:
+    """Metres a day that a move must save to earn back its labour in time."""
+    move_m = config.minutes_per_move * 60 * config.walking_m_per_s
+    return move_m / config.max_payback_days
 
 
 def affordable(config: SlottingConfig) -> int:

@@ -1,9 +1,11 @@
 """The forecaster learns, keeps its quantiles in order, and never looks ahead."""
 
 from dataclasses import fields, replace
+from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given, settings
@@ -18,7 +20,15 @@ from logistics.forecast.quantiles import QuantileForecast
 from logistics.forecast.scope import Scope, scope_of
 from logistics.forecast.totals import days, safety_stock, totals
 from logistics.forecast.train import Fitted, fit
-from tests.forecast.made import HORIZON_DAYS, NUM_DAYS, covariate, panel_of, tables, with_covariate
+from tests.forecast.made import (
+    HORIZON_DAYS,
+    NUM_DAYS,
+    RUN_DATE,
+    covariate,
+    panel_of,
+    tables,
+    with_covariate,
+)
 from tests.settings import config
 
 Patch = pytest.MonkeyPatch
@@ -151,13 +161,22 @@ def test_an_empty_unit_has_an_empty_forecast(series: Panel, fitted: Fitted) -> N
     assert totals(nothing, forecast, 0.9).is_empty()
 
 
-def test_a_short_history_is_enough_to_train_and_to_total(
+def test_a_short_history_of_sales_alone_is_enough_to_train_and_to_total(
     series: Panel, small: ForecastConfig
 ) -> None:
-    short = fit([series.rewind(NUM_DAYS - 62)], replace(small, train_steps=60), seed=1)
+    bare = replace(
+        series.rewind(NUM_DAYS - 62),
+        covariates=series.covariates[:, : 62 + HORIZON_DAYS, :0],
+        covariate_names=(),
+        known_ahead=series.known_ahead[:, :0],
+        signals=series.signals[:, : 62 + HORIZON_DAYS, :0],
+        signal_names=(),
+        lead=(),
+    )
+    short = fit([bare], replace(small, train_steps=60), seed=1)
     assert short.scores["held_out_periods"] == short.scores["total_periods"] == 20
-    forecast = predict(short.model, series.rewind(NUM_DAYS - 62))
-    level = np.nanmean(series.units[:, :62])
+    forecast = predict(short.model, bare)
+    level = np.nanmean(bare.units)
     assert 0.4 * level < forecast.mean[:, -30:].mean() < 2.5 * level
 
 
@@ -169,6 +188,21 @@ def test_stock_outs_do_not_pull_the_forecast_down(series: Panel, fitted: Fitted)
     usual = predict(fitted.model, series)
     assert out.mean.sum() == pytest.approx(usual.mean.sum(), rel=0.15)
     assert unnoticed.mean.sum() < 0.9 * out.mean.sum()
+
+
+def test_days_after_the_sales_feed_has_ended_are_not_days_without_sales(
+    series: Panel, fitted: Fitted
+) -> None:
+    made, since = tables(), RUN_DATE - timedelta(11)
+    ended = made | {"sales": made["sales"].filter(pl.col("date") < since)}
+    stopped, usual = predict(fitted.model, panel_of(ended)), predict(fitted.model, series)
+    unnoticed = replace(series, units=np.nan_to_num(panel_of(ended).units))
+    assert stopped.mean.sum() == pytest.approx(usual.mean.sum(), rel=0.05)
+    assert predict(fitted.model, unnoticed).mean.sum() < 0.8 * stopped.mean.sum()
+    # As on the night when the feed ended, but for the days since.
+    then = predict(fitted.model, series.rewind(11))
+    assert np.allclose(stopped.mean[:, : HORIZON_DAYS - 11], then.mean[:, 11:], rtol=0.01)
+    assert stopped.total_mean[:, 0] == pytest.approx(stopped.mean[:, :30].sum(axis=1), rel=1e-4)
 
 
 def test_a_planned_promotion_raises_its_days(series: Panel, fitted: Fitted) -> None:

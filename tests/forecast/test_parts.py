@@ -17,6 +17,7 @@ def known(panel: Panel) -> QuantileForecast:
     discount, log_price = (panel.covariates[:, t:, k] for k in (0, 1))
     holiday = panel.signals[0, t:, 0] if panel.signal_names else np.zeros(panel.horizon)
     mean = 12 * (1 + discount) * np.exp(-log_price) * (1 + 0.5 * holiday)
+    mean *= panel.left[:, None] > np.arange(panel.horizon)
     total = np.zeros((len(panel), 3), np.float32)
     quantiles = np.repeat(mean[..., None], 9, axis=-1)
     return QuantileForecast(mean, quantiles, total, np.repeat(total[..., None], 9, axis=-1))
@@ -41,6 +42,12 @@ def test_each_cause_has_its_own_and_only_its_own(series: Panel) -> None:
     assert found.promotion == pytest.approx([60, 0, 0], rel=1e-4)
     assert found.price == pytest.approx([0, -6 * 30.5, 0], rel=1e-4)
     assert found.signal == pytest.approx([6, 6, 6], rel=1e-3)
+
+
+def test_what_an_ended_sku_sells_no_more_is_not_season(series: Panel) -> None:
+    found = parts(known, replace(series, left=np.array([0, 15, 9999], np.float32)))
+    assert found.base == pytest.approx([0, 150, 300], rel=1e-4)
+    assert found.season == pytest.approx([0, 30, 60], rel=1e-4)
 
 
 def test_parts_add_up_to_the_forecast_with_what_planners_add(series: Panel) -> None:

@@ -21,8 +21,9 @@ from logistics.routes.problem import Budget
 from logistics.routes.solve import Solved, plan_depot
 from tests.routes.test_inputs import DAY, build, tables
 
+WINDOW = {"opens_s": 8 * 3600, "closes_s": 9 * 3600 + 1800}
 ORDERS: list[dict[str, object]] = [
-    {"order_id": "S1"},
+    {"order_id": "S1", "windows": [WINDOW | {"opens_s": 18 * 3600, "closes_s": 20 * 3600}, WINDOW]},
     {"order_id": "S/2", "kind": "pickup", "lat": 52.05, "weight_kg": 7.5},
     {"order_id": "S3", "weight_kg": 900.0},
 ]
@@ -70,6 +71,10 @@ def test_a_manifest_tells_the_drivers_day_in_order(
     for row, stop in zip(told[1:-1], rows["stops"].iter_rows(named=True), strict=True):
         assert row["eta"] == str(stop["arrival_local"])
         assert float(row["slack_min"]) == pytest.approx(stop["slack_s"] / 60, abs=1e-5)
+    windows = {row["order_id"]: (row["window_start"], row["window_end"]) for row in told}
+    assert windows["S/2"] == ("", "")
+    assert windows["S1"] == (f"{DAY} 08:00:00; {DAY} 18:00:00", f"{DAY} 09:30:00; {DAY} 20:00:00")
+    assert float(told[0]["load_kg"]) == 0.1  # S1's; the pickup is still to come
 
 
 def test_a_gpx_route_leads_there_and_back(files: dict[str, bytes]) -> None:
@@ -113,7 +118,7 @@ def test_kpis_are_those_of_the_tables_and_change_from_the_last_plan(
     assert first.schema == ROUTE_KPIS.columns
     assert (told["orders"], told["served"], told["unserved"], told["routes"]) == (3, 2, 1, 1)
     assert told["distance_km"] == pytest.approx(rows["routes"]["distance_m"].sum() / 1000)
-    assert told["load_factor"] == pytest.approx(7.5 / 100)
+    assert told["load_factor"] == pytest.approx(7.6 / 100)  # S1 is on board when S/2 is fetched
     assert told["on_time_share"] == 1.0
     assert told["cost"] == pytest.approx(rows["routes"]["cost"].sum())
     assert told["penalties"] == 200.0

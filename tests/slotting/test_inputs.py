@@ -19,7 +19,6 @@ NIGHT = date(2026, 3, 2)
 CONFIG = replace(
     config(Path("nowhere")).slotting,
     max_moves=5,
-    min_saving_m_per_day=1.0,
     history_days=10,
     affinity_days=10,
 )

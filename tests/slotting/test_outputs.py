@@ -18,7 +18,7 @@ from tests.slotting import made
 CONFIG = replace(
     config(Path("nowhere")).slotting,
     max_moves=6,
-    min_saving_m_per_day=0.5,
+    max_payback_days=480,
     history_days=28,
     max_faces=3,
 )
@@ -33,7 +33,7 @@ def test_the_tables_tell_the_same_story(company: tuple[Warehouse, Demand]) -> No
     tours = made.one_tour(3, 4) if demand.sku_ids else NO_TOURS
     night, ideal, prospect = plan_warehouse(warehouse, demand, tours, CONFIG)
     plan = outputs.slots_plan_rows(warehouse, demand, night, ideal)
-    moves = outputs.moves_rows(warehouse, demand, night, CONFIG)
+    moves = outputs.moves_rows(prospect, night, CONFIG)
     unplaced = outputs.unplaced_rows(demand, night)
     heat = outputs.heat_rows(warehouse, demand, demand.face, night.slot_of, ideal)
     effect = outputs.effect_rows(warehouse, demand, prospect, night, ideal, CONFIG)
