@@ -4,7 +4,7 @@ Knows pandera and polars; knows nothing of where tables come from. Every input r
 exactly one of the two results, and every rejected row carries its first reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
 from logistics.reading import OLD, ROW, UNREAD, UNREAD_TYPE, read_table
-from logistics.schema import FIRST_DAY, LAST_DAY, Column, Contract, TableError
-from logistics.screen import ROWS, is_name, is_whole, suspects
+from logistics.schema import FIRST_DAY, LAST_DAY, Column, Contract, TableError, spelt
+from logistics.screen import ROWS, Span, apart, doubled, is_name, is_whole, suspects
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,18 @@ REJECTS = pl.Schema(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Some rows of a table: what may be wrong with them (n,), on which columns, and the spans of
+    its keys. unread: ROW, column, rule and value of what could not be read."""
+
+    rows: pl.DataFrame
+    unread: pl.DataFrame
+    doubtful: NDArray[np.bool_]
+    broken: frozenset[str]
+    spans: Mapping[str, Span]
+
+
 def check(
     raw: pl.DataFrame,
     contract: Contract,
@@ -65,26 +77,67 @@ def check(
     site_id: of all rows, where they have no site column of their own.
     Raises TableError when a required column is absent: no row of such a table can be used.
     """
-    read = raw if UNREAD in raw.columns else read_table(raw.to_arrow(compat_level=OLD), contract)
-    same = {contract.site: site_id} if contract.site and site_id else {}
-    same = {name: value for name, value in same.items() if name not in read.columns}
-    there = {*read.columns, *same}
-    absent = [n for n, c in contract.columns.items() if c.required and n not in there]
+    return check_pieces([raw], contract, known, site_id)
+
+
+def check_pieces(
+    pieces: Iterable[pl.DataFrame],
+    contract: Contract,
+    known: Mapping[str, pl.Series] | None = None,
+    site_id: str | None = None,
+) -> Checked:
+    """`check` of a table that comes piece by piece: no more than one is worked on at a time."""
+    found, there, num_rows = [], set[str](), 0
+    for raw in pieces:
+        read = raw
+        if UNREAD not in raw.columns:
+            read = read_table(raw.to_arrow(compat_level=OLD), contract)
+        there |= {*read.columns}
+        found.append(_screened(read, contract, known, site_id, num_rows))
+        num_rows += read.height
+    given = {contract.site} if site_id else set()
+    required = {name for name, column in contract.columns.items() if column.required}
+    absent = [name for name in contract.columns if name in required - there - given]
     if absent:
         raise TableError(f"{contract.name}: required column {', '.join(absent)} is absent")
-    complete = _complete(read, contract, same)
-    doubtful, broken = suspects(complete, contract, known, same.keys() & contract.columns.keys())
-    if read.schema[UNREAD] != pl.Null:
-        doubtful |= read[UNREAD].is_not_null().to_numpy()
+    rows = pl.concat([piece.rows for piece in found], how="diagonal")
+    doubtful = np.concatenate([piece.doubtful for piece in found])
+    if not apart([piece.spans for piece in found if piece.rows.height]):
+        doubtful |= doubled(rows, [name for name in contract.key if name not in given - there])
     if not doubtful.any():
-        return Checked(complete, pl.DataFrame(schema=REJECTS))
+        return Checked(rows, pl.DataFrame(schema=REJECTS))
     # Only these can be faulty, on these columns, and only among them does a key stand twice.
-    rows = np.flatnonzero(doubtful)
-    typed = complete[rows].with_row_index(ROW)
-    rejected = _judge(typed, read[UNREAD][rows], contract, known, broken)
-    good = np.ones(complete.height, np.bool_)
-    good[rows[rejected[ROW].to_numpy()]] = False
-    return Checked(_only(complete, good), _describe(typed, rejected, contract, site_id))
+    at = np.flatnonzero(doubtful)
+    ends = np.cumsum([piece.rows.height for piece in found])
+    inside = zip(found, np.split(at, np.searchsorted(at, ends[:-1])), ends, strict=True)
+    parts = [p.rows[i - (end - p.rows.height)] for p, i, end in inside]  # all would be copied first
+    typed = pl.concat(parts, how="diagonal").cast({pl.Categorical: pl.String}).with_row_index(ROW)
+    unread = pl.concat([piece.unread for piece in found])
+    unread = unread.with_columns(pl.Series(ROW, np.searchsorted(at, unread[ROW]), pl.UInt32))
+    broken = frozenset[str]().union(*(piece.broken for piece in found))
+    rejected = _judge(typed, unread, contract, known, broken)
+    good = np.ones(rows.height, np.bool_)
+    good[at[rejected[ROW].to_numpy()]] = False
+    return Checked(_only(rows, good), _describe(typed, rejected, contract, site_id))
+
+
+def _screened(
+    read: pl.DataFrame,
+    contract: Contract,
+    known: Mapping[str, pl.Series] | None,
+    site_id: str | None,
+    first: int,
+) -> _Piece:
+    """first: the number of the first row of the piece."""
+    same = {contract.site: site_id} if contract.site and site_id else {}
+    same = {name: value for name, value in same.items() if name not in read.columns}
+    rows = _complete(read, contract, same)
+    doubtful, broken, spans = suspects(rows, contract, known, same.keys() & contract.columns.keys())
+    at = np.flatnonzero(read[UNREAD].is_not_null().to_numpy())
+    doubtful[at] = True
+    unread = read[UNREAD][at].cast(UNREAD_TYPE).struct.unnest()
+    unread = unread.select(pl.Series(ROW, at + first, pl.UInt32), *UNREAD_TYPE.to_schema())
+    return _Piece(rows, unread, doubtful, broken, spans)
 
 
 def _only(rows: pl.DataFrame, wanted: NDArray[np.bool_]) -> pl.DataFrame:
@@ -98,15 +151,13 @@ def _only(rows: pl.DataFrame, wanted: NDArray[np.bool_]) -> pl.DataFrame:
 
 def _judge(
     typed: pl.DataFrame,
-    unread: pl.Series,
+    unread: pl.DataFrame,
     contract: Contract,
     known: Mapping[str, pl.Series] | None,
     broken: frozenset[str],
 ) -> pl.DataFrame:
     """The rows that break the contract: ROW, column, rule, and the value where it was not read."""
-    told = unread.cast(UNREAD_TYPE).struct.unnest().with_row_index(ROW)
-    told = told.filter(pl.col("rule").is_not_null())
-    faults = [told.select(ROW, "column", "rule"), _rule_faults(typed, contract, broken)]
+    faults = [unread.select(ROW, "column", "rule"), _rule_faults(typed, contract, broken)]
     faults += [
         _faults(typed, column, f"not in {table}", ~pl.col(column).is_in(known[table].implode()))
         for column, table in contract.refs.items()
@@ -117,23 +168,28 @@ def _judge(
     again = ~pl.struct(contract.key).is_first_distinct()
     doubled = _faults(kept, contract.key[0], "duplicate key", again)
     rejected = pl.concat([faulty, doubled]).sort(ROW)
-    return rejected.join(told.select(ROW, "value"), on=ROW, how="left", maintain_order="left")
+    return rejected.join(unread.select(ROW, "value"), on=ROW, how="left", maintain_order="left")
 
 
 def _complete(read: pl.DataFrame, contract: Contract, same: Mapping[str, str]) -> pl.DataFrame:
     """The contract's columns in its order, then the extra ones; absent and blank ones are null."""
-    columns = []
+    # Column by column: an expression over all of them copies what lies in several pieces, and a
+    # constant takes no memory as long as nobody looks at its rows.
+    rows, columns = read.select(UNREAD), []
     for name, column in contract.columns.items():
-        if name in read.columns:
-            values = pl.col(name)
+        if name not in read.columns:
+            constant = pl.lit(same.get(name), dtype=column.dtype).alias(name)
+            columns.append(rows.with_columns(constant).drop(UNREAD))
+        elif column.name and not column.required:
+            text = pl.col(name)
+            columns.append(
+                read[[name]].select(pl.when(text.str.strip_chars() != "").then(text).alias(name))
+            )
         else:
-            values = pl.lit(same.get(name), dtype=column.dtype)
-        if column.name and not column.required:
-            values = pl.when(values.str.strip_chars() != "").then(values)
-        columns.append(values.alias(name))
+            columns.append(read[name].to_frame())
     named = {*contract.columns, contract.site, UNREAD}
     extra = sorted(name for name in read.columns if name not in named)
-    return read.with_columns(*columns).select(*contract.columns, *extra)
+    return pl.concat([*columns, *(read[name].to_frame() for name in extra)], how="horizontal")
 
 
 def _rule_faults(typed: pl.DataFrame, contract: Contract, broken: frozenset[str]) -> pl.DataFrame:
@@ -153,7 +209,7 @@ def _rule_faults(typed: pl.DataFrame, contract: Contract, broken: frozenset[str]
 @cache
 def _schema(contract: Contract, judged: frozenset[str]) -> pa.DataFrameSchema:
     columns = {
-        name: pa.Column(column.dtype, _checks(column), nullable=not column.required)
+        name: pa.Column(spelt(column.dtype), _checks(column), nullable=not column.required)
         for name, column in contract.columns.items()
         if name in judged
     }
@@ -206,18 +262,27 @@ def _describe(
     if faults.is_empty():
         return pl.DataFrame(schema=REJECTS)
     rows = typed[faults[ROW]]
-    key_columns = [(name, _text(rows[name])) for name in contract.key]
-    keys = [
-        " ".join(f"{name}={values[i]}" for name, values in key_columns) for i in range(rows.height)
-    ]
-    texts = {name: _text(rows[name]) for name in faults["column"].unique() if name in rows.columns}
-    values = [
-        texts[name][i] if unread is None and name in texts else unread
-        for i, (name, unread) in enumerate(faults.select("column", "value").iter_rows())
-    ]
-    told = {"key": keys, "column": faults["column"], "rule": faults["rule"], "value": values}
-    return pl.DataFrame({"table": contract.name, "site_id": site_id, **told}, schema=REJECTS)
+    of_key = [pl.lit(f"{name}=") + _text(rows[name]) for name in contract.key]
+    value = pl.col("value")
+    for name in faults["column"].unique():
+        if name in rows.columns:
+            own = pl.col("column") == name
+            value = (
+                pl.when(own & pl.col("value").is_null()).then(_text(rows[name])).otherwise(value)
+            )
+    told = faults.select(
+        pl.lit(contract.name).alias("table"),
+        pl.lit(site_id, dtype=pl.String).alias("site_id"),
+        pl.concat_str(of_key, separator=" ").alias("key"),
+        "column",
+        "rule",
+        value.alias("value"),
+    )
+    return told.match_to_schema(REJECTS)
 
 
-def _text(values: pl.Series) -> list[str]:
-    return [str(value) for value in values.to_list()]
+def _text(values: pl.Series) -> pl.Series:
+    """As Python writes them."""
+    if values.dtype in (pl.String, pl.Date, pl.Float32) or values.dtype.is_integer():
+        return values.cast(pl.String).fill_null("None")
+    return pl.Series([str(value) for value in values.to_list()], dtype=pl.String)

@@ -6,9 +6,9 @@ staged for the plan's `rejects`.
 
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from math import ceil
 from urllib.parse import unquote
 
@@ -22,8 +22,8 @@ from fsspec import AbstractFileSystem
 
 from logistics import plan
 from logistics.codes import encode
-from logistics.contracts import Checked, check
-from logistics.reading import read_table
+from logistics.contracts import Checked, check_pieces
+from logistics.reading import read_table, row_groups
 from logistics.schema import Contract, TableError
 from logistics.storage import LakeError, absolute, at, faults, one_line, stamp
 from logistics.tables import CONTRACTS
@@ -33,6 +33,7 @@ COMPANY = Unit("company")  # the unit that reads the tables no site owns
 # Hive's name for a null partition; here also the unit of rows whose site is null, so that they are
 # read once, and rejected, instead of belonging to nobody.
 UNKNOWN = "__HIVE_DEFAULT_PARTITION__"
+PIECE_ROWS = 2**19  # that are checked together: 10 MiB of sales
 # Files of a table that nobody can have meant to be passed over: they are named as unreadable.
 FOREIGN = (".csv", ".csv.gz", ".tsv", ".xls", ".xlsx", ".jsonl", ".ndjson", ".avro", ".orc")
 
@@ -144,12 +145,13 @@ def enter(
     """
     counts, rejects = [], []
     checked = _check_tables(run, unit, names, dims, since or {})
-    for name, (rows_in, found) in checked.items():
+    for name, found in checked.items():
         if unit.bucket > 0 and CONTRACTS[name].bucket_by is None:
             continue  # bucket 0 has counted this table, which every bucket of the site reads
-        counts.append(Count(name, rows_in, found.good.height, found.rejects.height))
+        rows_out, rejected = found.good.height, found.rejects.height
+        counts.append(Count(name, rows_out + rejected, rows_out, rejected))
         rejects.append(found.rejects)
-    good = {name: found.good for name, (_, found) in checked.items()}
+    good = {name: found.good for name, found in checked.items()}
     return Entry(good, tuple(counts), plan.publish_rejects(run, unit, rejects))
 
 
@@ -164,7 +166,7 @@ def peek(
         checked = _check_tables(run, unit, names, dims, {})
     except (LakeError, TableError):
         return None
-    return {name: found.good for name, (_, found) in checked.items()}
+    return {name: found.good for name, found in checked.items()}
 
 
 def _check_tables(
@@ -173,21 +175,21 @@ def _check_tables(
     names: Sequence[str],
     dims: Mapping[str, pl.DataFrame],
     since: Mapping[str, date],
-) -> dict[str, tuple[int, Checked]]:
-    """Table → rows found and what the contract makes of them, referred-to tables first."""
+) -> dict[str, Checked]:
+    """Table → what the contract makes of them, referred-to tables first."""
     refs = {table for name in names for table in CONTRACTS[name].refs.values()}
     known = _keys({table: dims[table] for table in refs & dims.keys()})
     checked = {}
     for name in sorted(names, key=list(CONTRACTS).index):
-        raw = _read(run.config.lake, CONTRACTS[name], unit, since.get(name))
+        pieces = _read(run.config.lake, CONTRACTS[name], unit, since.get(name))
         site_id = None if unit == COMPANY else unit.site_id
-        found = check(raw, CONTRACTS[name], known, site_id)
+        found = check_pieces(pieces, CONTRACTS[name], known, site_id)
         nobodys = found.rejects["column"] == (CONTRACTS[name].bucket_by or "")  # in one bucket
         whole = unit.site_id != UNKNOWN and not (unit.buckets > 1 and nobodys.all())
         needed = unit.buckets == 1 and unit != COMPANY and name == names[0] and name not in since
         if whole and (fault := found.misread(needed)) is not None:
             raise TableError(f"{name}: {fault}")
-        checked[name] = (raw.height, found)
+        checked[name] = found
         if unit == COMPANY:
             known |= _keys({name: found.good} if name in refs else {})
     return checked
@@ -235,8 +237,13 @@ def _distinct(rows: pl.LazyFrame, column: str) -> list[str]:
     return found[column].to_list()
 
 
-def _read(lake: str, contract: Contract, unit: Unit, since: date | None = None) -> pl.DataFrame:
-    """A unit's rows in the contract's types, with hive partition values as columns."""
+def _read(
+    lake: str, contract: Contract, unit: Unit, since: date | None = None
+) -> Iterator[pl.DataFrame]:
+    """A unit's rows in the contract's types, with hive partition values as columns.
+
+    In pieces of a few files: what is made of one for a moment stays small, and in the cache.
+    """
     fs, root = at(f"{lake}/{contract.name}")
     site = contract.site
     if _is_delta(fs, root):
@@ -249,9 +256,10 @@ def _read(lake: str, contract: Contract, unit: Unit, since: date | None = None) 
             found = _project(lazy, contract).collect()
         except pl.exceptions.PolarsError as fault:
             raise LakeError(f"{contract.name} cannot be read as Delta: {fault}") from None
-        parts = [_of_bucket(read_table(found.to_arrow(), contract), contract, unit)]
-        return _concat(parts, contract, unit)
-    parts = []
+        rows = _of_bucket(read_table(found.to_arrow(), contract), contract, unit)
+        yield _concat([rows], contract, unit)
+        return
+    parts: list[pl.DataFrame] = []
     for path, _ in _files(fs, root, {} if site is None else {site: unit.site_id}):
         values = _hive_values(path[len(root) :])
         if site is not None and values.get(site, unit.site_id) != unit.site_id:
@@ -263,7 +271,10 @@ def _read(lake: str, contract: Contract, unit: Unit, since: date | None = None) 
                 raise LakeError(f"{contract.name}: {path} has no column {site} that tells its site")
             part = part.filter(pl.col(site).fill_null(UNKNOWN) == unit.site_id)
         parts.append(_of_bucket(part, contract, unit))
-    return _concat(parts, contract, unit)
+        if sum(part.height for part in parts) >= PIECE_ROWS:
+            yield _concat(parts, contract, unit)
+            parts = []
+    yield _concat(parts, contract, unit)
 
 
 def _concat(parts: Sequence[pl.DataFrame], contract: Contract, unit: Unit) -> pl.DataFrame:
@@ -294,7 +305,7 @@ def _read_file(
         wanted = [name for name in parquet.schema_arrow.names if name not in values]
         if contract.extra is None:
             wanted = [name for name in wanted if name in {*contract.columns, contract.site}]
-        found = parquet.read_row_groups(_row_groups(parquet, since), columns=wanted)
+        found = parquet.read_row_groups(row_groups(parquet.metadata, since), columns=wanted)
     except (pa.ArrowException, OSError) as fault:
         raise LakeError(f"{contract.name}: {path} cannot be read as Parquet: {fault}") from None
     for column, value in values.items():
@@ -304,25 +315,6 @@ def _read_file(
         codes = pa.repeat(code, found.num_rows)
         found = found.append_column(column, pa.DictionaryArray.from_arrays(codes, [value]))
     return read_table(found, contract)
-
-
-def _row_groups(parquet: pq.ParquetFile, since: date | None) -> list[int]:
-    """Those that may hold a time (`at`) of that day or later; all of them where nothing tells."""
-    every = range(parquet.metadata.num_row_groups)
-    paths = [parquet.schema.column(i).path for i in range(len(parquet.schema))]
-    if since is None or "at" not in paths:
-        return [*every]
-    column = paths.index("at")
-    told = (parquet.metadata.row_group(i).column(column).statistics for i in every)
-    return [i for i, s in zip(every, told, strict=True) if not (s and _ended(s, since))]
-
-
-def _ended(statistics: pq.Statistics, since: date) -> bool:
-    """Whether a row group has times, and all of them lie before a day."""
-    if not statistics.has_min_max or statistics.null_count:
-        return False
-    newest = statistics.max
-    return isinstance(newest, datetime) and newest.replace(tzinfo=None).date() < since
 
 
 def _open(file: object, contract: Contract) -> pq.ParquetFile:
@@ -346,7 +338,7 @@ def _of_bucket(rows: pl.DataFrame, contract: Contract, unit: Unit) -> pl.DataFra
     column = contract.bucket_by
     if unit.buckets == 1 or column is None or column not in rows.columns:
         return rows
-    names, codes = encode(rows[column].cast(pl.String))
+    names, codes = encode(rows[column])
     # The last one stands for null, whose code is the last.
     mine = np.array([*(in_bucket(name, unit) for name in names), unit.bucket == 0])
     return rows.filter(mine[codes])

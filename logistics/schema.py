@@ -54,6 +54,11 @@ class Contract:
         return hash(self.name)
 
 
+def spelt(dtype: pl.DataType) -> pl.DataType:
+    """The type of single values: texts that a column holds as codes are texts."""
+    return pl.String() if dtype == pl.Categorical else dtype
+
+
 TEXT, REAL, WHOLE, SMALL = pl.String(), pl.Float64(), pl.Int64(), pl.Float32()
 
 

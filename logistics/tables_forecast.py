@@ -1,5 +1,7 @@
 """Contracts of the input tables that forecasts are made from; items serve the warehouse, too."""
 
+from dataclasses import replace
+
 import polars as pl
 
 from logistics.columns import (
@@ -15,6 +17,9 @@ from logistics.columns import (
 )
 from logistics.schema import Column, Contract
 
+# The days of many series: texts as codes and half the digits take less than half the memory.
+CODED = replace(ID, dtype=pl.Categorical())
+UNITS, PRICE, OPEN = (replace(kind, dtype=pl.Float32()) for kind in (AMOUNT, POSITIVE, SHARE))
 SALES = Contract(
     "sales",
     key=("dc_id", "sku_id", "date"),
@@ -22,11 +27,11 @@ SALES = Contract(
     site="dc_id",
     columns={
         "dc_id": ID,
-        "sku_id": ID,
+        "sku_id": CODED,
         "date": DAY,
-        "units": AMOUNT,
-        "price": optional(POSITIVE),
-        "in_stock": optional(SHARE),  # share of opening hours; below 1 demand was censored
+        "units": UNITS,
+        "price": optional(PRICE),
+        "in_stock": optional(OPEN),  # share of opening hours; below 1 demand was censored
     },
 )
 PROMOTIONS = Contract(

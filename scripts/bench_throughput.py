@@ -47,7 +47,7 @@ from rich.table import Table
 from throughput_lake import COMPANY, CORES, link, make, processes
 
 from logistics import lake, night, outcome, plan, registry
-from logistics.cluster import start_ray
+from logistics.cluster import WORKER_ENVIRONMENT, start_ray
 from logistics.config import Config, parse
 from logistics.forecast import inputs
 from logistics.forecast.batch import Forecaster, forecaster
@@ -57,7 +57,6 @@ from logistics.run import compose_config
 from logistics.units import Run, Unit
 from logistics.world import demand
 
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "MKL_NUM_THREADS"), "1")
 SAMPLE_S = 0.5
 SCORED = {"forecast": "series", "maintenance": "assets"}  # workload → the figure it is counted by
 
@@ -85,7 +84,7 @@ class Night:
 
 def main(arguments: Sequence[str]) -> int:
     options, overrides = _options(arguments)
-    os.environ |= THREADS
+    os.environ |= WORKER_ENVIRONMENT
     if options.workload == "workload=maintenance":
         return throughput_maintenance.main(options, overrides)
     folder, scales = Path(options.dir).resolve(), sorted(int(n) for n in options.scale.split(","))
@@ -101,7 +100,9 @@ def main(arguments: Sequence[str]) -> int:
         _train(folder, settings, small)
     nights = [measured(config(scale), small) for scale in scales]
     bare = _bare_loop(full)
-    with processes() as pool:  # one whose libraries have seen THREADS before they were loaded
+    with (
+        processes() as pool
+    ):  # one whose libraries have seen the environment before they were loaded
         steps = pool.submit(where_time_goes, full).result()
     report = _report(nights, bare, steps, options.peers)
     if options.out:
@@ -222,11 +223,7 @@ def _bare_loop(config: Config) -> tuple[float, float]:
 def bare_site(config: Config, files: Sequence[Path], out: Path) -> float:
     """Forecast one site's files; the seconds on a core."""
     started = time.process_time()
-    tables = [pq.ParquetFile(file, read_dictionary=["sku_id"]).read() for file in files]
-    sales = pl.concat([pl.DataFrame(t).cast({"sku_id": pl.String}) for t in tables])
-    # A row without its key cannot be placed, nor can less than nothing be logged: no other checks.
-    sales = sales.drop_nulls(["sku_id", "date"])
-    sales = sales.with_columns(pl.col("units").clip(0), dc_id=pl.lit(files[0].parent.name))
+    sales = pl.concat([_bare_sales(file) for file in files])
     root = Path(config.lake)
     signals = pl.read_parquet(root / "signals" / files[0].parent.name / "*.parquet")
     signals = signals.drop_nulls(["date", "value"])
@@ -245,6 +242,13 @@ def bare_site(config: Config, files: Sequence[Path], out: Path) -> float:
         file = out / f"{name}.parquet"
         pq.write_table(rows.to_arrow(), file, compression="snappy", use_dictionary=keys)
     return time.process_time() - started
+
+
+def _bare_sales(file: Path) -> pl.DataFrame:
+    rows = pl.DataFrame(pq.ParquetFile(file, read_dictionary=["sku_id"]).read())
+    # A row without its key cannot be placed, nor can less than nothing be logged: no other checks.
+    rows = rows.drop_nulls(["sku_id", "date"]).cast({pl.Float64: pl.Float32})
+    return rows.with_columns(pl.col("units").clip(0), dc_id=pl.lit(file.parent.name))
 
 
 def _forecaster(config: Config) -> Forecaster:

@@ -83,9 +83,7 @@ def _forecast(answer: Forecaster, run: Run, dims: Tables, parcel: Parcel) -> Par
     """One unit's files in, its forecasts staged."""
     config, unit, items = run.config, parcel.unit, dims["items"]
     options = config.forecast
-    entry = lake.enter(run, unit, TABLES, dims)
-    series = panel_of(run, unit, entry.tables | dims)
-    series = joined(series, items, _launching(run, unit, items))
+    entry, series = _entered(run, parcel, dims)
     told = about(series, items, options.lead_time_days)
     statistical = partial(answer, told["category"].to_list())
     since = config.date - timedelta(days=options.horizon_days)
@@ -101,12 +99,21 @@ def _forecast(answer: Forecaster, run: Run, dims: Tables, parcel: Parcel) -> Par
     )
     files = entry.files + plan.publish(run, unit, outputs)
     figures = {"series": float(len(series)), "units_30d": float(final.total_mean[:, 0].sum())}
-    figures |= _matched(unit.site_id, entry.tables, dims, series)
+    return replace(entry, files=files, figures={**figures, **entry.figures})
+
+
+def _entered(run: Run, parcel: Parcel, dims: Tables) -> tuple[Parcel, Panel]:
+    """The unit's parcel after the door, and its series; its tables, which take more memory than all
+    that follows, are gone then."""
+    unit, items = parcel.unit, dims["items"]
+    entry = lake.enter(run, unit, TABLES, dims)
+    series = joined(panel_of(run, unit, entry.tables | dims), items, _launching(run, unit, items))
+    figures = _matched(unit.site_id, entry.tables, dims, series)
     sold = entry.tables["sales"]["date"]
     if not sold.is_empty():
-        newest = cast("date | None", sold.filter(sold < config.date).max())
-        figures |= ended("sales", newest, config.date)
-    return replace(parcel, counts=entry.counts, files=files, figures=figures)
+        newest = cast("date | None", sold.filter(sold < run.config.date).max())
+        figures |= ended("sales", newest, run.config.date)
+    return replace(parcel, counts=entry.counts, files=entry.files, figures=figures), series
 
 
 def _matched(site_id: str, own: Tables, dims: Tables, series: Panel) -> dict[str, float]:

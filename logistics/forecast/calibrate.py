@@ -65,7 +65,10 @@ def _honest(quantiles: Array, mean: Array) -> Array:
 
 def in_order(quantiles: Array) -> Array:
     """Not below 0, and none below the one before it."""
-    return np.asarray(np.maximum.accumulate(np.maximum(quantiles, 0), axis=-1), np.float32)
+    ordered = np.maximum(quantiles, 0, dtype=np.float32)
+    for i in range(1, ordered.shape[-1]):  # levels may be planes, which accumulate would transpose
+        np.maximum(ordered[..., i], ordered[..., i - 1], out=ordered[..., i])
+    return np.asarray(ordered)
 
 
 def block_of(steps: NDArray[np.int64], reach: int) -> NDArray[np.int64]:

@@ -26,6 +26,7 @@ LONG = {1: 182, 7: 104}
 # it lets the network learn each week's level and carry the last one on (20 % too high on juice).
 YOUNG_DAYS = 56.0
 MIN_SCALE = 0.02  # units a period: the level of a series that hardly sells
+CHUNK = 256  # series, whose steps stay in the cache
 WEEKLY, EXPECTED = 0, 7  # where in `step` the own weekday profile and the regression's answer stand
 STEP_FIXED = 8
 
@@ -234,14 +235,19 @@ def _steps(
 ) -> Array:
     n, h, k = len(panel), panel.horizon, x.shape[2]
     out = np.zeros((n, h, STEP_FIXED + k), np.float32)
+    profiles: tuple[Array, ...] = ()
     if panel.period_days == 1:
-        for i, profile in enumerate(seasons.weekday_profiles(history.units, history.weight, kin)):
-            out[:, :, i] = np.take(profile, np.arange(h) % 7, axis=1)
-    out[:, :, 3] = left(panel, origin)
-    if scope.yearly:
-        out[:, :, 4:7] = seasons.year_ago(panel, origin)
-    out[:, :, EXPECTED] = answer.expected
-    np.clip(x[:, -h:], -8, 8, out=out[:, :, STEP_FIXED:])
+        profiles = seasons.weekday_profiles(history.units, history.weight, kin)
+    for start in range(0, n, CHUNK):
+        c = slice(start, start + CHUNK)
+        some, series = out[c], panel.take(np.arange(n)[c])
+        for i, profile in enumerate(profiles):
+            some[:, :, i] = np.take(profile[c], np.arange(h) % 7, axis=1)
+        some[:, :, 3] = left(series, origin)
+        if scope.yearly:
+            some[:, :, 4:7] = seasons.year_ago(series, origin)
+        some[:, :, EXPECTED] = answer.expected[c]
+        np.clip(x[c, -h:], -8, 8, out=some[:, :, STEP_FIXED:])
     return out
 
 

@@ -56,16 +56,19 @@ def trends(sums: Array, hours: Array, spans: tuple[int, ...]) -> Array:
     return np.stack(ratios, axis=1).astype(np.float32)
 
 
-def weekly(sums: Array, hours: Array, prior_periods: float) -> Array:
+def by_phase(values: Array) -> Array:
+    """Sums of each phase of the week (n, 7): p has the columns p, p + 7, … counted back from the
+    last one, which is of phase 6."""
+    weeks = values.shape[1] // 7
+    phases = np.tile(np.eye(7, dtype=np.float32), (weeks, 1))
+    return np.asarray(values[:, values.shape[1] - 7 * weeks :] @ phases)
+
+
+def weekly(by_day: Array, seen: Array, prior_periods: float) -> Array:
     """Each phase of the week against all (groups, 7), shrunk to 1 by so many ordinary days.
 
-    Phase p holds the columns p, p + 7, … counted back from the last column, which is phase 6.
+    by_day and seen (groups, 7): units sold, and how many series were in stock.
     """
-    weeks = sums.shape[1] // 7
-    if weeks == 0:
-        return np.ones((len(sums), 7), np.float32)
-    by_day = sums[:, -7 * weeks :].reshape(len(sums), weeks, 7).sum(axis=1)
-    seen = hours[:, -7 * weeks :].reshape(len(sums), weeks, 7).sum(axis=1)
     level = by_day.sum(axis=1, keepdims=True) / np.maximum(seen.sum(axis=1, keepdims=True), 1e-6)
     share = (by_day + prior_periods * level) / (seen + prior_periods)
     return np.asarray(np.where(level > 0, share / np.maximum(level, 1e-9), 1), np.float32)

@@ -20,8 +20,8 @@ from logistics.forecast.panel import FOREVER, NUM_CODES, Array, Panel
 COVARIATES = ("discount", "log_price")
 CODES = ("category", "department")
 
-Ints: TypeAlias = NDArray[np.int64]
-Rows: TypeAlias = slice | Ints  # of the sales, those of the days the grids have
+Ints: TypeAlias = NDArray[np.int64]  # or of int32
+STEP = 2**16  # rows: where so many go in a grid stays in the cache
 
 
 def panel(
@@ -46,15 +46,15 @@ def panel(
     t = int(min(-days.min(initial=-1), context_days))
     age = _age(series, days, len(names))
     grid = _Grid(names, run_date - timedelta(days=t), t, t + horizon_days)
-    seen = slice(None) if -days.min(initial=-1) <= t else np.flatnonzero(days >= -t)
-    cells = series[seen] * t + (days[seen] + t)
+    rows = _Rows(series, days, t)
     sites = tuple(past.head(1)["dc_id"])
     here = pl.col("dc_id").is_null() | pl.col("dc_id").is_in(sites)
     listed = prices.filter(here, pl.col("sku_id").is_in(names.implode()))
     promoted = promotions.filter(here, pl.col("sku_id").is_in(names.implode()))
-    covariates = np.empty((len(names), grid.total, len(COVARIATES)), np.float32)
-    covariates[..., 0] = _discounts(promoted, grid)
-    covariates[..., 1] = _log_prices(listed, past["price"], seen, cells, grid)
+    # A plane of each: made where it stays, and read as such.
+    discounts, log_prices = planes = np.empty((len(COVARIATES), len(names), grid.total), np.float32)
+    _set_discounts(discounts, promoted, grid)
+    _set_log_prices(log_prices, listed, past["price"], rows, grid)
     of = names.to_frame("sku_id").join(items, on="sku_id", how="left", maintain_order="left")
     signal_names = tuple(signals["name"].unique().sort())
     values = _signal_grid(signals, signal_names, grid)
@@ -66,9 +66,9 @@ def panel(
         site_ids=sites or ("",),
         sku_ids=tuple(names),
         site=np.zeros(len(names), np.int64),
-        units=_units(past["units"], seen, cells, age, missing(days, t), grid),
-        in_stock=_in_stock(past["in_stock"], seen, cells, grid),
-        covariates=covariates,
+        units=_units(past["units"], rows, age, missing(days, t), grid),
+        in_stock=_in_stock(past["in_stock"], rows, grid),
+        covariates=np.moveaxis(planes, 0, -1),
         covariate_names=COVARIATES,
         # A list price is known ahead; what was paid is known only afterwards.
         known_ahead=np.stack([np.ones(len(names), bool), known], axis=1),
@@ -99,6 +99,25 @@ class _Grid:
         return series.astype(np.int64), _days(rows["date"], self.first)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of sales: whose they are and of which day, from the run date, each (m,)."""
+
+    series: Ints
+    days: Ints
+    t: int
+
+    def place(self, values: pl.Series, grid: Array, null: float = np.nan) -> None:
+        """Put values (m,) of the last t days into a grid of the series (n, t)."""
+        flat = grid.reshape(-1)
+        for start in range(0, len(values), STEP):
+            part = slice(start, start + STEP)
+            cells = self.series[part].astype(np.int64) * self.t + (self.days[part] + self.t)
+            found = values[part].fill_null(null).to_numpy()
+            seen = self.days[part] >= -self.t
+            flat[cells if seen.all() else cells[seen]] = found if seen.all() else found[seen]
+
+
 def _before(sales: pl.DataFrame, run_date: date) -> pl.DataFrame:
     """The sales of days before; on most nights that is all of them."""
     last = sales["date"].max()
@@ -109,21 +128,23 @@ def _before(sales: pl.DataFrame, run_date: date) -> pl.DataFrame:
 def _days(dates: pl.Series, first: date) -> Ints:
     """Days since the first one, as whole numbers (n,)."""
     since = first.toordinal() - date(1970, 1, 1).toordinal()
-    return np.asarray(np.subtract(dates.to_physical().to_numpy(), since, dtype=np.int64))
+    return np.asarray(np.subtract(dates.to_physical().to_numpy(), since, dtype=np.int32))
 
 
 def _age(series: Ints, days: Ints, n: int) -> Array:
     """Days from the first sale on (n,)."""
     first = np.zeros(n, np.int64)
-    np.minimum.at(first, series, days)
+    if len(series):  # the rows of one series mostly stand together
+        begins = np.concatenate([[0], np.flatnonzero(series[1:] != series[:-1]) + 1])
+        np.minimum.at(first, series[begins], np.minimum.reduceat(days, begins))
     return (-first).astype(np.float32)
 
 
 def _units(
-    sold: pl.Series, seen: Rows, cells: Ints, age: Array, silent: NDArray[np.bool_], grid: _Grid
+    sold: pl.Series, rows: _Rows, age: Array, silent: NDArray[np.bool_], grid: _Grid
 ) -> Array:
     units = np.zeros((len(age), grid.t), np.float32)
-    units.ravel()[cells] = sold.to_numpy()[seen]
+    rows.place(sold, units)
     young = np.flatnonzero(age < grid.t)
     units[young] = np.where(
         np.arange(grid.t) < (grid.t - age[young])[:, None], np.nan, units[young]
@@ -133,14 +154,14 @@ def _units(
     return units
 
 
-def _in_stock(share: pl.Series, seen: Rows, cells: Ints, grid: _Grid) -> Array:
+def _in_stock(share: pl.Series, rows: _Rows, grid: _Grid) -> Array:
     in_stock = np.ones((len(grid.names), grid.t), np.float32)
     if share.null_count() < len(share):
-        in_stock.ravel()[cells] = share.fill_null(1.0).to_numpy()[seen]
+        rows.place(share, in_stock, null=1.0)
     return in_stock
 
 
-def _discounts(promotions: pl.DataFrame, grid: _Grid) -> Array:
+def _set_discounts(found: Array, promotions: pl.DataFrame, grid: _Grid) -> None:
     """The deepest discount of each day (n, t + h)."""
     promotions = promotions.sort("discount")  # of two on one cell the later one stays
     series, start = grid.places(promotions.select("sku_id", date="start"))
@@ -149,33 +170,32 @@ def _discounts(promotions: pl.DataFrame, grid: _Grid) -> Array:
     lengths = np.maximum(end - start + 1, 0)
     begins = np.cumsum(lengths) - lengths
     cells = np.repeat(series * grid.total + start - begins, lengths) + np.arange(lengths.sum())
-    found = np.zeros(len(grid.names) * grid.total, np.float32)
-    found[cells] = np.repeat(promotions["discount"].to_numpy().astype(np.float32), lengths)
-    return found.reshape(-1, grid.total)
+    found.fill(0)
+    deepest = np.repeat(promotions["discount"].to_numpy().astype(np.float32), lengths)
+    found.reshape(-1)[cells] = deepest
 
 
-def _log_prices(
-    listed: pl.DataFrame, paid: pl.Series, seen: Rows, cells: Ints, grid: _Grid
-) -> Array:
+def _set_log_prices(
+    grids: Array, listed: pl.DataFrame, paid: pl.Series, rows: _Rows, grid: _Grid
+) -> None:
     """Log list price where the prices table knows the SKU, else the log of the price last paid.
 
     Prices are carried on until the next one. A DC's own list price overrides the general one.
     """
-    n, total = len(grid.names), grid.total
+    n = len(grid.names)
     general, of_general = _held(listed.filter(pl.col("dc_id").is_null()), grid)
     own, of_own = _held(listed.filter(pl.col("dc_id").is_not_null()), grid)
     known = np.isin(np.arange(n), [*of_general, *of_own])
-    grids = np.full((n, total), np.nan, np.float32)
+    grids.fill(np.nan)
     grids[of_general] = general
     grids[of_own] = np.where(np.isnan(own), grids[of_own], own)
     unlisted = np.flatnonzero(~known)
     if len(unlisted) and paid.null_count() < len(paid):
         log_paid = np.full((n, grid.t), np.nan, np.float32)
-        log_paid.ravel()[cells] = paid.log().to_numpy()[seen]
+        rows.place(paid.log(), log_paid)
         grids[unlisted, : grid.t] = log_paid[unlisted]
     gaps = np.flatnonzero(np.isnan(grids[:, 0]) | np.isnan(grids[:, -1]) | ~known)
     grids[gaps] = _fill_forward(grids[gaps])
-    return grids
 
 
 def _held(listed: pl.DataFrame, grid: _Grid) -> tuple[Array, Ints]:

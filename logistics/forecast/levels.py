@@ -77,14 +77,16 @@ def sums(
     first = np.datetime64(panel.run_date, "D")
     dates = [first + np.timedelta64(k * days, "D") for k in range(h)] + [first] * len(SPANS[1:])
     spans = [days] * h + [round(total / days) * days for total in TOTAL_HORIZONS_DAYS]
-    mean = np.concatenate([forecast.mean, forecast.total_mean], axis=1).astype(np.float64)
-    quantiles = np.concatenate([forecast.quantiles, forecast.total_quantiles], axis=1)
-    sigma = spread(mean, quantiles).astype(np.float64)
-    added = []
-    for grid in (mean, sigma, sigma**2):
-        total = np.zeros((len(names), grid.shape[1]))
-        np.add.at(total, group, grid)
-        added.append(total.ravel())
+    mean = np.concatenate([forecast.mean, forecast.total_mean], axis=1)
+    of_days = spread(forecast.mean, forecast.quantiles)
+    of_totals = spread(forecast.total_mean, forecast.total_quantiles)
+    sigma = np.concatenate([of_days, of_totals], axis=1).astype(np.float64)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(len(names)))
+    added = [
+        np.add.reduceat(grid[order], starts, axis=0, dtype=np.float64).ravel()
+        for grid in (mean, sigma, sigma**2)
+    ]
     n, width = len(names), len(spans)
     columns = {
         "bucket": np.full(n * width, bucket),

@@ -69,16 +69,14 @@ class Forecaster(nn.Module):
 
     def totals(self, inputs: Inputs, mean: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Sums of the first so many means (b, k), and their quantiles' multiples (b, k, 9)."""
-        sums = sums_of(mean, lengths)
-        rows = []
-        for i, length in enumerate(lengths):
-            reach = min(length, self.settings.scope.reach)
-            known = torch.full_like(sums[:, :1], float(np.log(reach) / 4.5))
-            size = torch.log(sums[:, i : i + 1].clamp_min(1e-3) / length)
-            rows.append(
-                torch.cat([inputs.past, inputs.step[:, :length].mean(dim=1), known, size], dim=1)
-            )
-        return sums, _ordered(self.total(torch.stack(rows, dim=1)))
+        sums, spans = sums_of(mean, lengths), mean.new_tensor(lengths)
+        within = torch.arange(inputs.step.shape[1]).to(spans) < spans[:, None]
+        steps = torch.matmul(within / within.sum(dim=1, keepdim=True), inputs.step)
+        size = torch.log(sums.clamp_min(1e-3) / spans)
+        known = (torch.log(spans.clamp_max(self.settings.scope.reach)) / 4.5).expand_as(size)
+        past = inputs.past[:, None].expand(-1, len(lengths), -1)
+        seen = torch.cat([past, steps, known[..., None], size[..., None]], dim=-1)
+        return sums, _ordered(self.total(seen))
 
 
 def _ordered(raw: Tensor) -> Tensor:

@@ -89,15 +89,16 @@ class Network(nn.Module):
             site = site[inputs.site]
         first = self.of_step(inputs.step).add_(site).add_(self.of_series(code)[:, None])
         hidden = first.relu_()
-        hidden = hidden + self.inner(self.dropout(hidden)).relu_()
-        out = self.out(hidden)
-        base = self.direct(inputs.step)[..., 0]
-        located = torch.exp((base + out[..., 0]).clamp(-8, 6))
-        mean = torch.exp((base + out[..., 1]).clamp(-8, 6))
-        raw = out[..., 2:].contiguous()
-        rises = nn.functional.softplus(raw)  # half as long as of a slice
-        rises[..., 0] = raw[..., 0] + 1.5
-        return mean, torch.cumsum(rises, dim=-1) * located[..., None]
+        more = self.inner(self.dropout(hidden)).relu_()
+        hidden = hidden + more if self.training else more.add_(hidden)  # which needs no new memory
+        # A plane of all periods for each output: what follows walks along memory, and so does who
+        # writes a column of each.
+        flat = torch.addmm(self.out.bias[:, None], self.out.weight, hidden.flatten(0, 1).T)
+        out = flat.view(len(flat), *hidden.shape[:2])
+        located, mean = torch.exp((self.direct(inputs.step)[..., 0] + out[:2]).clamp(-8, 6))
+        rises = nn.functional.softplus(out[2:])
+        rises[0] = out[2] + 1.5
+        return mean, (torch.cumsum(rises, dim=0) * located).movedim(0, -1)
 
     def encode(self, past: Tensor, codes: Tensor) -> Tensor:
         """The series' code (b, hidden)."""

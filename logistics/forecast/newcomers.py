@@ -81,7 +81,9 @@ def _codes_of(panel: Panel, items: pl.DataFrame) -> list[dict[str, int]]:
 
 def is_new(panel: Panel) -> NDArray[np.bool_]:
     """Which series have no history at all (n,)."""
-    return np.asarray(np.isnan(panel.units).all(axis=1))
+    quiet = np.asarray(np.isnan(panel.units[:, -1:]).all(axis=1))  # which few are
+    quiet[quiet] = np.isnan(panel.units[quiet]).all(axis=1)
+    return quiet
 
 
 def predict_all(predict: Predict, panel: Panel) -> QuantileForecast:
@@ -94,7 +96,7 @@ def predict_all(predict: Predict, panel: Panel) -> QuantileForecast:
     grids = {}
     for name in QuantileForecast.__slots__:
         known = getattr(forecast, name)
-        grids[name] = np.zeros((len(panel), *known.shape[1:]), np.float32)
+        grids[name] = np.zeros_like(known, shape=(len(panel), *known.shape[1:]))
         grids[name][~new] = known
     ramp, likes = launch_ramp(old), dict[bytes, QuantileForecast]()
     for row in np.flatnonzero(new) if len(old) else ():

@@ -73,6 +73,8 @@ class Panel:
         together = len(rows) > 0 and bool((np.diff(rows) == 1).all())
         wanted = slice(int(rows[0]), int(rows[-1]) + 1) if together else rows
         arrays = {name: getattr(self, name)[wanted] for name in OF_SERIES}
+        if isinstance(wanted, slice):
+            return replace(self, sku_ids=self.sku_ids[wanted], **arrays)
         return replace(self, sku_ids=tuple(self.sku_ids[i] for i in rows), **arrays)
 
     def rewind(self, periods: int) -> "Panel":

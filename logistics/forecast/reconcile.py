@@ -20,6 +20,7 @@ from logistics.forecast.quantiles import LEVELS, Predict, QuantileForecast
 from logistics.forecast.totals import lengths_of
 
 FURTHEST = 1.5  # no category is scaled by more than this, or its inverse
+STEP = 256  # series
 MIN_AGE = 28  # periods: a younger SKU is no part of its category's history
 Groups = NDArray[np.int64]
 
@@ -49,14 +50,15 @@ def corrected(
         return forecast
     top, below = _both(predict, panel, forecast, group, lasting)
     ratio = 1 + weight * (top - below) / np.maximum(below, 1e-6)
-    factor = np.where(below > 0, ratio, 1).clip(1 / FURTHEST, FURTHEST)[group]
-    mean = (forecast.mean * factor).astype(np.float32)
+    of_group = np.where(below > 0, ratio, 1).clip(1 / FURTHEST, FURTHEST).astype(np.float32)
+    factor = of_group[group]
+    mean = forecast.mean * factor
     total = np.stack([mean[:, :length].sum(axis=1) for length in lengths_of(panel)], axis=1)
     scale = total / np.maximum(forecast.total_mean, 1e-9)
     scale = np.where(forecast.total_mean > 0, scale, 1)
     return QuantileForecast(
         mean,
-        (forecast.quantiles * factor[..., None]).astype(np.float32),
+        forecast.quantiles * factor[..., None],
         total,
         (forecast.total_quantiles * scale[..., None]).astype(np.float32),
     )
@@ -123,7 +125,7 @@ def _both(
 
 def summed(panel: Panel, groups: Sequence[NDArray[np.int64]]) -> Panel:
     """One series for the series of each group, none of which is empty."""
-    sums = [_sum(panel.take(rows)) for rows in groups]
+    sums = [_sum(panel, rows) for rows in groups]
     silent = np.isnan(panel.units).all(axis=0)  # no sales came: nothing is known of any sum
     for one in sums:
         one["units"][:, silent] = np.nan
@@ -133,31 +135,39 @@ def summed(panel: Panel, groups: Sequence[NDArray[np.int64]]) -> Panel:
     return replace(panel, sku_ids=tuple(f"category {g}" for g in range(len(groups))), **arrays)
 
 
-def _sum(panel: Panel) -> dict[str, Any]:
-    """What all series make together: days out of stock count at a series' usual level."""
-    units, out = _known(panel.units), panel.in_stock < 1
-    seen = ~np.isnan(panel.units) & ~out
-    usual = np.where(seen, units, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-    demand = np.where(out, np.maximum(units, usual[:, None].astype(np.float32)), units)
-    share = (usual / np.maximum(usual.sum(), 1e-9)).astype(np.float32)
-    covariates = _known(panel.covariates)
+def _sum(panel: Panel, rows: Groups) -> dict[str, Any]:
+    """What these series make together: days out of stock count at a series' usual level.
+
+    A few of them at a time, which stay in the cache.
+    """
+    demand, weight = np.zeros(panel.num_periods), 1e-9
+    covariates = np.zeros(panel.covariates.shape[1:], np.float32)
+    for part in np.split(rows, range(STEP, len(rows), STEP)):
+        units, known = _known(panel.units[part])
+        out = panel.in_stock[part] < 1
+        seen = (known & ~out).astype(np.float32)
+        usual = np.einsum("nt,nt->n", units, seen) / np.maximum(seen.sum(axis=1), 1)
+        demand += np.ones(len(part), np.float32) @ np.maximum(units, out * usual[:, None])
+        covariates += np.tensordot(usual, _known(panel.covariates[part])[0], 1)
+        weight += float(usual.sum(dtype=np.float64))
     return {
-        "site": panel.site[:1],
-        "units": demand.sum(axis=0, keepdims=True, dtype=np.float64).astype(np.float32),
+        "site": panel.site[rows[:1]],
+        "units": demand[None].astype(np.float32),
         "in_stock": np.ones((1, panel.num_periods), np.float32),
-        "covariates": (share @ covariates.reshape(len(panel), -1)).reshape(
-            1, *covariates.shape[1:]
-        ),
-        "known_ahead": panel.known_ahead[:1],
-        "codes": panel.codes[:1],
-        "attributes": _known(panel.attributes).mean(axis=0, keepdims=True),
+        "covariates": covariates[None] / np.float32(weight),
+        "known_ahead": panel.known_ahead[rows[:1]],
+        "codes": panel.codes[rows[:1]],
+        "attributes": _known(panel.attributes[rows])[0].mean(axis=0, keepdims=True),
         "age": np.full(1, panel.num_periods, np.float32),
         "left": np.full(1, FOREVER, np.float32),
     }
 
 
-def _known(values: Array) -> Array:
-    return np.where(np.isnan(values), np.float32(0), values)
+def _known(values: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """The values, which nobody else has, with 0 where they are not known; and where they are."""
+    known = ~np.isnan(values)
+    values[~known] = 0
+    return values, known
 
 
 def _groups(categories: Sequence[str]) -> Groups:

@@ -7,6 +7,7 @@ are read: what a network is trained on is as good as what it will be given.
 """
 
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from logistics.forecast.groups import Group
 from logistics.forecast.panel import Array
-from logistics.forecast.sites import others
+from logistics.forecast.sites import Rivals
 
 # In levels: what is added before the logarithm. Where 1 was added, a doubled price changed less
 # where little is sold, and juice sales of 13 weeks were a tenth further off.
@@ -24,6 +25,7 @@ PRIOR_ALL, PRIOR_KIN, PRIOR_OWN = 60.0, 60.0, 60.0
 FADES_DAYS = 420.0  # how customers answer changes over the years
 RECENT = {1: 28, 7: 8}  # periods over which a level fades
 PRIOR_LEVEL = {1: 7.0, 7: 3.0}  # periods of an unchanged level that a recent one must outweigh
+CHUNK = 256  # series
 FURTHEST = 4.0  # of a logarithm
 
 
@@ -50,45 +52,74 @@ def response(
 ) -> Response:
     """units and weight (n, t), weight 0 where unknown; scale (n,); x (n, t + h, k), 0
     where usual."""
-    t, k = units.shape[1], x.shape[2]
-    z = _design(x, site, scale)
-    y = np.log(units / scale[:, None] + SMALL)
+    (n, t), k = units.shape, x.shape[2]
     age = np.arange(t)[::-1]
-    faded = weight * np.exp(-age * period_days / FADES_DAYS).astype(np.float32)
-    total = np.maximum(faded.sum(axis=1), 1e-6)
-    centre = (y * faded).sum(axis=1) / total
-    usual = np.einsum("ntp,nt->np", z[:, :t], faded) / total[:, None]
-    z -= usual[:, None]
-    beta = _pooled(z[:, :t], (y - centre[:, None]) * faded, faded, kin)
-    explained = np.clip((z @ beta[..., None])[..., 0], -FURTHEST, FURTHEST)
-    residual = y - centre[:, None] - explained[:, :t]
-    recent = weight * np.exp(-age / RECENT[period_days]).astype(np.float32)
-    drift = (residual * recent).sum(axis=1) / (recent.sum(axis=1) + PRIOR_LEVEL[period_days])
-    noise = kin.sums(faded * residual**2).sum(axis=1) / np.maximum(
-        kin.sums(faded).sum(axis=1), 1e-6
-    )
+    fades = np.exp(-age * period_days / FADES_DAYS).astype(np.float32)
+    recently = np.exp(-age / RECENT[period_days]).astype(np.float32)
+    rivals = Rivals.at(site, x, scale)
+    # A few series at a time, twice: what is made of all of them at once leaves the cache.
+    chunks = [slice(start, start + CHUNK) for start in range(0, max(n, 1), CHUNK)]
+    moments = [
+        _moments(units[c], weight[c] * fades, scale[c], _design(x, scale, rivals, c))
+        for c in chunks
+    ]
+    zz, zy, usual, centre, total = (np.concatenate(arrays) for arrays in zip(*moments, strict=True))
+    beta = _pooled(zz, zy, float(total.sum(dtype=np.float64)), kin)
+    explained = np.empty((n, x.shape[1]), np.float32)
+    drift, noise, quiet = (np.empty(n, np.float32) for _ in range(3))
+    for c in chunks:
+        z = _design(x, scale, rivals, c) - usual[c, :, None]
+        np.clip(np.matmul(beta[c, None], z)[:, 0], -FURTHEST, FURTHEST, out=explained[c])
+        residual = _logs(units[c], scale[c]) - centre[c, None] - explained[c, :t]
+        faded, recent = weight[c] * fades, weight[c] * recently
+        drift[c] = (residual * recent).sum(axis=1) / (recent.sum(axis=1) + PRIOR_LEVEL[period_days])
+        noise[c] = (faded * residual**2).sum(axis=1)
+        quiet[c] = ((units[c] == 0) * faded).sum(axis=1) / np.maximum(total[c], 1e-6)
+    of_kin = kin.sums(noise) / np.maximum(kin.sums(total), 1e-6)
     level = centre + drift
-    quiet = ((units == 0) * faded).sum(axis=1) / total
-    logs = np.exp(level[:, None] + explained[:, t:] + noise[kin.of, None] / 4) - SMALL
+    ahead = explained[:, t:]
+    logs = np.exp(level[:, None] + ahead + of_kin[kin.of, None] / 4) - SMALL
     # A series that is quiet on most days has a mean, but its logs say nothing of it.
-    mixed = (1 - quiet)[:, None] * logs + quiet[:, None] * np.exp(explained[:, t:])
+    mixed = (1 - quiet)[:, None] * logs + quiet[:, None] * np.exp(ahead)
     expected = np.log(np.clip(mixed, np.exp(-FURTHEST), np.exp(FURTHEST)))
     return Response(beta[:, :k], explained[:, :t], level, expected.astype(np.float32))
 
 
-def _design(x: Array, site: Group, scale: Array) -> Array:
-    """Own covariates, their products, those of the site's others (n, t + h, p)."""
-    first, second = np.triu_indices(x.shape[2])
-    products = x[:, :, first] * x[:, :, second]
-    return np.concatenate([x, products, others(x, site, scale)], axis=2)
+def _logs(units: Array, scale: Array) -> Array:
+    return np.asarray(np.log(units / scale[:, None] + SMALL))
 
 
-def _pooled(z: Array, y: Array, weight: Array, kin: Group) -> Array:
-    """Ridge regression of each series (n, p). y is already weighted."""
-    zz = np.matmul((z * weight[..., None]).transpose(0, 2, 1), z)
-    zy = np.matmul(y[:, None], z)[:, 0]
+def _design(x: Array, scale: Array, rivals: Rivals, rows: slice) -> Array:
+    """Own covariates, their products, those of the site's others (b, p, t + h), of some series."""
+    own = x[rows].transpose(0, 2, 1)
+    k = own.shape[1]
+    pairs = list(combinations_with_replacement(range(k), 2))
+    z = np.empty((len(own), 2 * k + len(pairs), own.shape[2]), np.float32)
+    z[:, :k] = own
+    for i, (first, second) in enumerate(pairs, k):
+        np.multiply(z[:, first], z[:, second], out=z[:, i])
+    z[:, k + len(pairs) :] = rivals.others(rows, z[:, :k], scale[rows])
+    return z
+
+
+def _moments(units: Array, faded: Array, scale: Array, z: Array) -> tuple[Array, ...]:
+    """Of some series, weighted sums of the products of z and of it and the logs, both against their
+    means (b, p, p), (b, p); these means (b, p), (b,); and the sums of the weights (b,)."""
+    total = faded.sum(axis=1)
+    some, y = np.maximum(total, 1e-6), _logs(units, scale)
+    past = z[..., : units.shape[1]]
+    centre = (y * faded).sum(axis=1) / some
+    usual = np.matmul(past, faded[..., None])[..., 0] / some[:, None]
+    past -= usual[..., None]
+    zz = np.matmul(past * faded[:, None], past.transpose(0, 2, 1))
+    zy = np.matmul(past, ((y - centre[:, None]) * faded)[..., None])[..., 0]
+    return zz, zy, usual, centre, total
+
+
+def _pooled(zz: Array, zy: Array, weight: float, kin: Group) -> Array:
+    """Ridge regression of each series (n, p), of the sums of `_moments` and of all weights."""
     everyone = zz.sum(axis=0, dtype=np.float64)
-    ridge = np.diag(np.diag(everyone) / max(float(weight.sum()), 1.0) + 1e-4)
+    ridge = np.diag(np.diag(everyone) / max(weight, 1.0) + 1e-4)
     of_all = _solve(everyone + PRIOR_ALL * ridge, zy.sum(axis=0, dtype=np.float64))
     of_kin = _solve(kin.sums(zz) + PRIOR_KIN * ridge, kin.sums(zy) + PRIOR_KIN * of_all @ ridge)
     prior = of_kin[kin.of]

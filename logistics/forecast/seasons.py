@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from logistics.forecast.groups import Group, weekly
+from logistics.forecast.groups import Group, by_phase, weekly
 from logistics.forecast.panel import Array, Panel
 
 WEEKDAY_PERIODS = 182  # the weekday profile looks back so far
@@ -14,11 +14,11 @@ def weekday_profiles(units: Array, weight: Array, kin: list[Group]) -> tuple[Arr
 
     A series with few sales is shrunk to ordinary days; its SKU's and site's stand beside it.
     """
-    units, weight = units[:, -WEEKDAY_PERIODS:], weight[:, -WEEKDAY_PERIODS:]
+    by_day, seen = by_phase(units[:, -WEEKDAY_PERIODS:]), by_phase(weight[:, -WEEKDAY_PERIODS:])
     _, by_site, by_sku = kin[:3]
-    site = weekly(by_site.sums(units), by_site.sums(weight), 4.0)[by_site.of]
-    sku = weekly(by_sku.sums(units), by_sku.sums(weight), 4.0)[by_sku.of]
-    own = weekly(units, weight, 2.0)
+    site = weekly(by_site.sums(by_day), by_site.sums(seen), 4.0)[by_site.of]
+    sku = weekly(by_sku.sums(by_day), by_sku.sums(seen), 4.0)[by_sku.of]
+    own = weekly(by_day, seen, 2.0)
     return _log(own), _log(sku), _log(site)
 
 

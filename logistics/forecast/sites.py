@@ -1,5 +1,6 @@
 """What the series of a site share in the periods to come: calendar, signals, the others' prices."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -80,14 +81,35 @@ def _around(past: Array, known: NDArray[np.bool_]) -> tuple[Array, Array]:
     return centre, np.maximum(spread, 1e-3)
 
 
-def others(change: Array, site: Group, level: Array) -> Array:
-    """Mean change of the covariates of a site's other series, by their level (n, h, k).
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """The covariates of each site's series together: change (g, k, h), and level (g,), by which
+    they count. of (n,): the site of each series; alone (n,): whether it has no other series."""
 
-    change (n, h, k) against usual values. Where a rival is cheap, less of this is sold: in weekly
-    juice sales, as much as its own price explains.
-    """
-    weighted = change * level[:, None, None]
-    rest = site.sums(weighted)[site.of] - weighted
-    rest /= np.maximum(site.sums(level)[site.of] - level, 1e-6)[:, None, None]
-    rest[np.bincount(site.of)[site.of] < 2] = 0
-    return np.asarray(rest)
+    change: Array
+    level: Array
+    of: NDArray[np.int64]
+    alone: NDArray[np.bool_]
+
+    @classmethod
+    def at(cls, site: Group, change: Array, level: Array) -> "Rivals":
+        """change (n, h, k) against usual values; level (n,)."""
+        one, (_, h, k) = len(site.starts) == 1, change.shape
+        sums = np.empty((len(site.starts), k, h), np.float32)
+        for i in range(k):
+            column = change[..., i]
+            sums[:, i] = level @ column if one else site.sums(column * level[:, None])
+        return cls(sums, site.sums(level), site.of, np.bincount(site.of)[site.of] < 2)
+
+    def others(self, rows: slice, change: Array, level: Array) -> Array:
+        """Mean change of the covariates of a site's other series, by their level, for some series;
+        change and the answer (b, k, h).
+
+        Where a rival is cheap, less of this is sold: in weekly juice sales, as much as its own
+        price explains.
+        """
+        site = 0 if len(self.change) == 1 else self.of[rows]
+        rest = self.change[site] - change * level[:, None, None]
+        rest /= np.maximum(self.level[site] - level, 1e-6)[:, None, None]
+        rest[self.alone[rows]] = 0
+        return np.asarray(rest)
