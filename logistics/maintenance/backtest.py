@@ -7,7 +7,7 @@ from logistics.maintenance.features import Reals, Whole
 from logistics.maintenance.survival import EDGES_DAYS, expected_life, p_fail
 from logistics.maintenance.windows import CONTEXT_FEATURES, Outcomes, SensorWindows
 
-FOLDS = 4
+FOLDS = 6
 # The rule's groups: days since the asset was last repaired, and the weight of the whole fleet.
 AGE_EDGES_DAYS = (7.0, 21.0, 60.0)
 PRIOR_DAYS = 200.0
