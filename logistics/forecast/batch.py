@@ -107,8 +107,9 @@ def _entered(run: Run, parcel: Parcel, dims: Tables) -> tuple[Parcel, Panel]:
     that follows, are gone then."""
     unit, items = parcel.unit, dims["items"]
     entry = lake.enter(run, unit, TABLES, dims)
-    series = joined(panel_of(run, unit, entry.tables | dims), items, _launching(run, unit, items))
-    figures = _matched(unit.site_id, entry.tables, dims, series)
+    sellers = panel_of(run, unit, entry.tables | dims)
+    series = joined(sellers, items, _launching(run, unit, items))
+    figures = _matched(unit.site_id, entry.tables, dims, sellers.sku_ids)
     sold = entry.tables["sales"]["date"]
     if not sold.is_empty():
         newest = cast("date | None", sold.filter(sold < run.config.date).max())
@@ -116,9 +117,9 @@ def _entered(run: Run, parcel: Parcel, dims: Tables) -> tuple[Parcel, Panel]:
     return replace(parcel, counts=entry.counts, files=entry.files, figures=figures), series
 
 
-def _matched(site_id: str, own: Tables, dims: Tables, series: Panel) -> dict[str, float]:
+def _matched(site_id: str, own: Tables, dims: Tables, sku_ids: Sequence[str]) -> dict[str, float]:
     """Whether the other tables speak of the SKUs, and of the DC, that sales have."""
-    skus, sites = pl.Series(series.sku_ids, dtype=pl.String), pl.Series([site_id])
+    skus, sites = pl.Series(sku_ids, dtype=pl.String), pl.Series([site_id])
     told = matched("signals.dc_id", sites[: own["signals"].height], "sales", sites[: len(skus)])
     if skus.is_empty():
         return told
