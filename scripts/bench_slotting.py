@@ -2,6 +2,7 @@
 """What slotting saves in walking, out of time, on real order lines.
 
     scripts/bench_slotting.py --order-lines FILE.parquet --from DATE --out FILE.json [--seed N]
+        [--payback-days D]
     scripts/bench_slotting.py --slaprp DIR [--seconds S] [--longer L --seeds K] [--out FILE.json]
     scripts/bench_slotting.py --warehouses N [--cpus C] [--out FILE.json]
 
@@ -11,7 +12,7 @@ lines, a larger order is dealt at random into tours of like size. Every policy l
 before DATE and keeps its layout from then on; a new SKU is put into an empty slot on its first
 pick, near those with neighbouring ids. Walked are S-shape and shortest tours (Ratliff and
 Rosenthal). The walk-forward begins with the forecast's layout, or with ABC's, and moves up to 30
-SKUs a night, where that pays back within 240 days. DIR holds instances of joint assignment and
+SKUs a night, where that pays back in D days. DIR holds instances of joint assignment and
 routing (SLAPRP), solved within S seconds each, and K times within L seconds to tell how far the
 first value is from the best of all. N warehouses of 10,000 SKUs and slots are solved in Ray tasks,
 side by side. Exit code 2: it could not be done.
@@ -56,7 +57,8 @@ def main(arguments: Sequence[str]) -> int:
             report = slotting_assignment.many(options.warehouses, options.cpus, options.seed)
             print(json.dumps(report))
         else:
-            report = bench(cases.read(options.order_lines, options.start, options.seed))
+            case = cases.read(options.order_lines, options.start, options.seed)
+            report = bench(case, options.payback_days)
     except (OSError, ValueError) as fault:
         print(f"bench_slotting: {fault}", file=sys.stderr)
         return 2
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def bench(case: Case) -> Report:
+def bench(case: Case, payback_days: float) -> Report:
     tours = case.tours(case.start, case.days)
     report: Report = {
         "from": str(case.day(case.start)),
@@ -77,9 +79,9 @@ def bench(case: Case) -> Report:
     _show(report)
     parts: dict[str, Callable[[], Report]] = {
         "promised": lambda: _promised(case, report["policies"]),
-        "stale": lambda: _stale(case),
+        "stale": lambda: _stale(case, payback_days),
         "assignment": lambda: slotting_assignment.run(case.seed),
-        "walk_forward": lambda: _walk_forward(case, report["policies"]),
+        "walk_forward": lambda: _walk_forward(case, report["policies"], payback_days),
     }
     for name, part in parts.items():
         report[name] = part()
@@ -121,11 +123,11 @@ def _promised(case: Case, found: Report) -> Report:
     return {"saved": expected, "simulated": simulated, "apart": expected - simulated}
 
 
-def _walk_forward(case: Case, found: Report) -> Report:
+def _walk_forward(case: Case, found: Report, payback_days: float) -> Report:
     """Nights of few moves beside nights that re-slot everything; saved: of what ABC walks."""
     days = range(case.start, case.days)
     ideals = {day: policies.forecast(case, day) for day in days}
-    few = nights.few_moves(case, ideals, nights.MOVES)
+    few = nights.few_moves(case, ideals, nights.MOVES, payback_days)
     stale = policies.abc(case, case.start)
     walked = {
         "everything_m": nights.walk_forward(case, ideals[case.start], nights.resettle(ideals)),
@@ -145,7 +147,7 @@ def _walk_forward(case: Case, found: Report) -> Report:
     }
 
 
-def _stale(case: Case) -> Report:
+def _stale(case: Case, payback_days: float) -> Report:
     """One night's moves, and no more, from what ABC and the forecast laid out long ago."""
     then = max(case.start - STALE_DAYS, 1)
     ideal = policies.forecast(case, case.start)
@@ -154,7 +156,9 @@ def _stale(case: Case) -> Report:
         old = policies.POLICIES[name](case, then)
         settled = nights.brought_in(case, old, then, case.start, ideal)
         kept_days = case.days - case.start
-        moved, promised_m = nights.moved(case, settled, case.start, ideal, STALE_MOVES, kept_days)
+        moved, promised_m = nights.moved(
+            case, settled, case.start, ideal, STALE_MOVES, payback_days, kept_days
+        )
         before_m, after_m = (_walked(case, layout)["s_shape_m"] for layout in (settled, moved))
         report[name] = {
             "before_m": before_m,
@@ -187,6 +191,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--order-lines", metavar="FILE.parquet")
     parser.add_argument("--from", dest="start", type=date.fromisoformat, metavar="DATE")
+    help_ = "until a move has earned back its labour, else it is not made; a night's default is 90"
+    parser.add_argument("--payback-days", type=float, default=10_000.0, help=help_)
     parser.add_argument("--slaprp", metavar="DIR")
     parser.add_argument("--seconds", type=float, default=10.0, help="per SLAPRP instance")
     parser.add_argument("--longer", type=float, default=0.0, help="seconds of the longer runs")

@@ -21,9 +21,6 @@ from logistics.slotting.travel import walk
 
 MOVES = 30
 MOVE_M = 240.0  # of walking that a move is as much work as: four minutes
-# As its first figures were measured. The default of a night, 90, makes fewer moves: in the first 20
-# nights from ABC's layout 558 where there were 567, for 0.08 % more walking.
-MAX_PAYBACK_DAYS = 240.0
 
 Night = Callable[[Layout, int], Layout]
 
@@ -49,15 +46,21 @@ def resettle(ideals: dict[int, Layout]) -> Night:
     return lambda _, day: ideals[day]
 
 
-def few_moves(case: Case, ideals: dict[int, Layout], max_moves: int) -> Night:
+def few_moves(case: Case, ideals: dict[int, Layout], max_moves: int, payback_days: float) -> Night:
     def night(layout: Layout, day: int) -> Layout:
-        return moved(case, layout, day, ideals[day], max_moves)[0]
+        return moved(case, layout, day, ideals[day], max_moves, payback_days)[0]
 
     return night
 
 
 def moved(
-    case: Case, layout: Layout, day: int, ideal: Layout, max_moves: int, days_to_next: int = 1
+    case: Case,
+    layout: Layout,
+    day: int,
+    ideal: Layout,
+    max_moves: int,
+    payback_days: float,
+    days_to_next: int = 1,
 ) -> tuple[Layout, float]:
     """The layout after the night's moves towards the ideal one, the next ones so many days away,
     and the metres a day that they are promised to save."""
@@ -77,12 +80,12 @@ def moved(
         ),
         ideal.slot_of[skus],
         max_moves,
-        MOVE_M / MAX_PAYBACK_DAYS,
+        MOVE_M / payback_days,
         policies.slopes(case, day, skus),
     )
     walking = policies.walking(case, day, float(rate.sum()))
     prospect = look_ahead(warehouse, demand, walking, policies.tours(case, day, skus))
-    night = paying(prospect, night, MOVE_M / MAX_PAYBACK_DAYS)
+    night = paying(prospect, night, MOVE_M / payback_days)
     slot_of = np.full(len(case.sku_ids), NONE)
     slot_of[skus] = night.slot_of
     saved_m = sum(move.saving_m_per_day for move in night.moves)
