@@ -22,20 +22,24 @@ Step = tuple[Move, ...]
 def paying(prospect: Prospect, night: Night, least_m: float) -> Night:
     """The night as promised: each step saves least_m a day for each of its moves, or is urgent.
 
-    A step that others build on is judged with them: where they pay together they become one step.
+    A step without which others cannot be made, or save so much less that it is worth its labour,
+    is judged with them: they become one step.
     """
     while True:
         night = promised(prospect, night)
         steps = by_step(night)
-        kept = _without_poor(prospect, steps, least_m)
-        if len(kept) == len(steps):
+        poor = [
+            step for step in steps if per_move_m(step) < least_m and not is_urgent(prospect, step)
+        ]
+        if not poor:
             return night
-        night = only(prospect.demand, night, kept)
+        fewer = _without_or_joined(prospect, night, min(poor, key=per_move_m), least_m)
+        night = only(prospect.demand, night, fewer)
 
 
 def per_move_m(step: Step) -> float:
     """Metres a day that it saves for each of its moves."""
-    return sum(move.saving_m_per_day for move in step) / len(step)
+    return _saved_m(step) / len(step)
 
 
 def is_urgent(prospect: Prospect, step: Step) -> bool:
@@ -64,26 +68,31 @@ def _must_be_made(prospect: Prospect, move: Move) -> bool:
     return not fits(prospect.warehouse, prospect.demand, move.sku, move.from_slot)
 
 
-def _without_poor(prospect: Prospect, steps: Sequence[Step], least_m: float) -> list[Step]:
-    """Fewer steps, where one is poor; in an order in which all can be made."""
+def _without_or_joined(prospect: Prospect, night: Night, poor: Step, least_m: float) -> list[Step]:
+    """The night's steps without a poor one, or with those that it pays with made one; in an order
+    in which all can be made."""
+    steps = by_step(night)
+    made = list(_possible(prospect, [step for step in steps if step != poor]))
+    gone = [step for step in steps if step not in made]
+    fewer = by_step(promised(prospect, only(prospect.demand, night, made)))
+    lost_m = [_saved_m(step) - _saved_m(alone) for step, alone in zip(made, fewer, strict=True)]
+    free = [number for number, step in enumerate(made) if not is_urgent(prospect, step)]
+    worth_m = sum(map(_saved_m, gone)) + sum(lost_m)
+    if worth_m < least_m * len(_joined(gone)) or (len(gone) == 1 and not free):
+        return made
+    if len(gone) == 1:
+        gone.append(made[max(free, key=lost_m.__getitem__)])
+    at = sorted(map(steps.index, gone))
+    apart = [step for step in steps[: at[-1]] if step not in gone]
+    better = [*apart, _joined([steps[number] for number in at]), *steps[at[-1] + 1 :]]
+    if len(list(_possible(prospect, better))) == len(better):
+        return better
+    between = slice(at[0], at[-1] + 1)
+    return [*steps[: at[0]], _joined(steps[between]), *steps[between.stop :]]
 
-    def poor(step: Step) -> bool:
-        return per_move_m(step) < least_m and not is_urgent(prospect, step)
 
-    kept = list(steps)
-    for step in sorted(filter(poor, steps), key=per_move_m):
-        if step not in kept:  # went with one that it built on
-            continue
-        made = list(_possible(prospect, [other for other in kept if other != step]))
-        gone = [other for other in kept if other not in made]
-        first, last = kept.index(step), kept.index(gone[-1])
-        together = _joined(gone)
-        before = [other for other in kept[:last] if other in made]
-        better = made if poor(together) else [*before, together, *kept[last + 1 :]]
-        if len(list(_possible(prospect, better))) < len(better):
-            better = [*kept[:first], _joined(kept[first : last + 1]), *kept[last + 1 :]]
-        kept = better
-    return kept
+def _saved_m(step: Step) -> float:
+    return sum(move.saving_m_per_day for move in step)
 
 
 def _joined(steps: Sequence[Step]) -> Step:
