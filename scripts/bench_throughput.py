@@ -100,9 +100,7 @@ def main(arguments: Sequence[str]) -> int:
         _train(folder, settings, small)
     nights = [measured(config(scale), small) for scale in scales]
     bare = _bare_loop(full)
-    with (
-        processes() as pool
-    ):  # one whose libraries have seen the environment before they were loaded
+    with processes() as pool:  # one whose libraries have seen the environment when loaded
         steps = pool.submit(where_time_goes, full).result()
     report = _report(nights, bare, steps, options.peers)
     if options.out:

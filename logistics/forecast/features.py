@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from logistics.forecast import groups, seasons, sites
 from logistics.forecast.groups import Group
-from logistics.forecast.panel import FOREVER, Array, Panel
+from logistics.forecast.panel import FOREVER, Array, Panel, few_at_a_time
 from logistics.forecast.response import RECENT, Response, response
 from logistics.forecast.scope import Scope
 
@@ -26,7 +26,6 @@ LONG = {1: 182, 7: 104}
 # it lets the network learn each week's level and carry the last one on (20 % too high on juice).
 YOUNG_DAYS = 56.0
 MIN_SCALE = 0.02  # units a period: the level of a series that hardly sells
-CHUNK = 256  # series, whose steps stay in the cache
 WEEKLY, EXPECTED = 0, 7  # where in `step` the own weekday profile and the regression's answer stand
 STEP_FIXED = 8
 
@@ -238,8 +237,7 @@ def _steps(
     profiles: tuple[Array, ...] = ()
     if panel.period_days == 1:
         profiles = seasons.weekday_profiles(history.units, history.weight, kin)
-    for start in range(0, n, CHUNK):
-        c = slice(start, start + CHUNK)
+    for c in few_at_a_time(n):
         some, series = out[c], panel.take(np.arange(n)[c])
         for i, profile in enumerate(profiles):
             some[:, :, i] = np.take(profile[c], np.arange(h) % 7, axis=1)

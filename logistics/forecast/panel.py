@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 FOREVER = 9999  # periods
+CACHED = 256  # series, what is made of which for a moment stays in the cache
 NUM_CODES = 256  # names of categories and the like are numbers below it; others are folded
 
 
@@ -98,3 +99,8 @@ class Panel:
 
 OF_SERIES = ("site", "units", "in_stock", "covariates", "known_ahead", "codes", "attributes", "age",
              "left")  # fmt: skip
+
+
+def few_at_a_time(num_series: int) -> list[slice]:
+    """All series in parts of CACHED; of none one empty part."""
+    return [slice(start, start + CACHED) for start in range(0, max(num_series, 1), CACHED)]

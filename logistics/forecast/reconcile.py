@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logistics.forecast import metrics
-from logistics.forecast.panel import FOREVER, OF_SERIES, Array, Panel
+from logistics.forecast.panel import FOREVER, OF_SERIES, Array, Panel, few_at_a_time
 from logistics.forecast.quantiles import LEVELS, Predict, QuantileForecast
 from logistics.forecast.totals import lengths_of
 
 FURTHEST = 1.5  # no category is scaled by more than this, or its inverse
-STEP = 256  # series
 MIN_AGE = 28  # periods: a younger SKU is no part of its category's history
 Groups = NDArray[np.int64]
 
@@ -142,7 +141,7 @@ def _sum(panel: Panel, rows: Groups) -> dict[str, Any]:
     """
     demand, weight = np.zeros(panel.num_periods), 1e-9
     covariates = np.zeros(panel.covariates.shape[1:], np.float32)
-    for part in np.split(rows, range(STEP, len(rows), STEP)):
+    for part in (rows[c] for c in few_at_a_time(len(rows))):
         units, known = _known(panel.units[part])
         out = panel.in_stock[part] < 1
         seen = (known & ~out).astype(np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logistics.forecast.groups import Group
-from logistics.forecast.panel import Array
+from logistics.forecast.panel import Array, few_at_a_time
 from logistics.forecast.sites import Rivals
 
 # In levels: what is added before the logarithm. Where 1 was added, a doubled price changed less
@@ -25,7 +25,6 @@ PRIOR_ALL, PRIOR_KIN, PRIOR_OWN = 60.0, 60.0, 60.0
 FADES_DAYS = 420.0  # how customers answer changes over the years
 RECENT = {1: 28, 7: 8}  # periods over which a level fades
 PRIOR_LEVEL = {1: 7.0, 7: 3.0}  # periods of an unchanged level that a recent one must outweigh
-CHUNK = 256  # series
 FURTHEST = 4.0  # of a logarithm
 
 
@@ -57,8 +56,7 @@ def response(
     fades = np.exp(-age * period_days / FADES_DAYS).astype(np.float32)
     recently = np.exp(-age / RECENT[period_days]).astype(np.float32)
     rivals = Rivals.at(site, x, scale)
-    # A few series at a time, twice: what is made of all of them at once leaves the cache.
-    chunks = [slice(start, start + CHUNK) for start in range(0, max(n, 1), CHUNK)]
+    chunks = few_at_a_time(n)  # twice: what is made of all of them at once leaves the cache
     moments = [
         _moments(units[c], weight[c] * fades, scale[c], _design(x, scale, rivals, c))
         for c in chunks

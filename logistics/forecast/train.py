@@ -56,13 +56,15 @@ def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str 
     torch.set_num_threads(1)
     panels = [panel for panel in panels if len(panel)]
     held_out = _held_out(panels)
-    longest = max(panel.num_periods for panel in panels)
-    twice = panels[0].period_days == 1 and longest >= PLENTY * held_out
+    twice = panels[0].period_days == 1 and _longest(panels) >= PLENTY * held_out
     stretches = [0, held_out] if twice else [0]  # by the periods after them
     rng = np.random.default_rng(seed)
-    past = _trained(_as_of(panels, stretches[-1] + held_out), config, rng, device)
+    before = _as_of(panels, stretches[-1] + held_out)
+    before = [panel.take(np.flatnonzero(panel.age > 0)) for panel in before]
+    past = _trained(before, config, rng, device)
+    reach = _reach(panels)
     judged = together(
-        [backtest(past, _as_of(panels, b), held_out, _reach(panels), device) for b in stretches]
+        [backtest(past, _as_of(panels, back), held_out, reach, device) for back in stretches]
     )
     model = _trained(panels, config, rng, device)
     model.margin.copy_(torch.from_numpy(judged.margin))
@@ -72,9 +74,12 @@ def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str 
 
 
 def _as_of(panels: Sequence[Panel], back: int) -> list[Panel]:
-    """The panels as they were so many periods ago, without what was not sold yet."""
-    past = [panel.rewind(back) for panel in panels if panel.num_periods > back]
-    return [panel.take(np.flatnonzero(panel.age > 0)) for panel in past]
+    """The panels as they were so many periods ago."""
+    return [panel.rewind(back) for panel in panels if panel.num_periods > back]
+
+
+def _longest(panels: Sequence[Panel]) -> int:
+    return max((panel.num_periods for panel in panels), default=0)
 
 
 def _trained(
@@ -93,7 +98,7 @@ def _trained(
 
 
 def _held_out(panels: Sequence[Panel]) -> int:
-    longest = max((panel.num_periods for panel in panels), default=0)
+    longest = _longest(panels)
     period_days = panels[0].period_days if panels else 1
     shortest = MIN_HELD_OUT[period_days]
     least = 2 * MIN_PAST[period_days] + 2 * shortest
@@ -105,9 +110,8 @@ def _held_out(panels: Sequence[Panel]) -> int:
 
 def _reach(panels: Sequence[Panel]) -> int:
     """The furthest period ahead that these panels show."""
-    longest = max(panel.num_periods for panel in panels)
     horizon = max(panel.horizon for panel in panels)
-    return min(longest - MIN_PAST[panels[0].period_days], horizon)
+    return min(_longest(panels) - MIN_PAST[panels[0].period_days], horizon)
 
 
 def _windows(

@@ -33,8 +33,8 @@ def paying(prospect: Prospect, night: Night, least_m: float) -> Night:
         ]
         if not poor:
             return night
-        fewer = _without_or_joined(prospect, night, min(poor, key=per_move_m), least_m)
-        night = only(prospect.demand, night, fewer)
+        made = _without_or_joined(prospect, night, steps, min(poor, key=per_move_m), least_m)
+        night = only(prospect.demand, night, made)
 
 
 def per_move_m(step: Step) -> float:
@@ -68,10 +68,11 @@ def _must_be_made(prospect: Prospect, move: Move) -> bool:
     return not fits(prospect.warehouse, prospect.demand, move.sku, move.from_slot)
 
 
-def _without_or_joined(prospect: Prospect, night: Night, poor: Step, least_m: float) -> list[Step]:
+def _without_or_joined(
+    prospect: Prospect, night: Night, steps: Sequence[Step], poor: Step, least_m: float
+) -> list[Step]:
     """The night's steps without a poor one, or with those that it pays with made one; in an order
     in which all can be made."""
-    steps = by_step(night)
     made = list(_possible(prospect, [step for step in steps if step != poor]))
     gone = [step for step in steps if step not in made]
     fewer = by_step(promised(prospect, only(prospect.demand, night, made)))
