@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType
 
 import ray
@@ -23,14 +23,18 @@ RAY_SETTINGS = {
 
 
 # Of every worker, read when it starts. Models and solvers are single-threaded, so that parallelism
-# is Ray's alone. Freed arrays of a few MiB stay the process's own: where the kernel took their
-# pages back, and gave them again zeroed, a network's layer took up to five times as long.
+# is Ray's alone. Freed arrays stay the process's own, glibc's of a few MiB, and polars' for ten
+# seconds: where the kernel took their pages back, and gave them again zeroed, a network's layer
+# took up to five times as long, a forecast unit a tenth longer.
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "POLARS_MAX_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),  # the most that glibc takes
     "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # huge pages where the kernel waits to be asked
+    "_RJEM_MALLOC_CONF": "dirty_decay_ms:10000,muzzy_decay_ms:-1",
+    "RAY_DATA_USE_DATASOURCE_V2": "0",  # the V2 reader starts 32 footer-reading actors per read
 }
 
 
@@ -44,29 +48,27 @@ def start_ray(config: Config) -> None:
     Raises ClusterError where there is none that lets us in.
     """
     cluster = config.cluster
-    # The V2 reader starts 32 footer-reading actors per read.
-    environment = {"env_vars": {**WORKER_ENVIRONMENT, "RAY_DATA_USE_DATASOURCE_V2": "0"}}
     quiet = logging.INFO if config.verbose else logging.ERROR
     for name, value in RAY_SETTINGS.items():
         os.environ.setdefault(name, value)
     native_logs = contextlib.nullcontext() if config.verbose else _without_native_logs()
     with _signals_deferred(), native_logs:
         if cluster.address is None:
-            ray.init(
-                "local",  # one of our own even where another Ray runs
-                num_cpus=cluster.num_cpus,
-                object_store_memory=cluster.object_store_mb * 2**20,
-                include_dashboard=cluster.dashboard,
-                dashboard_host="127.0.0.1",
-                runtime_env=environment,
-                log_to_driver=config.verbose,
-                logging_level=quiet,
-            )
+            with _inherited(WORKER_ENVIRONMENT):
+                ray.init(
+                    "local",  # one of our own even where another Ray runs
+                    num_cpus=cluster.num_cpus,
+                    object_store_memory=cluster.object_store_mb * 2**20,
+                    include_dashboard=cluster.dashboard,
+                    dashboard_host="127.0.0.1",
+                    log_to_driver=config.verbose,
+                    logging_level=quiet,
+                )
         else:
             try:
                 ray.init(
                     cluster.address,
-                    runtime_env=environment,
+                    runtime_env={"env_vars": WORKER_ENVIRONMENT},
                     log_to_driver=config.verbose,
                     logging_level=quiet,
                 )
@@ -88,6 +90,23 @@ def start_ray(config: Config) -> None:
     context.retried_map_errors = True
     context.max_map_retries = 3
     logging.getLogger("ray.data").setLevel(quiet if config.verbose else logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
+    """What is started meanwhile has these in its environment, and all that it starts later. Workers
+    of a runtime_env start in two steps, which takes twice as long, and leave idle those that Ray
+    has begun with."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ |= variables
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager
