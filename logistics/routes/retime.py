@@ -145,12 +145,17 @@ def _leaving_late(
     soonest = _run(problem, crew, orders, nodes, departs_s)
     if _hopeless(soonest, crew):
         return soonest
-    latest_s = _latest_departure(problem, crew, orders, nodes, soonest)
-    if latest_s <= departs_s:
-        return soonest
-    later = _run(problem, crew, orders, nodes, latest_s)
     same = (soonest.late_s, soonest.overwork_s, soonest.free_s)
-    return later if (later.late_s, later.overwork_s, later.free_s) <= same else soonest
+    # Who leaves later waits less, at the first stops first: breaks there may be needed no more.
+    resting = [number for number, (_, _, rest_s) in enumerate(soonest.stops) if rest_s > 0]
+    for first in (len(orders), *reversed(resting)):
+        latest_s = _latest_departure(problem, crew, orders, nodes, soonest, first)
+        if latest_s <= departs_s:
+            continue
+        later = _run(problem, crew, orders, nodes, latest_s)
+        if (later.late_s, later.overwork_s, later.free_s) <= same:
+            return later
+    return soonest
 
 
 def _hopeless(run: "_Run", crew: Crew) -> bool:
@@ -297,18 +302,24 @@ def _promising(runs: Sequence[_Run], crew: Crew) -> list[_Run]:
 
 
 def _latest_departure(
-    problem: DepotProblem, crew: Crew, orders: Sequence[Order], nodes: Sequence[int], run: _Run
+    problem: DepotProblem,
+    crew: Crew,
+    orders: Sequence[Order],
+    nodes: Sequence[int],
+    run: _Run,
+    first: int,
 ) -> int:
-    """The latest departure that comes home when `run` does, its breaks taken at the same stops."""
+    """The latest departure that comes home when `run` does, its breaks from the stop `first` on
+    taken at the same stops."""
     depart, speed = problem.travel.depart, crew.speed_factor
     base = problem.base(crew.depot)
     by_s, after = run.free_s, base if crew.returns else None
-    for order, node, (_, start_s, rest_s) in zip(
-        reversed(orders), reversed(nodes), reversed(run.stops), strict=True
-    ):
+    for number in range(len(orders) - 1, -1, -1):
+        order, node, (_, start_s, rest_s) = orders[number], nodes[number], run.stops[number]
         leaves_s = by_s if after is None else depart(node, after, by_s, speed)
         latest_s = order.latest_start(leaves_s - order.service_s)
-        by_s = max(start_s, latest_s if latest_s is not None else start_s) - rest_s
+        by_s = max(start_s, latest_s if latest_s is not None else start_s)
+        by_s -= rest_s if number >= first else 0
         after = node
     return by_s if after is None else depart(base, after, by_s, speed)
 

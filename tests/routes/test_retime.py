@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,6 +93,19 @@ def test_leaving_late_costs_no_time_at_the_end_of_the_day(
     assert timed.departs_s >= problem.crews[0].starts_s
     if timed.faults.late_s == 0 and not problem.crews[0].has_breaks:
         assert timed.returns_s <= at_once_s + len(route.orders) + 1
+
+
+@given(routes())
+@settings(max_examples=60, deadline=None)
+def test_no_later_departure_comes_home_as_early(case: tuple[DepotProblem, Route]) -> None:
+    problem, route = case
+    timed = retime(problem, route)
+    if not timed.faults.none:
+        return
+    for later_s in range(timed.departs_s + 120, timed.departs_s + 7200, 300):
+        crews = [replace(crew, starts_s=max(later_s, crew.starts_s)) for crew in problem.crews]
+        other = retime(replace(problem, crews=tuple(crews)), route)
+        assert not (other.faults.none and other.returns_s <= timed.returns_s)
 
 
 def test_a_route_without_faults_says_so() -> None:

@@ -40,7 +40,5 @@ def test_tours_keep_every_rule_of_the_day_and_cost_no_more_than_is_said(
     cost = sum(route.cost for route in timed) + sum(map(problem.penalty, plan.unserved))
     whole = flat.problem.stops[0].penalty
     assert whole is not None
-    # Retime also tries later departures, which may be cheaper; but where waiting is the break, it
-    # may leave by a break's length earlier than it must.
-    earlier = sum(problem.crews[route.crew].cost_per_h * 0.5 for route in plan.routes)
-    assert cost <= found.cost * problem.orders[0].penalty / whole * 1.001 + 0.01 + earlier
+    # Retime also tries other departures, which may be cheaper.
+    assert cost <= found.cost * problem.orders[0].penalty / whole * 1.001 + 0.01
