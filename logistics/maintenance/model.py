@@ -131,8 +131,10 @@ def predict(model: RiskModel, windows: SensorWindows, device: str = "cpu") -> Ri
 
 def kind_indices(kinds: tuple[str, ...], windows: SensorWindows) -> Whole:
     """(n,) position of each window's kind; len(kinds) for one never seen."""
-    position = {kind: i for i, kind in enumerate(kinds)}
-    return np.array([position.get(kind, len(kinds)) for kind in windows.kinds], dtype=np.int64)
+    found = np.full(len(windows), len(kinds))
+    for i, kind in enumerate(kinds):
+        found[windows.kinds == kind] = i
+    return found
 
 
 def flat(windows: SensorWindows) -> Small:
