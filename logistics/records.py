@@ -62,6 +62,7 @@ def code_version() -> str:
     return fingerprint(sources, package_versions())
 
 
+@cache
 def package_versions() -> dict[str, str]:
     """Package → installed version."""
     return {name: importlib.metadata.version(name) for name in PACKAGES}
