@@ -1,6 +1,11 @@
 """The import rules of the house: which file may know which library, and who may import whom."""
 
 import ast
+import re
+import sys
+import tomllib
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -87,6 +92,7 @@ LAYERS = (
 )
 
 
+@cache
 def imports(file: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
@@ -109,6 +115,17 @@ def test_a_library_is_known_only_where_it_belongs(library: str) -> None:
         str(relative(f)) for f in users if not any(relative(f).match(g) for g in ALLOWED[library])
     ]
     assert strangers == []
+
+
+def test_every_library_is_a_dependency_of_our_own() -> None:
+    """What only the tests install, or another library brings today, a new user lacks tomorrow."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["s3"]]
+    declared = {re.split(r"[^\w-]", requirement)[0] for requirement in wanted}
+    libraries = {name.split(".")[0] for file in FILES for name in imports(file)}
+    libraries -= {"logistics", *sys.stdlib_module_names}
+    names = packages_distributions()
+    assert {library for library in libraries if not declared & {*names[library]}} == set()
 
 
 def layer(file: Path) -> int:
