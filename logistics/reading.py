@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from logistics.schema import Contract, TableError, spelt
+from logistics.schema import Contract, TableError, unlike
 
 ROW, UNREAD = "__row__", "__unread__"
 OLD = pl.CompatLevel.oldest()
@@ -37,10 +37,10 @@ def read_table(found: arrow.Table, contract: Contract) -> pl.DataFrame:
         if name not in (*contract.columns, contract.site) and 0 < len(lost) == found.num_rows:
             continue  # text throughout: a remark, not a sensor
         columns[name] = values
+        rule = unlike(dtype)
         for row in lost.tolist():
             if row not in faults:
                 value = _shown(found[name][row])
-                rule = f"not a {spelt(dtype)}".lower()
                 faults[row] = {"column": name, "rule": rule, "value": value}
     # Without faults it is of polars' type for nothing at all, which takes no memory.
     unread = pl.repeat(None, found.num_rows, dtype=pl.Null, eager=True)

@@ -59,6 +59,24 @@ def spelt(dtype: pl.DataType) -> pl.DataType:
     return pl.String() if dtype == pl.Categorical else dtype
 
 
+def unlike(dtype: pl.DataType) -> str:
+    """What a value is not that cannot be read as that type, to whoever fills the table in."""
+    if isinstance(dtype, pl.List):
+        of = dtype.inner
+        fields = [field.name for field in of.fields] if isinstance(of, pl.Struct) else []
+        plain = "texts" if of == pl.String else "whole numbers"
+        return f"not a list of {' and '.join(fields) or plain}"
+    if dtype.is_integer():
+        return "not a whole number of 64 bits"
+    return {
+        pl.Boolean: "not true or false",
+        pl.Date: "not a date as 2026-03-02",
+        pl.Datetime: "not a time as 2026-03-02 08:30",
+        pl.String: "not text",
+        pl.Categorical: "not text",
+    }.get(dtype.base_type(), "not a number")
+
+
 TEXT, REAL, WHOLE, SMALL = pl.String(), pl.Float64(), pl.Int64(), pl.Float32()
 
 

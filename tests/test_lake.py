@@ -107,7 +107,7 @@ def test_a_site_without_a_good_row_of_what_it_is_planned_from_fails(tmp_path: Pa
             (found.head(signals) if table == "signals" else found).write_parquet(
                 folder / "a.parquet"
             )
-    with pytest.raises(TableError, match=r"sales: all 2 rows are bad.*not a float32, it was 3,5"):
+    with pytest.raises(TableError, match=r"sales: all 2 rows are bad.*not a number, it was 3,5"):
         lake.enter(run, Unit("DC1"), ["sales", "signals"], {})
     # So few of another table may all be bad by chance.
     counts = lake.enter(run, Unit("DC2"), ["sales", "signals"], {}).counts
