@@ -3,6 +3,7 @@
 Knows the output tables and where they are; knows nothing of how they were computed.
 """
 
+import difflib
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, cast
@@ -14,6 +15,11 @@ from logistics.config import Config
 from logistics.outputs import OUTPUTS
 
 Row = dict[str, object]
+_TABLES_OF = {
+    "order": ("stops", "unserved"),
+    "sku": ("forecast_totals", "slots_plan", "moves", "unplaced"),
+    "asset": ("risks", "work_orders", "kept_back"),
+}
 
 
 def tell(config: Config) -> list[str] | None:
@@ -32,17 +38,26 @@ def unknown(config: Config) -> str:
         wanted = getattr(config, thing)
         if wanted is not None:
             told = f"{thing}={wanted} is not in the plan for {config.date} at {config.plan}"
-            return f"{told}; {_nights(config)}"
+            return f"{told}; {_instead(config, thing, wanted)}"
     return "task=explain: say what to explain with order=, sku= or asset="
 
 
-def _nights(config: Config) -> str:
-    """Which nights there are, for who has named another one."""
+def _instead(config: Config, thing: str, wanted: str) -> str:
+    """Which nights there are, for who has named another one; else the ids most like it."""
     found = plan.read_runs(config.plan)
     if found is None:
         return "no night has been planned there"
-    days = [str(day) for day in found["run_date"].unique().sort()]
-    return f"it has {', '.join(days[-5:])}"
+    days = found["run_date"].unique().sort()
+    if config.date not in days:
+        return f"it has {', '.join(str(day) for day in days[-5:])}"
+    ids = {
+        id_
+        for table in _TABLES_OF[thing]
+        for id_ in plan.values(config.plan, table, config.date, f"{thing}_id")
+        if id_ is not None
+    }
+    near = difflib.get_close_matches(wanted, ids)
+    return f"did you mean {' or '.join(near)}?" if near else "nothing there is called alike"
 
 
 def _order(config: Config, order_id: str) -> Iterator[str]:
@@ -72,15 +87,15 @@ def _order(config: Config, order_id: str) -> Iterator[str]:
 
 def _sku(config: Config, sku_id: str) -> Iterator[str]:
     """DC by DC, each with the warehouse of its name."""
-    tables = ("forecast_totals", "slots_plan", "moves", "unplaced")
     sites = {
         str(row[OUTPUTS[table].site])
-        for table in tables
+        for table in _TABLES_OF["sku"]
         for row in _find(config, table, "sku_id", sku_id)
     }
     for site in sorted(sites):
         yield from _demand(config, sku_id, site)
         yield from _places(config, sku_id, site)
+    yield from _rejected(config, "items", f"sku_id={sku_id}")
 
 
 def _demand(config: Config, sku_id: str, site: str) -> Iterator[str]:
@@ -179,6 +194,7 @@ def _asset(config: Config, asset_id: str) -> Iterator[str]:
             yield f"  Not booked at {order['workshop_id']}: {order['reason']}"
     for vehicle in _find(config, "kept_back", "asset_id", asset_id):
         yield f"  So vehicle {vehicle['vehicle_id']} is off the routes of {vehicle['depot_id']}."
+    yield from _rejected(config, "assets", f"asset_id={asset_id}")
 
 
 def _leads(risk: Row) -> Iterator[str]:

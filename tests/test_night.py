@@ -87,6 +87,7 @@ def test_everything_in_the_plan_has_its_story(company: Config) -> None:
         told = explain.tell(replace(company, **{thing: name}))
         assert told is not None
         assert name in told[0]
+        assert f"did you mean {name}" in explain.unknown(replace(company, **{thing: f"{name}x"}))
     assert explain.tell(replace(company, order="no-such-order")) is None
     rejects = plan.read_plan(company.plan, "rejects", company.date)
     assert rejects is not None

@@ -31,7 +31,7 @@ _MANIFEST = {
     "eta": pl.String,
     "service_start": pl.String,
     "leaves": pl.String,
-    "slack_min": pl.Float64,  # how much later is still within the window
+    "slack_min": pl.Int64,  # whole minutes: how much later is still within the window
     "load_kg": pl.Float64,  # on board when leaving, the depot too
     "load_m3": pl.Float64,
     "pair_id": pl.String,
@@ -60,8 +60,9 @@ def handouts(
         rows = manifests.setdefault(str(route["driver_id"]), [])
         rows += _manifest(run_date, depot, route, calls)
     for driver, rows in manifests.items():
-        csv = pl.DataFrame(rows, schema=_MANIFEST).write_csv(float_precision=6)
-        files[f"manifest-{_safe(driver)}.csv"] = csv.encode()
+        loads = pl.col("load_kg").round(1), pl.col("load_m3").round(3)
+        manifest = pl.DataFrame(rows, schema=_MANIFEST).with_columns(loads)
+        files[f"manifest-{_safe(driver)}.csv"] = manifest.write_csv().encode()
     return files
 
 
@@ -121,7 +122,7 @@ def _manifest(run_date: str, depot: Row, route: Row, calls: Sequence[Row]) -> It
             "eta": _time(call["arrival_local"]),
             "service_start": _time(call["service_start_local"]),
             "leaves": _time(call["departure_local"]),
-            "slack_min": None if slack_s is None else slack_s / 60,
+            "slack_min": None if slack_s is None else int(slack_s // 60),
         }
     if not _returns(route):
         return
