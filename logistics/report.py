@@ -33,6 +33,7 @@ from logistics.upkeep import Tidied
 
 _MOST = 20  # failures listed per workload
 _QUIET_S = 30.0  # of a step without a terminal
+_COMMAND = f"{sys.executable} -m logistics.run"  # works wherever it is pasted
 _WIDTH = 132  # of the summary where there is no terminal to ask
 _out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -120,7 +121,7 @@ def made(config: Config) -> int:
     _out.print(f"{config.world.name} (seed {config.seed}) is at {config.lake}")
     same = f"world={config.world.name} seed={config.seed}"
     where = same if config.made else f"lake={config.lake} date={config.world.date}"
-    _out.print(f"Next: python -m logistics.run {where}")
+    _out.print(f"Next: {_COMMAND} {where}")
     return 0
 
 
@@ -376,7 +377,7 @@ def _next_step(night: Night) -> str:
     config = night.run.config
     if night.stopped:
         return "next      stopped; run the same command again to go on, what is done is kept"
-    again = f"python -m logistics.run plan={config.plan}"
+    again = f"{_COMMAND} plan={config.plan}"
     if not night.complete:
         return (
             "next      mend what failed, then the same command again, or "

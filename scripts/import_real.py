@@ -70,7 +70,7 @@ def main() -> int:
     except DataError as fault:
         print(f"✗ {fault}", file=sys.stderr)
         return 2
-    print(f"\nNext: python -m logistics.run lake={options.lake} date={night}")
+    print(f"\nNext: {sys.executable} -m logistics.run lake={options.lake} date={night}")
     return 0
 
 
