@@ -42,12 +42,13 @@ class Cost:
 
     def __str__(self) -> str:
         by_price = sorted(self.hours, key=lambda name: (-self.price(self.hours[name]), name))
-        shares = [f"{name} {_short(self.price(self.hours[name]))}" for name in by_price]
+        prices = {name: _short(self.price(self.hours[name])) for name in by_price}
+        shares = [f"{name} {price}" for name, price in prices.items() if price != "0"]
         total = self.total
         return (
             f"{_short(total.core)} core-hours, {_short(total.gpu)} GPU-hours: "
             f"{_short(self.price(total))} {self.currency}"
-            + (f" ({', '.join(shares)})" if self.price(total) else "")
+            + (f" ({', '.join(shares)})" if shares else "")
         )
 
 

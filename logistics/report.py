@@ -345,7 +345,7 @@ def _remarks(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
     if reasons:
         top = sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))
         yield "unserved  " + ", ".join(f"{name} {count:.0f}" for name, count in top[:5])
-    if "compared:distance_km" in figures:
+    if figures.get("compared:distance_km"):  # on a day without a drive nothing is compared
         changes = [
             f"{label} {figures[f'compared:{name}'] / max(figures[f'before:{name}'], 1e-9) - 1:+.1%}"
             for label, name in (("distance", "distance_km"), ("cost", "cost"))
