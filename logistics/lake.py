@@ -157,15 +157,15 @@ def enter(
 
 def peek(
     run: Run, unit: Unit, names: Sequence[str], dims: Mapping[str, pl.DataFrame]
-) -> dict[str, pl.DataFrame] | None:
+) -> dict[str, pl.DataFrame] | str:
     """A unit's good rows for training, which counts nothing and rejects nothing.
 
-    None when the unit cannot be read: the night will report it, training goes on without it.
+    Why, when the unit cannot be read: the night will report it, training goes on without it.
     """
     try:
         checked = _check_tables(run, unit, names, dims, {})
-    except (LakeError, TableError):
-        return None
+    except (LakeError, TableError) as fault:
+        return str(fault)
     return {name: found.good for name, found in checked.items()}
 
 

@@ -8,6 +8,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from logistics import lake, plan
+from logistics.forecast import training
 from logistics.outputs import MOVES
 from logistics.schema import TableError
 from logistics.storage import LakeError
@@ -109,6 +110,10 @@ def test_a_site_without_a_good_row_of_what_it_is_planned_from_fails(tmp_path: Pa
             )
     with pytest.raises(TableError, match=r"sales: all 2 rows are bad.*not a number, it was 3,5"):
         lake.enter(run, Unit("DC1"), ["sales", "signals"], {})
+    # Whoever begins with such a lake has no model yet: the training is what fails.
+    why = lake.peek(run, Unit("DC1"), ["sales", "signals"], {})
+    with pytest.raises(ValueError, match=r"no DC can be read.*not a number, it was 3,5"):
+        training._usable([why])  # type: ignore[list-item]
     # So few of another table may all be bad by chance.
     counts = lake.enter(run, Unit("DC2"), ["sales", "signals"], {}).counts
     assert [(count.table, count.rows_out) for count in counts] == [("sales", 2), ("signals", 0)]

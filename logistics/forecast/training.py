@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MAX_TRAIN_UNITS = 32
 FITTED = "fitted.pickle"
-Sample = ray.ObjectRef[Panel | None]
+Sample = ray.ObjectRef[Panel | str]
 
 
 def train(run: Run, dims: Dims) -> Card:
@@ -81,8 +81,7 @@ def _fit_part(told: dict[str, Any]) -> None:
     from logistics.forecast import fitting
 
     run = told["run"]
-    usable = [series for series in ray.get(told["panels"]) if series is not None]
-    fitted = fitting.fitted(run, usable)
+    fitted = fitting.fitted(run, _usable(ray.get(told["panels"])))
     if ray_train.get_context().get_world_rank() > 0:
         ray_train.report({})
         return
@@ -117,11 +116,11 @@ def _samples(run: Run, dims: Dims) -> list[Sample]:
 
 
 @ray.remote(num_cpus=0.5)
-def _sample(run: Run, dims: Tables, unit: Unit, most: int) -> Panel | None:
-    """A bounded sample of a unit's series; None when the unit cannot be read."""
+def _sample(run: Run, dims: Tables, unit: Unit, most: int) -> Panel | str:
+    """A bounded sample of a unit's series; why, when the unit cannot be read."""
     read = lake.peek(run, unit, TABLES, dims)
-    if read is None:
-        return None
+    if isinstance(read, str):
+        return read
     series = panel_of(run, unit, read | dims)
     any_of = np.random.default_rng(run.config.seed).choice
     return series.take(np.sort(any_of(len(series), min(len(series), most), replace=False)))
@@ -129,11 +128,11 @@ def _sample(run: Run, dims: Tables, unit: Unit, most: int) -> Panel | None:
 
 @ray.remote
 def _fit(
-    run: Run, dims: Tables, champion: Card | None, trained: "Fitted | None", *panels: Panel | None
+    run: Run, dims: Tables, champion: Card | None, trained: "Fitted | None", *panels: Panel | str
 ) -> Card:
     from logistics.forecast import fitting
 
-    usable = [series for series in panels if series is not None]
+    usable = _usable(panels)
     return fitting.card(
         run, dims["items"], champion, trained or fitting.fitted(run, usable), usable
     )
@@ -141,9 +140,17 @@ def _fit(
 
 @ray.remote
 def _backtest(
-    run: Run, dims: Tables, *panels: Panel | None
+    run: Run, dims: Tables, *panels: Panel | str
 ) -> tuple[list[StagedFile], pl.DataFrame]:
     from logistics.forecast import fitting
 
-    usable = [series for series in panels if series is not None and len(series)]
+    usable = [series for series in _usable(panels) if len(series)]
     return fitting.backtest(run, dims["items"], usable)
+
+
+def _usable(panels: Sequence[Panel | str]) -> list[Panel]:
+    """Those that could be read. Raises ValueError, with a reason, where none could."""
+    usable = [series for series in panels if not isinstance(series, str)]
+    if not usable:
+        raise ValueError(f"no DC can be read; the first: {panels[0]}")
+    return usable

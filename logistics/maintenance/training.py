@@ -53,7 +53,7 @@ Examples = tuple[pa.Table, Outcomes]
 def _readings(run: Run, dims: Tables, unit: Unit, at_most: int) -> pl.DataFrame | None:
     """Some of a unit's readings with the settings they were made under; None without settings."""
     read = lake.peek(run, unit, ("telemetry",), dims)
-    if read is None or not regimes.settings_of(read["telemetry"]):
+    if isinstance(read, str) or not regimes.settings_of(read["telemetry"]):
         return None
     known = before(read["telemetry"], run.config.date)
     return regimes.sample(known, at_most, run.seed_of(unit.id))
@@ -68,13 +68,15 @@ def _find_regimes(*parts: pl.DataFrame | None) -> Regimes | None:
 @ray.remote(num_cpus=0.5)
 def _examples(
     run: Run, dims: Tables, unit: Unit, at_most: int, conditions: Regimes | None
-) -> Examples | None:
-    """One unit's windows with their outcomes, at most so many; None where there are none."""
+) -> Examples | str:
+    """One unit's windows with their outcomes, at most so many; why, where there are none."""
     config, options = run.config, run.config.maintenance
     read = lake.peek(run, unit, TABLES, dims)
     assets = assets_of(dims["assets"], unit)
-    if read is None or assets.is_empty():
-        return None
+    if isinstance(read, str):
+        return read
+    if assets.is_empty():
+        return f"{unit.site_id} has no assets"
     telemetry, events = (before(read[t], config.date) for t in TABLES)
     seed = run.seed_of(unit.id)
     examples, known = inputs.examples(
@@ -84,14 +86,14 @@ def _examples(
 
 
 @ray.remote(num_cpus=1)
-def _fit(run: Run, *parts: Examples | None) -> tuple[tuple[dict[str, float], str], bytes]:
+def _fit(run: Run, *parts: Examples | str) -> tuple[tuple[dict[str, float], str], bytes]:
     # Torch: seconds of a core that neither the driver nor tasks that only read have to spend.
     from logistics.maintenance.model import dumps
     from logistics.maintenance.train import fit
 
-    usable = [part for part in parts if part is not None]
+    usable = [part for part in parts if not isinstance(part, str)]
     if not usable:
-        raise ValueError("no site has both assets and readable telemetry")
+        raise ValueError(f"no site has both assets and readable telemetry; the first: {parts[0]}")
     examples = windows.concat([windows.from_table(table) for table, _ in usable])
     known = windows.concat_outcomes([outcomes for _, outcomes in usable])
     fitted = fit(examples, known, run.config.maintenance, run.config.seed)

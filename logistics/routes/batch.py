@@ -319,7 +319,7 @@ def weighing(run: Run, dims: Tables) -> Callable[[str, Collection[str]], tuple[f
     @cache
     def read(sites: Sequence[str]) -> tuple[list[str], Tables, Roads | None] | None:
         peeks = {site: lake.peek(run, Unit(site), _TABLES, dims) for site in sites}
-        found = {site: rows for site, rows in peeks.items() if rows is not None}
+        found = {site: rows for site, rows in peeks.items() if not isinstance(rows, str)}
         orders = sum(rows["orders"].height for rows in found.values())
         if not orders or dims["depots"].is_empty():
             return None
