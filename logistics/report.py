@@ -226,7 +226,7 @@ def _workloads(outcomes: Mapping[str, Outcome]) -> Table:
 
 
 def _forecast(outcome: Outcome) -> tuple[str, str]:
-    planned = f"{outcome.figures.get('series', 0):,.0f} SKUs at {_units(outcome, 'DC')}"
+    planned = f"{outcome.figures.get('series', 0):,.0f} series at {_units(outcome, 'DC')}"
     told = "WQL {:.3f} against {:.3f} of seasonal naive, back-tested"
     return planned, _against(outcome.card, "wql", "naive_wql", told)
 
