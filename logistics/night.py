@@ -7,7 +7,7 @@ that do not wait for each other run at once.
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -59,10 +59,17 @@ def check_lake(config: Config, workloads: Sequence[Workload]) -> None:
         if missing:
             raise LakeError(
                 f"lake={config.lake} lacks the table {', '.join(missing)} that {workload.name} "
-                f"needs; add it, or run another task (the lake has {', '.join(present) or 'none'})"
+                f"needs; add it{_instead(present)} (the lake has {', '.join(present) or 'none'})"
             )
     plan.prepare("plan", config.plan)
     plan.prepare("models", config.models)
+
+
+def _instead(present: Collection[str]) -> str:
+    """The tasks whose tables are all there."""
+    lacking = {w.task for w in WORKLOADS if not {*w.needs} <= {*present}}
+    possible = sorted({w.task for w in WORKLOADS} - lacking)
+    return "".join(f", or run task={task}" for task in possible)
 
 
 def as_it_was(config: Config) -> Config:

@@ -110,6 +110,7 @@ def test_a_missing_table_is_named(capsys: pytest.CaptureFixture[str], tmp_path: 
     (tmp_path / "sales").mkdir()
     said = refused(capsys, f"lake={tmp_path}", "date=2026-01-01", "task=routes")
     assert "orders" in said
+    assert "or run task=forecast" in said
 
 
 def test_a_lake_of_ones_own_needs_a_date(
