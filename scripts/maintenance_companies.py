@@ -4,7 +4,7 @@ Knows the lake and the made world; no model.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,7 +14,7 @@ import polars as pl
 from logistics import lake
 from logistics.config import Config, WorldConfig, parse
 from logistics.run import compose_config
-from logistics.units import Run
+from logistics.units import Run, Unit
 from logistics.world import assets
 
 SEEDS_APART = 1000  # of the other companies, from the lake's own on
@@ -46,13 +46,22 @@ def companies(folder: Path, count: int) -> Iterator[Fleet]:
 
 def _of_lake(folder: Path, config: Config) -> Fleet:
     run = Run("bench", config)
-    company = lake.peek(run, lake.COMPANY, ("assets", "workshops"), {}) or {}
+    company = _good(run, lake.COMPANY, ("assets", "workshops"), {})
     units = lake.units(config.lake, TABLES, config.cluster.max_unit_mb)
-    found = [part for unit in units if (part := lake.peek(run, unit, TABLES, company))]
+    found = [_good(run, unit, TABLES, company) for unit in units]
     telemetry, events = (pl.concat([part[t] for part in found], how="diagonal") for t in TABLES)
     truth = pl.read_parquet(folder / "_truth" / "failures" / "*" / "*.parquet")
     known = company["assets"].sort("asset_id")
     return Fleet(folder.name, telemetry, events, known, _to_come(truth), config.date)
+
+
+def _good(
+    run: Run, unit: Unit, names: Sequence[str], dims: Mapping[str, pl.DataFrame]
+) -> dict[str, pl.DataFrame]:
+    read = lake.peek(run, unit, names, dims)
+    if isinstance(read, str):
+        raise SystemExit(read)
+    return read
 
 
 def _made(world: WorldConfig, seed: int) -> Fleet:
