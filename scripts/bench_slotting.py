@@ -35,9 +35,9 @@ from rich.console import Console
 from rich.table import Table
 from slotting_case import Case
 from slotting_policies import Layout
+from slotting_shortest import shortest
 
 from logistics.slotting.problem import Ints
-from logistics.slotting.shortest import shortest
 from logistics.slotting.travel import walk
 
 STALE_DAYS, STALE_MOVES = 90, 150  # of the one night that begins with an old layout

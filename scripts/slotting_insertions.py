@@ -1,11 +1,11 @@
 """Shortest tours with one more pick, for every place the pick may be at, by one forward and one
-backward pass of Ratliff and Rosenthal's programme (see `logistics.slotting.shortest`).
+backward pass of Ratliff and Rosenthal's programme (see `slotting_shortest`).
 """
 
 import numpy as np
+from slotting_shortest import ACROSS, BEGIN, ENDS, WAYS
 
 from logistics.slotting.problem import Flags, Reals
-from logistics.slotting.shortest import ACROSS, BEGIN, ENDS, WAYS
 from logistics.slotting.travel import Layout
 
 STATES = 7

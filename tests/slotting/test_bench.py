@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logistics.slotting.shortest import shortest
 from logistics.slotting.travel import Tours
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
@@ -19,6 +18,7 @@ import slotting_case as cases
 import slotting_policies as policies
 import slotting_slaprp
 from slotting_insertions import Insertions
+from slotting_shortest import shortest
 
 FROM = date(2026, 3, 1)
 

@@ -1,14 +1,18 @@
 """The shortest tour: against every order of the picks, and never longer than the S-shape."""
 
+import sys
 from itertools import pairwise, permutations
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logistics.slotting.shortest import shortest
 from logistics.slotting.travel import Layout, Tours, lay_out, walk
 from tests.slotting import made
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+from slotting_shortest import shortest
 
 FEW = settings(max_examples=40, deadline=None)
 
