@@ -7,7 +7,7 @@ belongs to it, so that a reader can pin one consistent night while the next one 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -45,14 +45,6 @@ def whole_nights(location: str) -> pl.DataFrame:
         return pl.DataFrame(schema=RUNS)
     whole = (pl.col("workload") == NIGHT) & (pl.col("status") == "done")
     return found.filter(whole | (pl.col("workload") == ROLLBACK)).sort("started_at")
-
-
-def pinned(location: str, run_date: date) -> dict[str, int]:
-    """Table → version of the newest whole night of a date; empty when there is none."""
-    nights = whole_nights(location).filter(run_date=run_date)
-    if nights.is_empty():
-        return {}
-    return {pin["table"]: pin["version"] for pin in nights["tables"][-1]}
 
 
 def config_of(location: str, run_id: str) -> Config:

@@ -36,7 +36,7 @@ def suspects(
     typed: pl.DataFrame,
     contract: Contract,
     known: Mapping[str, pl.Series] | None,
-    same: Collection[str] = (),
+    same: Collection[str],
 ) -> Suspects:
     """What may break the contract.
 

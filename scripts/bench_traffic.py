@@ -70,7 +70,7 @@ def depot_problem(depot: int, seed: int, jam: float) -> DepotProblem:
     """A depot of the demo company on its first day, its rush hours made as bad as asked."""
     config = parse(compose_config([]))
     world: WorldConfig = config.world
-    traffic = fleet.traffic(world, seed, depot)
+    traffic = fleet.traffic(seed, depot)
     lost = 1 - pl.col("speed_factor")
     traffic = traffic.with_columns(speed_factor=1 - lost * jam / lost.max())
     made = {

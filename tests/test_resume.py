@@ -188,7 +188,8 @@ def test_a_second_run_of_the_same_night_is_refused(own: Config) -> None:
 
 
 def test_a_night_can_be_pinned_rolled_back_and_tidied(own: Config) -> None:
-    before, pinned = contents(own), runs.pinned(own.plan, own.date)
+    before, night = contents(own), runs.whole_nights(own.plan).filter(run_date=own.date)
+    pinned = {pin["table"]: pin["version"] for pin in night["tables"][-1]}
     assert set(pinned) == set(plan.versions(own.plan))
     edit(own, "orders", "D002", lambda rows: rows.head(10))
     changed = planned(own)

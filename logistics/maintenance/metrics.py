@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+BINS = 10  # of equal width, for calibration
 
 
 def pr_auc(failed: Flags, p: Reals) -> float:
@@ -28,13 +29,13 @@ def brier(failed: Flags, p: Reals) -> float:
     return float(np.mean((p - failed) ** 2))
 
 
-def ece(failed: Flags, p: Reals, bins: int = 10) -> float:
-    """Expected calibration error: |failures − sum of p| over equal bins of p, as a share of n.
+def ece(failed: Flags, p: Reals) -> float:
+    """Expected calibration error: |failures − sum of p| over BINS of p, as a share of n.
 
     Source: Naeini et al. 2015. Lower is better.
     """
-    bin_of = np.minimum((p * bins).astype(np.int64), bins - 1)
-    gap = np.bincount(bin_of, weights=failed - p, minlength=bins)
+    bin_of = np.minimum((p * BINS).astype(np.int64), BINS - 1)
+    gap = np.bincount(bin_of, weights=failed - p, minlength=BINS)
     return float(np.abs(gap).sum() / len(p))
 
 

@@ -12,7 +12,6 @@ from statistics import median
 
 NO_WORKSHOP = "none"  # the work_orders partition of assets that no workshop looks after
 INSPECTION = "inspection"  # the component of a visit that the law asks for
-DAY_S = 24 * 3600
 HORIZON_DAYS = 30
 # A certain failure has no finite hazard; this is as good as certain.
 _ALMOST_CERTAIN = 0.9999

@@ -255,7 +255,7 @@ def _relocate(table: Timetable, order: int) -> bool:
     return found is not None
 
 
-def repair(problem: DepotProblem, plan: Plan, over: Callable[[], bool] = _never) -> Timetable:
+def repair(problem: DepotProblem, plan: Plan, over: Callable[[], bool]) -> Timetable:
     """The plan under exact travel times: offending orders taken out and, until time is over, put
     where they fit."""
     table = Timetable(problem, [keep(problem, route) for route in plan.routes])

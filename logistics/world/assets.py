@@ -33,7 +33,7 @@ def sites(config: WorldConfig) -> list[Site]:
     """Every depot with its vehicles, every warehouse with a share of the other assets."""
     found = []
     for depot in range(config.num_depots):
-        truck = fleet.is_truck(config, depot)
+        truck = fleet.is_truck(config)
         kinds = tuple("truck" if t else "van" for t in truck)
         ids = tuple(f"A-{vehicle}" for vehicle in fleet.vehicle_ids(config, depot))
         found.append(Site(fleet.depot_id(depot), depot, kinds, ids))

@@ -103,7 +103,7 @@ def _company(config: WorldConfig, lake: str, seed: int) -> pl.DataFrame:
         "depots": fleet.depots(config, seed),
         "vehicles": pl.concat(fleet.vehicles(config, seed, depot) for depot in depots),
         "drivers": pl.concat(fleet.drivers(config, seed, depot) for depot in depots),
-        "traffic": pl.concat(fleet.traffic(config, seed, depot) for depot in depots),
+        "traffic": pl.concat(fleet.traffic(seed, depot) for depot in depots),
         "assets": pl.concat(assets.assets(config, seed, site) for site in sites),
         **assets.workshops(config),
     }

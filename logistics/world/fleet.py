@@ -24,8 +24,8 @@ def vehicle_ids(config: WorldConfig, depot: int) -> list[str]:
     return [f"{depot_id(depot)}-V{i + 1:02d}" for i in range(config.vehicles_per_depot)]
 
 
-def is_truck(config: WorldConfig, depot: int) -> NDArray[np.bool_]:
-    """Which of a depot's vehicles are trucks: the last quarter."""
+def is_truck(config: WorldConfig) -> NDArray[np.bool_]:
+    """Which of any depot's vehicles are trucks: the last quarter."""
     return np.arange(config.vehicles_per_depot) >= round(
         config.vehicles_per_depot * (1 - TRUCK_SHARE)
     )
@@ -48,7 +48,7 @@ def depots(config: WorldConfig, seed: int) -> pl.DataFrame:
 def vehicles(config: WorldConfig, seed: int, depot: int) -> pl.DataFrame:
     """Vans and trucks; a vehicle is the asset of the same id."""
     rng = np.random.default_rng([seed, 21, depot])
-    ids, truck = vehicle_ids(config, depot), is_truck(config, depot)
+    ids, truck = vehicle_ids(config, depot), is_truck(config)
     n = len(ids)
     skills = [
         [s for s, has in (("cooled", cooled), ("tail_lift", lift)) if has]
@@ -92,7 +92,7 @@ def drivers(config: WorldConfig, seed: int, depot: int) -> pl.DataFrame:
     )
 
 
-def traffic(config: WorldConfig, seed: int, depot: int) -> pl.DataFrame:
+def traffic(seed: int, depot: int) -> pl.DataFrame:
     """Speed factor per weekday and half hour: two rush hours, worse at some depots."""
     rng = np.random.default_rng([seed, 23, depot])
     hour = np.arange(48) / 2 + 0.25

@@ -47,7 +47,7 @@ def make(world: WorldConfig, seed: int) -> Made:
         "depots": fleet.depots(world, seed),
         "vehicles": fleet.vehicles(world, seed, 0),
         "drivers": fleet.drivers(world, seed, 0),
-        "traffic": fleet.traffic(world, seed, 0),
+        "traffic": fleet.traffic(seed, 0),
         "assets": assets.assets(world, seed, site),
         **assets.workshops(world),
     }
