@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import forecast_dataset as dataset
 import numpy as np
 from forecast_case import LEVELS, Array, Case, Forecaster, Outcome, Rows
 from forecast_peers import PEERS, forecaster
@@ -32,7 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from logistics.config import ForecastConfig, parse
-from logistics.forecast import dataset, metrics
+from logistics.forecast import metrics
 from logistics.forecast.model import predict
 from logistics.forecast.train import fit
 from logistics.run import compose_config

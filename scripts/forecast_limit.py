@@ -14,10 +14,11 @@ import json
 import sys
 from pathlib import Path
 
+import forecast_dataset as dataset
 import numpy as np
 from forecast_case import LEVELS, Array
 
-from logistics.forecast import dataset, metrics
+from logistics.forecast import metrics
 
 CLASSES = 20  # of values by what was expected of them
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from logistics.forecast import dataset
 from logistics.forecast.panel import Panel
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+import forecast_dataset as dataset
+
 SERIES, HORIZON = 20, 5
 LEVELS = [level / 10 for level in range(1, 10)]
 FIGURES = {"wql", "wape", "bias", "total_wape", "total_wql", "coverage80", "total_coverage80",
@@ -42,7 +44,6 @@ class Fit:
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script with a model of one number in place of ours: the seed spreads its quantiles."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     script = importlib.import_module("bench_forecast")
     monkeypatch.setattr(script, "fit", lambda panels, config, seed: Fit(float(seed), {}))
     monkeypatch.setattr(script, "predict", lambda model, panel, **_: last_mean(model, panel))
