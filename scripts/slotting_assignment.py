@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import ray
+from slotting_transport import transport
 
 from logistics.slotting.problem import Flags, Ints, Reals
-from logistics.slotting.solve_transport import transport
 
 AISLES, BAYS, SIDES, LEVELS = 25, 50, 2, 4
 BAY_M, AISLE_M = 1.5, 5.0

@@ -1,13 +1,17 @@
 """The transport: its cost against every assignment, its bound against its cost."""
 
+import sys
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logistics.slotting.problem import NONE
-from logistics.slotting.solve_transport import transport
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+from slotting_transport import transport
 
 
 @given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 4))
