@@ -225,9 +225,6 @@ def _schema(contract: Contract, judged: frozenset[str]) -> pa.DataFrameSchema:
 
 def _checks(column: Column) -> list[pa.Check]:
     checks = []
-    if column.dtype.is_float():
-        finite = lambda data: data.lazyframe.select(pl.col(data.key).is_finite())  # noqa: E731
-        checks.append(pa.Check(finite, error="infinite or too large"))
     if column.dtype.is_temporal():
         span = f"not between {FIRST_DAY} and {LAST_DAY}"
         checks.append(pa.Check.in_range(FIRST_DAY, LAST_DAY, error=span))

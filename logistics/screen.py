@@ -134,8 +134,7 @@ def _ends(values: pl.Series) -> pl.Series:
 def _rules(name: str, column: Column) -> list[pl.Expr]:
     """What a number or a time has to be."""
     values = pl.col(name)
-    rules = [values.is_finite()] if column.dtype.is_float() else []
-    rules += [values.is_between(FIRST_DAY, LAST_DAY)] if column.dtype.is_temporal() else []
+    rules = [values.is_between(FIRST_DAY, LAST_DAY)] if column.dtype.is_temporal() else []
     rules += [values >= column.at_least] if column.at_least is not None else []
     rules += [values <= column.at_most] if column.at_most is not None else []
     rules += [values > column.above] if column.above is not None else []

@@ -83,8 +83,9 @@ def test_a_site_that_no_column_names_is_that_of_every_row() -> None:
         ({"units": -1.0}, "units", "below 0"),
         ({"units": None}, "units", "missing"),
         ({"units": float("nan")}, "units", "missing"),
-        ({"units": float("inf")}, "units", "infinite or too large"),
-        ({"units": 1e300}, "units", "infinite or too large"),
+        ({"units": float("inf")}, "units", "above 1e+09"),
+        ({"units": float("-inf")}, "units", "below 0"),
+        ({"units": 1e300}, "units", "above 1e+09"),
         ({"in_stock": 1.5}, "in_stock", "above 1"),
         ({"sku_id": None}, "sku_id", "missing"),
         ({"date": None}, "date", "missing"),
@@ -100,6 +101,13 @@ def test_a_site_that_no_column_names_is_that_of_every_row() -> None:
 def test_a_fault_is_named(fault: dict[str, object], column: str, rule: str) -> None:
     rejects = check(pl.DataFrame([SALE | fault]), SALES).rejects
     assert rejects.select("column", "rule").rows() == [(column, rule)]
+
+
+def test_every_real_number_has_limits_so_that_an_infinite_one_is_beyond_them() -> None:
+    for contract in CONTRACTS.values():
+        for name, column in contract.columns.items():
+            limits = (column.at_most, column.above if column.at_least is None else column.at_least)
+            assert not column.dtype.is_float() or None not in limits, f"{contract.name}.{name}"
 
 
 def test_of_two_rows_with_one_key_the_first_is_kept() -> None:
