@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import cast
 
 import polars as pl
 
@@ -34,28 +33,18 @@ def run(run: Run, dims: Dims, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
 
 
 def _plan_unit(run: Run, dims: Tables, parcel: Parcel) -> Parcel:
-    return _solve(run, dims, _read(run, dims, parcel))
-
-
-def _read(run: Run, company: Tables, parcel: Parcel) -> Parcel:
-    entry = lake.enter(run, parcel.unit, _TABLES, company)
-    tables = {name: rows.to_arrow() for name, rows in entry.tables.items()}
-    return replace(parcel, tables=tables, counts=entry.counts, files=entry.files)
-
-
-def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
-    config, unit = run.config, parcel.unit
-    read = {name: cast(pl.DataFrame, pl.from_arrow(rows)) for name, rows in parcel.tables.items()}
-    if read["slots"].is_empty():  # the door has rejected them all, and said so
-        return parcel.tally()
-    tables = {"items": company["items"], **read}
+    config, unit, slotting = run.config, parcel.unit, run.config.slotting
+    entry = lake.enter(run, unit, _TABLES, dims)
+    parcel = replace(parcel, counts=entry.counts, files=entry.files)
+    if entry.tables["slots"].is_empty():  # the door has rejected them all, and said so
+        return parcel
+    tables = {"items": dims["items"], **entry.tables}
     totals = plan.read_plan(config.plan, FORECAST_TOTALS.name, config.date, unit.site_id)
     seed = run.seed_of(unit.site_id)
     warehouse, demand, tours = inputs.read(
-        tables, totals, unit.site_id, config.date, config.slotting, seed
+        tables, totals, unit.site_id, config.date, slotting, seed
     )
-    night, ideal, prospect = plan_warehouse(warehouse, demand, tours, config.slotting)
-    slotting = config.slotting
+    night, ideal, prospect = plan_warehouse(warehouse, demand, tours, slotting)
     lately = tours.lately(slotting.history_days)
     moves = outputs.moves_rows(prospect, night, slotting)
     heat = outputs.heat_rows(warehouse, demand, demand.face, night.slot_of, ideal)
@@ -82,7 +71,7 @@ def _solve(run: Run, company: Tables, parcel: Parcel) -> Parcel:
     paying = moves.filter(pl.col("payback_days").is_not_null())
     figures |= {name: float(paying[name].sum()) for name in ("labour_cost", "saving_per_day")}
     figures |= _matched(run, unit, tables, totals)
-    return replace(parcel, files=parcel.files + files, figures=figures).tally()
+    return replace(parcel, files=parcel.files + files, figures=figures)
 
 
 def _matched(run: Run, unit: Unit, tables: Tables, totals: pl.DataFrame | None) -> dict[str, float]:
