@@ -2,6 +2,7 @@
 
 A day without a row is one without a sale while the site's other days have rows. A stretch without
 any row of any SKU is a feed that stood still, if it is longer than the pauses this feed is used to.
+At the end one day is enough, if it is of a weekday that always came: its sales may be late.
 However long: a site that is no more must be said to be (`closed`), it cannot be told from silence.
 """
 
@@ -12,6 +13,7 @@ from logistics.freshness import PAUSE_DAYS
 
 USUAL = 0.99  # of the pauses between a feed's days: one that comes seldom has long ones
 LONGER = 2  # times the usual pause
+WEEKS, MOSTLY = 8, 0.5  # that a weekday always came; the days that come, in a feed by the day
 YEAR_DAYS, AROUND_DAYS = 364, 7  # closed at about this time last year or the next: a holiday
 
 
@@ -26,9 +28,20 @@ def missing(days: NDArray[np.int64], t: int) -> NDArray[np.bool_]:
     pauses = np.diff(at) - 1
     usual = float(np.quantile(pauses, USUAL, method="lower"))  # never the longest one
     long = pauses > max(PAUSE_DAYS, LONGER * usual)
-    silent = np.repeat(long, np.diff(at))[:t] & ~came
+    silent = (np.repeat(long, np.diff(at))[:t] & ~came) | _late(came)
     near = np.convolve(silent, np.ones(2 * AROUND_DAYS + 1), "same") > 0
     yearly = np.zeros(t, np.bool_)
     yearly[YEAR_DAYS:] |= near[:-YEAR_DAYS]
     yearly[:-YEAR_DAYS] |= near[YEAR_DAYS:]
     return silent & ~yearly
+
+
+def _late(came: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The days after the last that came whose weekday came every week (t,)."""
+    late = np.zeros_like(came)
+    after = len(came) - int(came[::-1].argmax())
+    before = came[max(after - 7 * WEEKS, 0) : after]
+    if len(before) == 7 * WEEKS and before.mean() > MOSTLY:
+        always: NDArray[np.bool_] = np.logical_and.reduce(before.reshape(WEEKS, 7))
+        late[after:] = always[np.arange(len(came) - after) % 7]
+    return late

@@ -30,7 +30,14 @@ def test_days_after_a_daily_feed_has_stopped_are_unseen_and_so_is_a_hole() -> No
 
 
 def test_a_long_weekend_had_no_sales() -> None:
-    assert unseen(feed(slice(T - 3, T), slice(100, 103))) == []
+    assert unseen(feed(slice(100, 103), slice(T - 5, T - 2))) == []
+
+
+def test_days_that_have_not_come_yet_are_unseen_but_for_those_that_are_always_closed() -> None:
+    assert unseen(feed(slice(T - 1, T))) == [T - 1]
+    closed = [slice(day, day + 1) for day in range(T - 2, 0, -7)]
+    assert unseen(feed(*closed)) == []
+    assert unseen(feed(*closed, slice(T - 3, T))) == [T - 3, T - 1]
 
 
 @pytest.mark.parametrize("every", [2, 7, 30])
