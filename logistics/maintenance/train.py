@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from logistics.config import MaintenanceConfig
 from logistics.maintenance import impute
 from logistics.maintenance.backtest import FOLDS, PRIOR_DAYS, age_rule, scores
-from logistics.maintenance.calibration import HORIZON_DAYS, Stretch, calibrate, month_loss
+from logistics.maintenance.calibration import HORIZON_DAYS
 from logistics.maintenance.features import LONG_AGO_DAYS, Flags, Reals, Small, Whole
+from logistics.maintenance.held_out import MEMBERS, as_far_as_known, masses, of_fold
 from logistics.maintenance.links import Line, fit_line, lives
 from logistics.maintenance.model import (
     CHUNK,
@@ -25,25 +26,21 @@ from logistics.maintenance.model import (
     encode,
     fit_scaling,
     kind_indices,
-    shares_by,
     single_thread,
-    survival,
 )
-from logistics.maintenance.network import NET_FEATURES, Nets, between, life, some_of, start_from
+from logistics.maintenance.network import NET_FEATURES, Nets, life, start_from
 from logistics.maintenance.survival import (
     EDGES_DAYS,
     LAST_DAY,
     LIFE_CAP_DAYS,
     by_cause,
     residual_levels,
-    shares_to_cover,
     stretched,
 )
 from logistics.maintenance.windows import HISTORY_FEATURES, Outcomes, SensorWindows, select
 
 # Fewer failures than this teach a net nothing that a base rate does not say.
 MIN_FAILURES = 10
-MEMBERS = 2  # nets per fold
 HIDE_SENSORS = 0.4  # up to this share at a step, so that a dead sensor is no surprise
 NOISE = 0.1  # of a feature's width
 LIFE_WEIGHT = 300.0  # of the squared error of the expected life, as a share of LIFE_CAP_DAYS
@@ -58,10 +55,6 @@ UNUSUAL = 0.02  # share left to components that a kind has not lost yet
 WEIGHT_DECAY = 0.05
 AVERAGE_DECAY = 0.99  # of the weights; what is kept of a net is its running average
 LOOK_STEPS = 50
-# Of the way from the line. Nets stop where lives are told best, and where failures are few their
-# chances are worse than the line's by then: on eight made companies (40 to 47, learnt from 12, 16
-# and 17) PR-AUC was .363 within 7 days and .584 within 30, as far as known it is .403 and .630.
-SHARES_OF_THE_WAY = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +89,16 @@ def fit(windows: SensorWindows, known: Outcomes, options: MaintenanceConfig, see
     fold_of_learnt = np.where(learnt, fold_of, FOLDS)
     lines = _lines(windows, known, rows.x, kind_of, fold_of_learnt, model.fleet)
     both = _fit_folds(rows, fold_of_learnt, model, lines, options, seed)
-    nets, held_out, shares, stretch = _as_far_as_known(*both, rows, fold_of, known)
-    calibrated = stretched(held_out, stretch) * by_cause(shares, stretch[1])[:, None]
+    nets, hazard, shares, stretch = as_far_as_known(
+        *both, rows.x, fold_of, known, rows.component.numpy()
+    )
+    calibrated = stretched(hazard, stretch) * by_cause(shares, stretch[1])[:, None]
     model = replace(
         model,
         nets=nets,
         stretch=stretch,
         residuals=_levels(calibrated, known),
-        masses=shares_to_cover(held_out, known.days, known.failed, LIFE_CAP_DAYS),
+        masses=masses(nets, hazard, rows.x, fold_of, known),
     )
     rule = age_rule(windows, kind_of, known, fold_of)
     remark = f"{FOLDS * MEMBERS} nets on {len(windows)} windows with {failures} failures"
@@ -333,52 +328,17 @@ def _losses(log_rates: Tensor, rows: _Rows, batch: Tensor) -> Tensor:
     return survived - failed * died + LIFE_WEIGHT * (miss / LIFE_CAP_DAYS) ** 2
 
 
-def _of_fold(nets: Nets, fold: int) -> Nets:
-    return some_of(nets, range(fold, FOLDS * MEMBERS, FOLDS))
-
-
 @torch.no_grad()
 def _held_out_loss(nets: Nets, rows: _Rows, mine: list[Tensor]) -> float:
     """Mean loss of every row under the net that has not seen its asset."""
     total, count = 0.0, 0
     for i, chosen in enumerate(mine):
-        net = _of_fold(nets, i)
+        net = of_fold(nets, i)
         for part in torch.split(chosen, CHUNK):
             batch = part.expand(MEMBERS, -1)
             total += float(_losses(net(rows.x[batch]), rows, batch).mean(0).sum())
         count += len(chosen)
     return total / count
-
-
-def _held_out(nets: Nets, x: Tensor, fold_of: Whole) -> tuple[Reals, Reals]:
-    """Cumulative hazard (n, edges) of every row under the net that has not seen its asset, and the
-    components' shares (n, c) in the failures of HORIZON_DAYS."""
-    hazard = np.empty((len(x), len(EDGES_DAYS)))
-    shares = np.empty((len(x), nets.usual_odds.shape[1]))
-    for fold in range(FOLDS):
-        mine = np.flatnonzero(fold_of == fold)
-        alive, failed = survival(_of_fold(nets, fold), x[mine])
-        hazard[mine] = -np.log(np.maximum(alive, 1e-37))
-        shares[mine] = shares_by(failed, HORIZON_DAYS)
-    return hazard, shares
-
-
-def _as_far_as_known(
-    line: Nets, nets: Nets, rows: _Rows, fold_of: Whole, known: Outcomes
-) -> tuple[Nets, Reals, Reals, Stretch]:
-    """The nets as far from the line as makes the held-out chances of a month likeliest; what
-    `_held_out` tells of them, and the stretch that calibrates it."""
-    best, least, which = None, np.inf, rows.component.numpy()
-    for share in SHARES_OF_THE_WAY:
-        drawn = between(line, nets, share)
-        hazard, shares = _held_out(drawn, rows.x, fold_of)
-        with single_thread():
-            stretch = calibrate(hazard, shares, known)
-        loss = month_loss(hazard, shares, stretch, known, which)
-        if best is None or loss < least:
-            best, least = (drawn, hazard, shares, stretch), loss
-    assert best is not None, "there are shares to try"
-    return best
 
 
 def _levels(hazard: Reals, known: Outcomes) -> tuple[float, float, float]:
