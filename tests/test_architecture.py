@@ -44,6 +44,7 @@ ALLOWED = {
         "maintenance/budget.py",
         "maintenance/hours.py",
         "maintenance/hull.py",
+        "maintenance/polish.py",
         "maintenance/workshop.py",
     ),
     "pyvrp": ("*/solve*.py",),
