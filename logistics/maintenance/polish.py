@@ -1,23 +1,13 @@
 """Some days of a workshop planned anew together by CP-SAT, to the hour, while the others stay."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
 
-from logistics.maintenance.budget import Budget, solver_of
 from logistics.maintenance.hours import Hours, as_early_as_possible
 from logistics.maintenance.hull import Key, Row
 from logistics.maintenance.problem import Visit, WorkshopProblem
 from logistics.maintenance.room import Room
-
-
-@dataclass(frozen=True, slots=True)
-class Anew:
-    """Visits of all days, and the solver that found them."""
-
-    visits: dict[int, Visit]
-    solver: cp_model.CpSolver
 
 
 def plan_anew(
@@ -26,9 +16,8 @@ def plan_anew(
     gain: Mapping[Key, int],
     rows: Sequence[Row],
     visits: Mapping[int, Visit],
-    budget: Budget,
-    seed: int,
-) -> Anew:
+    solver: cp_model.CpSolver,
+) -> dict[int, Visit]:
     """The visits with those on the days of `rooms` replaced by others of these jobs and of those
     that come on no day. rows: what jobs and days must keep, of all days."""
     stay = {j: visit for j, visit in visits.items() if visit.day not in rooms}
@@ -48,16 +37,15 @@ def plan_anew(
     model.maximize(sum(gain[key] * var for key, var in comes.items()))
     for day, hours in days.items():
         hours.hint({j: visit for j, visit in visits.items() if visit.day == day})
-    solver = solver_of(budget, seed)
     solver.parameters.linearization_level = 2
     if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return Anew(dict(visits), solver)
+        return dict(visits)
     for day, hours in days.items():
         found = {
             j: hours.visit(solver, j, day) for j in hours.comes if solver.value(hours.comes[j])
         }
         stay |= as_early_as_possible(problem, rooms[day], found)
-    return Anew(stay, solver)
+    return stay
 
 
 def _weight(row: Row, keys: Collection[Key]) -> int:

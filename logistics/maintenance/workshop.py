@@ -3,7 +3,8 @@
 Two stages. First every job gets a day or is deferred, under what any day can hold at most: hours
 and jobs of each length by bays and by technicians (room.py). That relaxes the hours of the day, so
 its bound holds for every schedule. Then the jobs of each day get their hours, bays and technicians
-exactly; where a day cannot hold them after all, it and its neighbours are planned once more.
+exactly; where a day cannot hold them after all, it and its neighbours are planned once more. What
+is still open then is looked for two days at a time, to the hour (polish.py).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ _FIRST_SHARE, _SWEEP_SHARE, _NEAR_SHARE, _AGAIN_SHARE = 0.2, 0.06, 0.3, 0.9  # o
 _POLISH_SHARE, _PAIR_SHARE = 0.3, 0.2  # of the budget; of what is left of that
 _SWEPT_DAYS = 5
 _NEAR_DAYS = 2  # of a crowded day, whose bookings may change with it
-_NEAR = 2  # days of work apart, at most, of two that are planned anew together
+_PAIR_DAYS = 2  # days of work apart, at most, of two that are planned anew together
 
 
 def schedule(problem: WorkshopProblem, budget: Budget, seed: int) -> Schedule:
@@ -71,17 +72,17 @@ def _polished(
     """
     days = sorted(model.days)
     pairs = [
-        pair for apart in range(1, _NEAR + 1) for pair in zip(days, days[apart:], strict=False)
+        pair for apart in range(1, _PAIR_DAYS + 1) for pair in zip(days, days[apart:], strict=False)
     ]
     in_vain = 0
     for pair in cycle(pairs):
         rooms = {day: model.days[day] for day in pair}
-        part = clock.left().part(_PAIR_SHARE)
-        found = plan_anew(problem, rooms, model.gain, model.rows, visits, part, seed)
-        clock.count(found.solver)
-        gain = _gain(problem, found.visits)
+        solver = solver_of(clock.left().part(_PAIR_SHARE), seed)
+        found = plan_anew(problem, rooms, model.gain, model.rows, visits, solver)
+        clock.count(solver)
+        gain = _gain(problem, found)
         better = gain > _gain(problem, visits) + 1 / CENTS
-        visits, in_vain = (found.visits, 0) if better else (visits, in_vain + 1)
+        visits, in_vain = (found, 0) if better else (visits, in_vain + 1)
         if model.is_close(gain) or in_vain == len(pairs) or clock.is_over():
             break
     return visits

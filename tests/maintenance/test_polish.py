@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
-from logistics.maintenance.budget import Budget
+from logistics.maintenance.budget import Budget, solver_of
 from logistics.maintenance.hours import CENTS
 from logistics.maintenance.polish import plan_anew
 from logistics.maintenance.problem import WorkOrder, WorkshopProblem
@@ -29,7 +29,7 @@ def test_all_days_planned_anew_gain_what_the_schedule_gains(problem: WorkshopPro
         for day, room in rooms.items()
         if (cents := round(CENTS * job.gain(day))) > 0 and job.saving(day) > 0 and room.takes(job)
     }
-    visits = plan_anew(problem, rooms, gain, (), {}, BUDGET, 7).visits
+    visits = plan_anew(problem, rooms, gain, (), {}, solver_of(BUDGET, seed=7))
     orders = [WorkOrder(job, visits.get(j), "a test") for j, job in enumerate(problem.jobs)]
     assert verify(problem, orders) == []
     best = schedule(problem, BUDGET, 7).orders
