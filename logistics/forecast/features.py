@@ -242,10 +242,10 @@ def _steps(
         for i, profile in enumerate(profiles):
             some[:, :, i] = np.take(profile[c], np.arange(h) % 7, axis=1)
         some[:, :, 3] = left(series, origin)
-        if scope.yearly:
-            some[:, :, 4:7] = seasons.year_ago(series, origin)
         some[:, :, EXPECTED] = answer.expected[c]
         np.clip(x[c, -h:], -8, 8, out=some[:, :, STEP_FIXED:])
+    if scope.yearly:
+        out[:, :, 4:7] = seasons.year_ago(panel, origin, kin[3:4] or kin[1:2])
     return out
 
 

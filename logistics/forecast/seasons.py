@@ -1,5 +1,7 @@
 """What the week and the year say of periods to come. Arrays in, arrays out."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from logistics.forecast.groups import Group, by_phase, weekly
@@ -26,34 +28,43 @@ def _log(share: Array) -> Array:
     return np.asarray(np.log(np.clip(share, 0.02, 20)), np.float32)
 
 
-def year_ago(panel: Panel, origin: int) -> Array:
-    """A year before each period to come: its week and month against the level then; if known.
+def year_ago(panel: Panel, origin: int, kin: Sequence[Group]) -> Array:
+    """A month around each period to come a year ago, against the month before the origin then.
 
-    (n, h, 3): logs of two ratios, 0 where nothing is known, and 1 where something is.
+    (n, h, k + 2): logs of the ratios of the groups' sums and of its own, 0 where nothing is known;
+    and 1 where something is.
     """
     n, h = len(panel), panel.horizon
-    base = origin - YEAR_DAYS // panel.period_days
-    month = 28 // panel.period_days
-    out = np.zeros((n, h, 3), np.float32)
-    first = max(base - month, 0)
+    base, month = origin - YEAR_DAYS // panel.period_days, 28 // panel.period_days
+    out = np.zeros((n, h, len(kin) + 2), np.float32)
     if base < month or h == 0:
         return out
-    units = panel.units[:, first : min(base + h + month, origin)]
-    known = ~np.isnan(units)
-    weight = np.where(known, panel.in_stock[:, first : first + units.shape[1]], 0)
-    sums = np.pad(np.cumsum(np.where(known, units, 0), axis=1), ((0, 0), (1, 0)))
-    hours = np.pad(np.cumsum(weight, axis=1), ((0, 0), (1, 0)))
-    level = (sums[:, month] + 0.02) / np.maximum(hours[:, month], 1)
-    there = hours[:, month] > 0
-    for i, half in enumerate((3 // panel.period_days, month // 2)):
-        a = np.clip(np.arange(h) + month - half, 0, units.shape[1])
-        b = np.clip(np.arange(h) + month + half + 1, 0, units.shape[1])
-        # Shrunk to the level of then by a week of ordinary periods.
-        prior = max(7 / panel.period_days, 1)
-        mean = (sums[:, b] - sums[:, a] + prior * level[:, None]) / (
-            hours[:, b] - hours[:, a] + prior
-        )
-        ratio = np.log(np.clip(mean / np.maximum(level[:, None], 1e-6), 0.1, 10))
-        out[:, :, i] = ratio * there[:, None]
-    out[:, :, 2] = there[:, None]
+    first, last = base - month, min(base + h + month // 2, origin)
+    units, weight = panel.units[:, first:last], panel.in_stock[:, first:last]
+    lived = np.arange(first, last) < (panel.num_periods + panel.left)[:, None]
+    weight = np.where(np.isnan(units) | ~lived, 0, weight)
+    units = np.where(weight > 0, units, 0)
+    there = weight[:, :month].sum(axis=1) > 0
+    out[:, :, -2] = _ratios(units, weight, month, h) * there[:, None]
+    out[:, :, -1] = there[:, None]
+    level = units.sum(axis=1) / np.maximum(weight.sum(axis=1), 1)
+    vote = (there / np.sqrt(level + 0.02))[:, None].astype(np.float32)
+    for i, group in enumerate(kin):
+        sums = group.sums(units * vote), group.sums(weight * level[:, None] * vote)
+        out[:, :, i] = _ratios(*sums, month, h)[group.of]
     return out
+
+
+def _ratios(units: Array, weight: Array, month: int, h: int) -> Array:
+    """log ratios (n, h)"""
+    sums, hours = (
+        np.pad(np.cumsum(grid, axis=1), ((0, 0), (1, 0))) for grid in (units, weight)
+    )
+    level = (sums[:, month] + 0.02) / np.maximum(hours[:, month], 1e-6)
+    a = np.clip(np.arange(h) + month - month // 2, 0, units.shape[1])
+    b = np.clip(np.arange(h) + month + month // 2 + 1, 0, units.shape[1])
+    # Shrunk to the level of then by a week of ordinary periods.
+    prior = hours[:, month] / 4
+    mean = (sums[:, b] - sums[:, a] + (prior * level)[:, None]) / np.maximum(
+        hours[:, b] - hours[:, a] + prior[:, None], 1e-6)
+    return np.log(np.clip(mean / np.maximum(level[:, None], 1e-6), 0.1, 10))
