@@ -245,7 +245,7 @@ def _steps(
         some[:, :, EXPECTED] = answer.expected[c]
         np.clip(x[c, -h:], -8, 8, out=some[:, :, STEP_FIXED:])
     if scope.yearly:
-        out[:, :, 4:7] = seasons.year_ago(panel, origin, kin[3:4] or kin[1:2])
+        out[:, :, 4:7] = seasons.year_ago(panel, origin, (kin[3:] or kin[1:])[0])
     return out
 
 

@@ -13,7 +13,7 @@ from logistics.forecast.panel import Array, Panel
 # Before a time of the year has been seen nearly twice, it cannot be told from a trend; twice where
 # a period is a week, of which a year ago holds but one, with its promotions (juice sales, origins
 # inside their training part: WQL .369 with it, .331 without).
-YEARLY_DAYS = {1: 600, 7: 730}
+YEARLY_DAYS = {1: 450, 7: 730}
 # Before it has been seen three times, its sine is a clock by which a network learns the few years
 # by heart: trained on 30 weeks of juice sales, it forecast the next 13 weeks 42 % too high.
 SEASONS_DAYS = 3 * 365

@@ -1,7 +1,5 @@
 """What the week and the year say of periods to come. Arrays in, arrays out."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from logistics.forecast.groups import Group, by_phase, weekly
@@ -9,6 +7,8 @@ from logistics.forecast.panel import Array, Panel
 
 WEEKDAY_PERIODS = 182  # the weekday profile looks back so far
 YEAR_DAYS = 364  # 52 weeks: the same weekday a year ago
+MONTH_DAYS = 28
+SMALL = 0.02  # units: so little is as good as none
 
 
 def weekday_profiles(units: Array, weight: Array, kin: list[Group]) -> tuple[Array, Array, Array]:
@@ -28,43 +28,44 @@ def _log(share: Array) -> Array:
     return np.asarray(np.log(np.clip(share, 0.02, 20)), np.float32)
 
 
-def year_ago(panel: Panel, origin: int, kin: Sequence[Group]) -> Array:
-    """A month around each period to come a year ago, against the month before the origin then.
+def year_ago(panel: Panel, origin: int, kin: Group) -> Array:
+    """The month around each period to come, a year before, against the month before the origin's.
 
-    (n, h, k + 2): logs of the ratios of the groups' sums and of its own, 0 where nothing is known;
-    and 1 where something is.
+    (n, h, 3): log of that ratio of all its kin together, log of its own, and 1; 0 where that year
+    is not known. Of a few series' noise the kin's keeps nothing: a made company's garden goods were
+    forecast 40 % too low in spring by their own ratios alone, its baking goods 50 % too high.
     """
     n, h = len(panel), panel.horizon
-    base, month = origin - YEAR_DAYS // panel.period_days, 28 // panel.period_days
-    out = np.zeros((n, h, len(kin) + 2), np.float32)
+    base, month = origin - YEAR_DAYS // panel.period_days, MONTH_DAYS // panel.period_days
+    out = np.zeros((n, h, 3), np.float32)
     if base < month or h == 0:
         return out
-    first, last = base - month, min(base + h + month // 2, origin)
-    units, weight = panel.units[:, first:last], panel.in_stock[:, first:last]
-    lived = np.arange(first, last) < (panel.num_periods + panel.left)[:, None]
+    some = slice(base - month, min(base + h + month // 2, origin))
+    units, weight = panel.units[:, some], panel.in_stock[:, some]
+    lived = np.arange(some.start, some.stop) < (panel.num_periods + panel.left)[:, None]
     weight = np.where(np.isnan(units) | ~lived, 0, weight)
     units = np.where(weight > 0, units, 0)
-    there = weight[:, :month].sum(axis=1) > 0
-    out[:, :, -2] = _ratios(units, weight, month, h) * there[:, None]
-    out[:, :, -1] = there[:, None]
-    level = units.sum(axis=1) / np.maximum(weight.sum(axis=1), 1)
-    vote = (there / np.sqrt(level + 0.02))[:, None].astype(np.float32)
-    for i, group in enumerate(kin):
-        sums = group.sums(units * vote), group.sums(weight * level[:, None] * vote)
-        out[:, :, i] = _ratios(*sums, month, h)[group.of]
-    return out
+    there = weight[:, :month].any(axis=1)
+    usual = units.sum(axis=1) / np.maximum(weight.sum(axis=1), 1) + SMALL
+    # Between one series, one vote and one unit, one vote, as in training.
+    vote = (there / np.sqrt(usual))[:, None]
+    of_kin = kin.sums(units * vote), kin.sums(weight * usual[:, None] * vote)
+    out[:, :, 0] = _ratios(*of_kin, h, month)[kin.of]
+    out[:, :, 1] = _ratios(units, weight, h, month)
+    out[:, :, 2] = 1
+    return np.asarray(out * there[:, None, None])
 
 
-def _ratios(units: Array, weight: Array, month: int, h: int) -> Array:
-    """log ratios (n, h)"""
-    sums, hours = (
-        np.pad(np.cumsum(grid, axis=1), ((0, 0), (1, 0))) for grid in (units, weight)
+def _ratios(units: Array, weight: Array, h: int, month: int) -> Array:
+    """Log of the mean around each of h periods against that of the first month (n, h)."""
+    sums, hours = (np.pad(np.cumsum(grid, axis=1), ((0, 0), (1, 0))) for grid in (units, weight))
+    first, last = np.clip(
+        np.arange(h) + month + np.array([[-(month // 2)], [month // 2 + 1]]), 0, units.shape[1]
     )
-    level = (sums[:, month] + 0.02) / np.maximum(hours[:, month], 1e-6)
-    a = np.clip(np.arange(h) + month - month // 2, 0, units.shape[1])
-    b = np.clip(np.arange(h) + month + month // 2 + 1, 0, units.shape[1])
-    # Shrunk to the level of then by a week of ordinary periods.
-    prior = hours[:, month] / 4
-    mean = (sums[:, b] - sums[:, a] + (prior * level)[:, None]) / np.maximum(
-        hours[:, b] - hours[:, a] + prior[:, None], 1e-6)
-    return np.log(np.clip(mean / np.maximum(level[:, None], 1e-6), 0.1, 10))
+    # Shrunk to the level of then by a week of it.
+    prior = np.maximum(hours[:, month, None] / 4, 1e-6)
+    level = (sums[:, month, None] + SMALL) / (4 * prior)
+    mean = (sums[:, last] - sums[:, first] + prior * level) / (
+        hours[:, last] - hours[:, first] + prior
+    )
+    return np.asarray(np.log(np.clip(mean / level, 0.1, 10)))
