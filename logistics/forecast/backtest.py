@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from logistics.forecast import calibrate, metrics
+from logistics.forecast import calibrate, fade, metrics
 from logistics.forecast.features import demand_ahead
 from logistics.forecast.model import Forecaster, outlook
 from logistics.forecast.panel import Array, Panel
@@ -20,7 +20,8 @@ MIN_SEEN = 0.85  # of its periods, for a total to be judged: the rest was out of
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """scores by name; margins of periods and totals (blocks, classes); borders between classes.
+    """scores by name; margins of periods and totals (blocks, classes); borders between classes;
+    ends as in `fade`.
 
     Scores are those before the margins are set: what is tuned on the held-out periods cannot be
     judged on them.
@@ -30,6 +31,7 @@ class Backtest:
     margin: Array
     total_margin: Array
     borders: Array
+    ends: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Judged:
     actual: Array
     plain: Array
     plain_quantiles: Array
+    weeks_left: NDArray[np.int64]
 
 
 def backtest(
@@ -71,6 +74,7 @@ def backtest(
         _margins(back, held_out, reach, borders),
         _total_margins(judged, totals, group),
         borders.astype(np.float32),
+        fade.ends(judged.actual, judged.mean, judged.scale, judged.weeks_left),
     )
 
 
@@ -86,6 +90,7 @@ def together(stretches: Sequence[Backtest]) -> Backtest:
         _middle([stretch.margin for stretch in stretches]),
         _middle([stretch.total_margin for stretch in stretches]),
         latest.borders,
+        np.sum([stretch.ends for stretch in stretches], axis=0),
     )
 
 
@@ -128,6 +133,7 @@ def _judged_of(
     return Judged(
         scale, mean[:, :back], quantiles[:, :back], total_mean, total_quantiles, came,
         plain[:, :back], plain_quantiles[:, :back],
+        fade.weeks_left(past.left, back, past.period_days),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from logistics.forecast import calibrate
+from logistics.forecast import calibrate, fade
 from logistics.forecast.features import Features, features
 from logistics.forecast.network import NUM_LEVELS, Inputs, Network, Shape, tensor
 from logistics.forecast.panel import Array, Panel
@@ -24,7 +24,7 @@ from logistics.forecast.totals import lengths_of
 from logistics.outputs_forecast import TOTAL_HORIZONS_DAYS
 
 CHUNK = 128  # series at a time: 256, whose activations leave the cache, took 1.6 times as long
-FORMAT = 5  # of a saved model: raise it when a feature or layer changes its shape or its meaning
+FORMAT = 6  # of a saved model: raise it when a feature or layer changes its shape or its meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,12 @@ class Forecaster(nn.Module):
         self.margin: Tensor
         self.total_margin: Tensor
         self.borders: Tensor  # of scale, between the classes of series
+        self.fade: Tensor  # by the weeks left until the end of life
         classes, blocks = calibrate.CLASSES, calibrate.BLOCKS
         self.register_buffer("margin", torch.ones(blocks, classes))
         self.register_buffer("total_margin", torch.ones(blocks, classes))
         self.register_buffer("borders", torch.zeros(classes - 1))
+        self.register_buffer("fade", torch.ones(fade.WEEKS + 1))
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Mean (b, h) and quantiles (b, h, 9), in scales; quantiles may be below 0."""
@@ -125,12 +127,13 @@ def outlook(
     late = panel.num_unseen
     longer = replace(panel, horizon=panel.horizon + late)
     seen = features(longer, panel.num_periods - late, model.settings.scope)
-    alive = (panel.left[:, None] > np.arange(panel.horizon)).astype(np.float32)
+    left = fade.weeks_left(panel.left, panel.horizon, panel.period_days)
+    on_sale = fade.on_sale(left, model.fade.cpu().numpy())
     shared = tensor(seen.shared).to(device)
     for start in range(0, max(len(panel), 1), CHUNK):
         rows = slice(start, start + CHUNK)
         inputs = inputs_of(seen, rows, shared)
-        yield _outlook(model, inputs, seen.scale[rows], alive[rows], lengths)
+        yield _outlook(model, inputs, seen.scale[rows], on_sale[rows], lengths)
 
 
 def inputs_of(seen: Features, rows: slice, shared: Tensor) -> Inputs:
@@ -144,17 +147,17 @@ def inputs_of(seen: Features, rows: slice, shared: Tensor) -> Inputs:
 
 @torch.inference_mode()
 def _outlook(
-    model: Forecaster, inputs: Inputs, scale: Array, alive: Array, lengths: Sequence[int]
+    model: Forecaster, inputs: Inputs, scale: Array, on_sale: Array, lengths: Sequence[int]
 ) -> Outlook:
     units = tensor(scale[:, None]).to(inputs.past)
-    on_sale = tensor(alive).to(inputs.past)
-    scaled, quantiles = (answer[:, -alive.shape[1] :] for answer in model(inputs))
-    scaled = scaled * on_sale
-    ahead = replace(inputs, step=inputs.step[:, -alive.shape[1] :])
+    share = tensor(on_sale).to(inputs.past)
+    scaled, quantiles = (answer[:, -share.shape[1] :] for answer in model(inputs))
+    scaled = scaled * share
+    ahead = replace(inputs, step=inputs.step[:, -share.shape[1] :])
     sums, ratios = model.totals(ahead, scaled, lengths)
     answers = (
         scaled * units,
-        quantiles * (on_sale * units)[..., None],
+        quantiles * (share * units)[..., None],
         sums * units,
         ratios * (sums * units)[..., None],
     )

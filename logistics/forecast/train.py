@@ -15,6 +15,7 @@ from torch import Tensor, distributed
 
 from logistics.config import ForecastConfig
 from logistics.forecast.backtest import backtest, together
+from logistics.forecast.fade import fade
 from logistics.forecast.model import Forecaster, Settings, sums_of
 from logistics.forecast.network import Inputs, Shape
 from logistics.forecast.panel import NUM_CODES, Panel
@@ -70,6 +71,7 @@ def fit(panels: Sequence[Panel], config: ForecastConfig, seed: int, device: str 
     model.margin.copy_(torch.from_numpy(judged.margin))
     model.total_margin.copy_(torch.from_numpy(judged.total_margin))
     model.borders.copy_(torch.from_numpy(judged.borders))
+    model.fade.copy_(torch.from_numpy(fade(judged.ends, panels[0].period_days)))
     return Fitted(model, judged.scores, past, held_out)
 
 
