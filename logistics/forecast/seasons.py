@@ -45,7 +45,7 @@ def year_ago(panel: Panel, origin: int, kin: Group) -> Array:
     lived = np.arange(some.start, some.stop) < (panel.num_periods + panel.left)[:, None]
     weight = np.where(np.isnan(units) | ~lived, 0, weight)
     units = np.where(weight > 0, units, 0)
-    there = weight[:, :month].any(axis=1)
+    there = weight[:, :month].sum(axis=1) > 0
     usual = units.sum(axis=1) / np.maximum(weight.sum(axis=1), 1) + SMALL
     # Between one series, one vote and one unit, one vote, as in training.
     vote = (there / np.sqrt(usual))[:, None]
