@@ -44,7 +44,6 @@ ALLOWED = {
         "maintenance/budget.py",
         "maintenance/hours.py",
         "maintenance/hull.py",
-        "maintenance/polish.py",
         "maintenance/workshop.py",
     ),
     "pyvrp": ("*/solve*.py",),

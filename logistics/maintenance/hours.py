@@ -39,7 +39,7 @@ def hand_out(
     problem: WorkshopProblem, room: Room, day: int, jobs: Sequence[int], seed: int
 ) -> Handed:
     """The visits of the day: of all the jobs if they fit, else of those that save most."""
-    hours = Hours(cp_model.CpModel(), problem, room, jobs)
+    hours = _Hours(problem, room, jobs)
     worth = {j: max(round(CENTS * problem.jobs[j].gain(day)), 1) for j in jobs}
     hours.model.maximize(sum(worth[j] * var for j, var in hours.comes.items()))
     solver = solver_of(_BUDGET, seed)
@@ -47,7 +47,7 @@ def hand_out(
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return Handed({}, len(jobs), proven=False)
     visits = {j: hours.visit(solver, j, day) for j in jobs if solver.value(hours.comes[j])}
-    early = as_early_as_possible(problem, room, visits)
+    early = _as_early_as_possible(problem, room, visits)
     return Handed(early, len(jobs), proven=status == cp_model.OPTIMAL)
 
 
@@ -78,23 +78,17 @@ def _sifted(
 
 def _cannot_hold(problem: WorkshopProblem, room: Room, jobs: Sequence[int], seed: int) -> bool:
     """Whether it is proven that not all of the jobs fit."""
-    hours = Hours(cp_model.CpModel(), problem, room, jobs)
+    hours = _Hours(problem, room, jobs)
     hours.model.add_bool_and(hours.comes.values())
     return solver_of(_BUDGET, seed).solve(hours.model) == cp_model.INFEASIBLE
 
 
-class Hours:
-    """A day in a model, whose jobs may each come, and take a bay and a technician if they do."""
+class _Hours:
+    """The model of a day whose jobs may each come, and take a bay and a technician if they do."""
 
-    def __init__(
-        self,
-        model: cp_model.CpModel,
-        problem: WorkshopProblem,
-        room: Room,
-        jobs: Sequence[int],
-    ) -> None:
-        self.model = model
-        self.comes = {j: model.new_bool_var("") for j in jobs}
+    def __init__(self, problem: WorkshopProblem, room: Room, jobs: Sequence[int]) -> None:
+        self.model = cp_model.CpModel()
+        self.comes = {j: self.model.new_bool_var("") for j in jobs}
         self._problem = problem
         self._begins: dict[int, Var] = {}
         self._bays: dict[int, dict[str, Var]] = {}
@@ -114,18 +108,6 @@ class Hours:
         self._bays[j] = {n: _take(model, job, begin, where[n], busy, f"B{n}") for n in where}
         for chosen in (self._people[j], self._bays[j]):
             model.add(sum(chosen.values()) == self.comes[j])
-
-    def hint(self, visits: Mapping[int, Visit]) -> None:
-        """To begin with these of the day."""
-        for j, comes in self.comes.items():
-            visit = visits.get(j)
-            self.model.add_hint(comes, visit is not None)
-            if visit is not None:
-                self.model.add_hint(self._begins[j], visit.start_s // STEP_S)
-            for name, taken in self._bays[j].items():
-                self.model.add_hint(taken, visit is not None and str(visit.bay) == name)
-            for name, taken in self._people[j].items():
-                self.model.add_hint(taken, visit is not None and visit.technician_id == name)
 
     def visit(self, solver: cp_model.CpSolver, j: int, day: int) -> Visit:
         return Visit(
@@ -156,7 +138,7 @@ def _take(
     return taken
 
 
-def as_early_as_possible(
+def _as_early_as_possible(
     problem: WorkshopProblem, room: Room, visits: Mapping[int, Visit]
 ) -> dict[int, Visit]:
     """The same bays and technicians in the same order, without waits that nobody needs."""

@@ -3,13 +3,11 @@
 Two stages. First every job gets a day or is deferred, under what any day can hold at most: hours
 and jobs of each length by bays and by technicians (room.py). That relaxes the hours of the day, so
 its bound holds for every schedule. Then the jobs of each day get their hours, bays and technicians
-exactly; where a day cannot hold them after all, it and its neighbours are planned once more. What
-is still open then is looked for two days at a time, to the hour (polish.py).
+exactly; where a day cannot hold them after all, it and its neighbours are planned once more.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import cycle
 
 from ortools.sat.python import cp_model
 
@@ -17,7 +15,6 @@ from logistics.maintenance import hull
 from logistics.maintenance.budget import Budget, Clock, solver_of
 from logistics.maintenance.hours import CENTS, Crowd, Handed, hand_out, too_many
 from logistics.maintenance.hull import Key, Row
-from logistics.maintenance.polish import plan_anew
 from logistics.maintenance.problem import Schedule, Visit, WorkOrder, WorkshopProblem
 from logistics.maintenance.reasons import why_booked, why_deferred
 from logistics.maintenance.room import Room, part_is_here, room_of
@@ -25,15 +22,13 @@ from logistics.maintenance.room import Room, part_is_here, room_of
 _CLOSE = 1e-4  # of what is gained: near enough to what no schedule gains more than
 _ROUNDS = 16
 _FIRST_SHARE, _SWEEP_SHARE, _NEAR_SHARE, _AGAIN_SHARE = 0.2, 0.06, 0.3, 0.9  # of the budget left
-_POLISH_SHARE, _PAIR_SHARE = 0.3, 0.2  # of the budget; of what is left of that
 _SWEPT_DAYS = 5
 _NEAR_DAYS = 2  # of a crowded day, whose bookings may change with it
-_PAIR_DAYS = 2  # days of work apart, at most, of two that are planned anew together
 
 
 def schedule(problem: WorkshopProblem, budget: Budget, seed: int) -> Schedule:
     """A work order for every job, in their order: booked at least expected cost, or deferred."""
-    clock = Clock(budget.part(1 - _POLISH_SHARE))
+    clock = Clock(budget)
     days = {day: room_of(problem, day) for day in range(problem.num_days) if problem.is_open(day)}
     model = _Days(problem, days, clock)
     best: dict[int, Visit] = {}
@@ -48,8 +43,7 @@ def schedule(problem: WorkshopProblem, budget: Budget, seed: int) -> Schedule:
         best = max(best, visits, key=partial(_gain, problem))
         crowded = [day for day, found in handed.items() if len(found.visits) < found.num_jobs]
         is_done = not (crowded or settled) and model.is_proven
-        is_done |= model.is_close(_gain(problem, best))
-        if is_done or clock.is_over():
+        if is_done or model.is_close(_gain(problem, best)) or clock.is_over():
             break
         for day in crowded:
             mine = [j for j, on in booked.items() if on == day]
@@ -58,34 +52,7 @@ def schedule(problem: WorkshopProblem, budget: Budget, seed: int) -> Schedule:
         settled = _settled(days, booked, crowded) if crowded else {}
         share, like = (_NEAR_SHARE, visits) if crowded else (_AGAIN_SHARE, best)
         booked = model.solve(share, seed, settled, {j: v.day for j, v in like.items()})
-    if not is_done:
-        best = _polished(problem, model, best, Clock(budget.part(_POLISH_SHARE)), seed)
     return _schedule(problem, days, best, model.bound)
-
-
-def _polished(
-    problem: WorkshopProblem, model: "_Days", visits: dict[int, Visit], clock: Clock, seed: int
-) -> dict[int, Visit]:
-    """Better visits, two days after the other planned anew to the hour until that is in vain.
-
-    What is lost where a day cannot hold what it was given is mostly found again on one near it.
-    """
-    days = sorted(model.days)
-    pairs = [
-        pair for apart in range(1, _PAIR_DAYS + 1) for pair in zip(days, days[apart:], strict=False)
-    ]
-    in_vain = 0
-    for pair in cycle(pairs):
-        rooms = {day: model.days[day] for day in pair}
-        solver = solver_of(clock.left().part(_PAIR_SHARE), seed)
-        found = plan_anew(problem, rooms, model.gain, model.rows, visits, solver)
-        clock.count(solver)
-        gain = _gain(problem, found)
-        better = gain > _gain(problem, visits) + 1 / CENTS
-        visits, in_vain = (found, 0) if better else (visits, in_vain + 1)
-        if model.is_close(gain) or in_vain == len(pairs) or clock.is_over():
-            break
-    return visits
 
 
 def _swept(model: "_Days", booked: dict[int, int], seed: int) -> dict[int, int]:
@@ -182,7 +149,6 @@ class _Days:
         others = [*_rows_of_sites(problem, days, self.gain), *_rows_of_parts(problem, self.gain)]
         for day, cut in hull.cuts(self.gain, of_days, others).items():
             of_days[day].append(cut)
-        self.rows = [*others, *(row for rows in of_days.values() for row in rows)]
         for day, rows in of_days.items():
             self._limit(day, rows)
         for row in others:
