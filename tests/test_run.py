@@ -83,9 +83,10 @@ def test_s3_without_credentials_is_one_line(
     assert "lake=s3://no-such/lake cannot be read" in said
 
 
-def test_a_cluster_out_of_reach_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ClusterError, match=r"cluster\.address=nowhere cannot be joined"):
-        start_ray(config(tmp_path, "cluster.address=nowhere"))
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_cluster_out_of_reach_is_named(address: str, tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match=rf"cluster\.address={address} cannot be joined"):
+        start_ray(config(tmp_path, f"cluster.address={address}"))
 
 
 def test_a_signal_waits_until_ray_has_started(
