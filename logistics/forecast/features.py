@@ -245,7 +245,8 @@ def _steps(
         some[:, :, EXPECTED] = answer.expected[c]
         np.clip(x[c, -h:], -8, 8, out=some[:, :, STEP_FIXED:])
     if scope.yearly:
-        out[:, :, 4:7] = seasons.year_ago(panel, origin, (kin[3:] or kin[1:])[0])
+        _, site, _, *codes = kin
+        out[:, :, 4:7] = seasons.year_ago(panel, origin, codes[0] if codes else site)
     return out
 
 
